@@ -1,0 +1,747 @@
+/* mosaic_ssim.h against a plain reference, kernel against kernel, and everything a caller can get wrong.
+   cc -O2 tests/unit/test_ssim.c -o test_ssim -lpthread */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* Allocations are counted, can be made to fail, and must come with the caller's context. */
+static int allocations, live, fail_allocation;
+static void *seen_ctx;
+static void *counted_malloc(void *ctx, size_t size)
+{
+    seen_ctx = ctx;
+    if (fail_allocation) return NULL;
+    allocations++, live++;
+    return malloc(size);
+}
+static void counted_free(void *ctx, void *ptr)
+{
+    (void)ctx;
+    live--;
+    free(ptr);
+}
+
+#define MOSAIC_SSIM_MALLOC(ctx, size) counted_malloc(ctx, size)
+#define MOSAIC_SSIM_FREE(ctx, ptr) counted_free(ctx, ptr)
+#define MOSAIC_SSIM_IMPLEMENTATION
+#include "../../mosaic_ssim.h"
+
+#include <pthread.h>
+
+#include "../test.h"
+
+/* ---- the reference: the formula of the header, window by window ---- */
+
+typedef struct reference {
+    size_t width, height; /* of the map */
+    double *map;
+    double mean;
+} reference;
+
+static int pixel(const mosaic_ssim_image *image, size_t x, size_t y)
+{
+    ptrdiff_t step = image->pixel_stride ? image->pixel_stride : 1;
+    ptrdiff_t row = image->row_stride ? image->row_stride : (ptrdiff_t)image->width * (step < 0 ? -step : step);
+    return ((const unsigned char *)image->data)[(ptrdiff_t)y * row + (ptrdiff_t)x * step];
+}
+
+static reference make_reference(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *o)
+{
+    size_t w = o->window ? (size_t)o->window : 7, x, y, i, j;
+    int64_t n = (int64_t)(w * w), high = 0, low = 0, count;
+    double range = o->data_range == 0 ? 255 : o->data_range;
+    double t1 = (o->k1 == 0 ? 0.01 : o->k1) * range, t2 = (o->k2 == 0 ? 0.03 : o->k2) * range;
+    double c1 = t1 * t1 * (double)(n * n), c2 = t2 * t2 * (double)(o->covariance == MOSAIC_SSIM_SAMPLE ? n * (n - 1) : n * n);
+    reference ref;
+    ref.width = a->width - w + 1, ref.height = a->height - w + 1;
+    ref.map = (double *)malloc(ref.width * ref.height * sizeof(double));
+    count = (int64_t)(ref.width * ref.height);
+    for (y = 0; y < ref.height; y++)
+        for (x = 0; x < ref.width; x++) {
+            int64_t sx = 0, sy = 0, sxx = 0, syy = 0, sxy = 0, fixed;
+            double value, rounded;
+            for (j = 0; j < w; j++)
+                for (i = 0; i < w; i++) {
+                    int p = pixel(a, x + i, y + j), q = pixel(b, x + i, y + j);
+                    sx += p, sy += q, sxx += p * p, syy += q * q, sxy += p * q;
+                }
+            value = ((double)(2 * sx * sy) + c1) * ((double)(2 * (n * sxy - sx * sy)) + c2) /
+                    (((double)(sx * sx + sy * sy) + c1) * ((double)(n * (sxx + syy) - sx * sx - sy * sy) + c2));
+            ref.map[y * ref.width + x] = value;
+            rounded = (value * 2251799813685248.0 + 6755399441055744.0) - 6755399441055744.0; /* to an integer, ties to even */
+            fixed = (int64_t)rounded;
+            low += fixed & 0xffffffff;
+            high += (fixed - (fixed & 0xffffffff)) / 4294967296;
+        }
+    high += low / 4294967296, low %= 4294967296;
+    ref.mean = ((double)high * 4294967296.0 + (double)low) / ((double)count * 2251799813685248.0);
+    return ref;
+}
+
+/* ---- pictures in blocks of exactly their size, so that a sanitizer sees every byte read too far ---- */
+
+enum { RANDOM, NOISY, INVERTED, FLAT, EXTREME, WHITE, KINDS };
+
+static unsigned char *make_pixels(size_t count) { return (unsigned char *)calloc(count, 1); }
+
+static void fill_pair(unsigned char *a, unsigned char *b, size_t count, int kind)
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        unsigned r = test_random(), x = r & 255, y = r >> 8 & 255;
+        switch (kind) {
+        case NOISY: x = (unsigned)(i * 3 % 251), y = x ^ (r >> 16 & 7); break;
+        case INVERTED: y = 255 - x; break;
+        case FLAT: x = 77, y = 80; break;
+        case EXTREME: x = r & 1 ? 255 : 0, y = r & 2 ? 255 : 0; break;
+        case WHITE: x = y = 255; break;
+        default: break;
+        }
+        a[i] = (unsigned char)x, b[i] = (unsigned char)y;
+    }
+}
+
+static mosaic_ssim_image make_image(const void *data, size_t width, size_t height)
+{
+    mosaic_ssim_image image;
+    memset(&image, 0, sizeof image);
+    image.data = data, image.width = width, image.height = height;
+    return image;
+}
+
+static mosaic_ssim_options make_options(int window, int simd)
+{
+    mosaic_ssim_options options;
+    memset(&options, 0, sizeof options);
+    options.window = window, options.simd = simd;
+    return options;
+}
+
+/* Compares with a map; the map must be freed. */
+static mosaic_ssim_output compare(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *o)
+{
+    mosaic_ssim_output output;
+    size_t w = o->window ? (size_t)o->window : 7;
+    memset(&output, 0, sizeof output);
+    output.map = (double *)malloc((a->width - w + 1) * (a->height - w + 1) * sizeof(double));
+    output.mean = 99;
+    CHECK(mosaic_ssim_compare(a, b, o, &output, NULL, 0) == MOSAIC_SSIM_OK);
+    return output;
+}
+
+static int highest_simd(void)
+{
+    int level = 1;
+#if MOSAIC_SSIM__SIMD
+    level = mosaic__cpu_level() + 1;
+#endif
+    return level;
+}
+
+/* Every level, and prepared pictures at every level, against the reference. */
+static void check_pair(const mosaic_ssim_image *a, const mosaic_ssim_image *b, mosaic_ssim_options o)
+{
+    reference ref = make_reference(a, b, &o);
+    size_t bytes = ref.width * ref.height * sizeof(double), size_a = 0;
+    for (o.simd = 1; o.simd <= highest_simd(); o.simd++) {
+        void *memory_a, *memory_b;
+        mosaic_ssim_prepared *prepared_a, *prepared_b;
+        mosaic_ssim_output output = compare(a, b, &o);
+        CHECK_MSG(memcmp(output.map, ref.map, bytes) == 0, "map, simd %d window %d %dx%d", o.simd, o.window, (int)a->width, (int)a->height);
+        CHECK_MSG(memcmp(&output.mean, &ref.mean, sizeof(double)) == 0, "mean %.17g %.17g, simd %d window %d %dx%d", output.mean, ref.mean, o.simd,
+                  o.window, (int)a->width, (int)a->height);
+        CHECK(mosaic_ssim_prepared_size(a, &o, &size_a) == MOSAIC_SSIM_OK);
+        memory_a = malloc(size_a), memory_b = malloc(size_a);
+        CHECK(mosaic_ssim_prepare(a, &o, memory_a, size_a, &prepared_a, NULL, 0) == MOSAIC_SSIM_OK);
+        CHECK(mosaic_ssim_prepare(b, &o, memory_b, size_a, &prepared_b, NULL, 0) == MOSAIC_SSIM_OK);
+        memset(output.map, 0x55, bytes);
+        output.mean = 99;
+        CHECK(mosaic_ssim_score(prepared_a, prepared_b, &o, &output, NULL, 0) == MOSAIC_SSIM_OK);
+        CHECK_MSG(memcmp(output.map, ref.map, bytes) == 0, "scored map, simd %d window %d %dx%d", o.simd, o.window, (int)a->width, (int)a->height);
+        CHECK(memcmp(&output.mean, &ref.mean, sizeof(double)) == 0);
+        free(memory_a), free(memory_b), free(output.map);
+    }
+    free(ref.map);
+}
+
+static void test_kernels(void)
+{
+    static const int windows[] = {3, 5, 9, 11, 13, 31, 63, 127, 179, 181, 183, 201, 255};
+    size_t width, i;
+    for (width = 7; width <= 300; width++) { /* each width at some alignment of both pictures */
+        size_t height = (size_t)test_range(7, 10), offset = width % 64, other = (size_t)test_range(0, 63);
+        unsigned char *a = make_pixels(offset + width * height), *b = make_pixels(other + width * height);
+        mosaic_ssim_image image_a = make_image(a + offset, width, height), image_b = make_image(b + other, width, height);
+        fill_pair(a + offset, b + other, width * height, (int)width % KINDS);
+        check_pair(&image_a, &image_b, make_options(width % 2 ? 7 : 0, 0));
+        free(a), free(b);
+    }
+    for (width = 9; width <= 90; width++) { /* and for the kernels of other windows */
+        size_t height = (size_t)test_range(9, 12);
+        unsigned char *a = make_pixels(width * height), *b = make_pixels(width * height);
+        mosaic_ssim_image image_a = make_image(a, width, height), image_b = make_image(b, width, height);
+        fill_pair(a, b, width * height, (int)width % KINDS);
+        check_pair(&image_a, &image_b, make_options(width % 3 == 0 ? 3 : width % 3 == 1 ? 5 : 9, 0));
+        free(a), free(b);
+    }
+    for (i = 0; i < sizeof windows / sizeof windows[0]; i++) {
+        int kind;
+        for (kind = 0; kind < KINDS; kind++) {
+            size_t w = (size_t)windows[i], height = w + 1, offset;
+            unsigned char *a, *b;
+            mosaic_ssim_image image_a, image_b;
+            width = w + (w > 100 ? 17 : (size_t)test_range(0, 40));
+            offset = (size_t)test_range(0, 63);
+            a = make_pixels(offset + width * height), b = make_pixels(width * height);
+            fill_pair(a + offset, b, width * height, kind);
+            image_a = make_image(a + offset, width, height), image_b = make_image(b, width, height);
+            if (w < 100 || kind == RANDOM || kind == EXTREME || kind == WHITE) check_pair(&image_a, &image_b, make_options(windows[i], 0));
+            free(a), free(b);
+        }
+    }
+    for (i = 3; i <= 9; i += 2) { /* rows longer than what a kernel sums at once */
+        size_t height = i + 1;
+        unsigned char *a, *b;
+        mosaic_ssim_image image_a, image_b;
+        width = 4096 + i * 3;
+        a = make_pixels(width * height), b = make_pixels(width * height);
+        fill_pair(a, b, width * height, i == 5 ? WHITE : RANDOM);
+        image_a = make_image(a, width, height), image_b = make_image(b, width, height);
+        check_pair(&image_a, &image_b, make_options((int)i, 0));
+        free(a), free(b);
+    }
+}
+
+static void test_settings(void)
+{
+    int i;
+    for (i = 0; i < 40; i++) {
+        size_t width = (size_t)test_range(15, 60), height = (size_t)test_range(15, 25);
+        unsigned char *a = make_pixels(width * height), *b = make_pixels(width * height);
+        mosaic_ssim_image image_a = make_image(a, width, height), image_b = make_image(b, width, height);
+        mosaic_ssim_options o = make_options(3 + 2 * test_range(0, 6), 0);
+        fill_pair(a, b, width * height, i % KINDS);
+        o.covariance = i % 2 ? MOSAIC_SSIM_POPULATION : MOSAIC_SSIM_SAMPLE;
+        o.k1 = test_range(1, 1000) / 3000.0, o.k2 = test_range(1, 1000) / 700.0;
+        o.data_range = i % 3 ? test_range(1, 100000) / 7.0 : 0;
+        check_pair(&image_a, &image_b, o);
+        free(a), free(b);
+    }
+}
+
+static void test_properties(void)
+{
+    int i;
+    for (i = 0; i < 60; i++) {
+        size_t width = (size_t)test_range(13, 120), height = (size_t)test_range(13, 40), k;
+        unsigned char *a = make_pixels(width * height), *b = make_pixels(width * height);
+        mosaic_ssim_image image_a = make_image(a, width, height), image_b = make_image(b, width, height);
+        mosaic_ssim_options o = make_options(3 + 2 * (i % 6), 0);
+        mosaic_ssim_output same, forward, backward;
+        size_t w = (size_t)o.window, values = (width - w + 1) * (height - w + 1);
+        int ones = 1, bounded = 1;
+        fill_pair(a, b, width * height, i % KINDS);
+        same = compare(&image_a, &image_a, &o);
+        forward = compare(&image_a, &image_b, &o), backward = compare(&image_b, &image_a, &o);
+        for (k = 0; k < values; k++) {
+            ones &= same.map[k] >= 1 && same.map[k] <= 1;
+            bounded &= forward.map[k] >= -1 && forward.map[k] <= 1;
+        }
+        CHECK(ones && same.mean >= 1 && same.mean <= 1);
+        CHECK(bounded);
+        CHECK(memcmp(forward.map, backward.map, values * sizeof(double)) == 0);
+        CHECK(memcmp(&forward.mean, &backward.mean, sizeof(double)) == 0);
+        if (values == 1) CHECK(forward.mean - forward.map[0] < 1e-15 && forward.map[0] - forward.mean < 1e-15);
+        free(same.map), free(forward.map), free(backward.map), free(a), free(b);
+    }
+    { /* the simple call, and a flat pair, where the formula is (2xy + C1) / (xx + yy + C1) */
+        unsigned char a[20 * 30], b[20 * 30];
+        double mean = 0, c1 = 2.55 * 2.55, expected = (2 * 77 * 80 + c1) / (77 * 77 + 80 * 80 + c1);
+        fill_pair(a, b, sizeof a, FLAT);
+        CHECK(mosaic_ssim_gray8(a, 20, b, 20, 20, 30, &mean) == MOSAIC_SSIM_OK);
+        CHECK_MSG(mean - expected < 1e-15 && expected - mean < 1e-15, "%.17g %.17g", mean, expected);
+        CHECK(mosaic_ssim_gray8(a, 30, b, 20, 20, 20, &mean) == MOSAIC_SSIM_OK);
+    }
+}
+
+/* ---- results that all machines must share ---- */
+
+static uint64_t hash(uint64_t h, const double *values, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        uint64_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        h = (h ^ (bits & 0xffffffffu)) * 1099511628211u;
+        h = (h ^ (bits >> 32)) * 1099511628211u;
+    }
+    return h;
+}
+
+#define GOLDEN_7 0xa3cb35799f9f10c8u
+#define GOLDEN_11 0x17516cbe0ed3a01cu
+static void test_golden(void)
+{
+    unsigned char *a = make_pixels(97 * 61), *b = make_pixels(97 * 61);
+    mosaic_ssim_image image_a = make_image(a, 97, 61), image_b = make_image(b, 97, 61);
+    mosaic_ssim_options o = make_options(7, 0);
+    mosaic_ssim_output seven, eleven;
+    uint64_t hash_7, hash_11;
+    unsigned state = 1;
+    int i;
+    for (i = 0; i < 97 * 61; i++) {
+        state = state * 1664525u + 1013904223u;
+        a[i] = (unsigned char)(i % 97 * 2 + (int)(state >> 27)), b[i] = (unsigned char)(a[i] / 2 + (int)(state >> 24) / 4);
+    }
+    seven = compare(&image_a, &image_b, &o);
+    o.window = 11, o.covariance = MOSAIC_SSIM_POPULATION;
+    eleven = compare(&image_a, &image_b, &o);
+    hash_7 = hash(hash(7, seven.map, 91 * 55), &seven.mean, 1), hash_11 = hash(hash(7, eleven.map, 87 * 51), &eleven.mean, 1);
+    CHECK_MSG(hash_7 == GOLDEN_7, "%016llx %.17g", (unsigned long long)hash_7, seven.mean);
+    CHECK_MSG(hash_11 == GOLDEN_11, "%016llx %.17g", (unsigned long long)hash_11, eleven.mean);
+    free(seven.map), free(eleven.map), free(a), free(b);
+}
+
+/* ---- rectangles and strides ---- */
+
+static void test_strides(void)
+{
+    size_t width = 41, height = 23, x, y;
+    unsigned char *a = make_pixels(width * height), *b = make_pixels(width * height);
+    mosaic_ssim_image image_a = make_image(a, width, height), image_b = make_image(b, width, height);
+    int i, simd;
+    fill_pair(a, b, width * height, NOISY);
+    for (i = 0; i < 6; i++) {
+        size_t size = i == 0 ? 100 * 60 : width * height * 3;
+        unsigned char *big = make_pixels(size);
+        mosaic_ssim_image view = make_image(big, width, height);
+        for (x = 0; x < size; x++) big[x] = (unsigned char)test_random();
+        switch (i) {
+        case 0: view.data = big + 7 * 100 + 13, view.row_stride = 100; break;                       /* inside a larger picture */
+        case 1: view.data = big + 1, view.pixel_stride = 3; break;                                  /* green of RGB */
+        case 2: view.pixel_stride = (ptrdiff_t)height, view.row_stride = 1; break;                  /* column-major */
+        case 3: view.data = big + (height - 1) * width, view.row_stride = -(ptrdiff_t)width; break; /* bottom row first */
+        case 4: view.data = big + 2 * (width - 1), view.pixel_stride = -2; break;                   /* mirrored */
+        default: view.data = big + 3 * width * height - 1, view.pixel_stride = -3 * (ptrdiff_t)height, view.row_stride = -3; break;
+        }
+        for (y = 0; y < height; y++)
+            for (x = 0; x < width; x++) {
+                ptrdiff_t step = view.pixel_stride ? view.pixel_stride : 1;
+                ptrdiff_t row = view.row_stride ? view.row_stride : (ptrdiff_t)width * (step < 0 ? -step : step);
+                big[((const unsigned char *)view.data - big) + (ptrdiff_t)y * row + (ptrdiff_t)x * step] = a[y * width + x];
+            }
+        for (simd = 1; simd <= highest_simd(); simd++) {
+            mosaic_ssim_options o = make_options(i % 2 ? 7 : 5, simd);
+            mosaic_ssim_output copy = compare(&image_a, &image_b, &o), place = compare(&view, &image_b, &o);
+            size_t w = (size_t)o.window, values = (width - w + 1) * (height - w + 1);
+            CHECK_MSG(memcmp(copy.map, place.map, values * sizeof(double)) == 0 && memcmp(&copy.mean, &place.mean, 8) == 0, "strides %d simd %d", i,
+                      simd);
+            free(copy.map), free(place.map);
+        }
+        free(big);
+    }
+    free(a), free(b);
+}
+
+/* ---- outputs, work areas, allocation ---- */
+
+static void test_prepared_alignment(void)
+{
+    unsigned char a[7 * 7], b[7 * 7];
+    mosaic_ssim_image image_a = make_image(memset(a, 1, sizeof a), 7, 7), image_b = make_image(memset(b, 2, sizeof b), 7, 7);
+    mosaic_ssim_options o = make_options(0, 0);
+    size_t size = 0, i;
+    mosaic_ssim_output usual;
+    fill_pair(a, b, sizeof a, NOISY);
+    usual = compare(&image_a, &image_b, &o);
+    CHECK(mosaic_ssim_prepared_size(&image_a, &o, &size) == MOSAIC_SSIM_OK);
+    for (i = 0; i < 64; i++) {
+        unsigned char *at_a = make_pixels(i + size), *at_b = make_pixels(i + size);
+        mosaic_ssim_prepared *prepared_a, *prepared_b;
+        mosaic_ssim_output output = {0};
+        CHECK(mosaic_ssim_prepare(&image_a, &o, at_a + i, size, &prepared_a, NULL, 0) == MOSAIC_SSIM_OK);
+        CHECK(mosaic_ssim_prepare(&image_b, &o, at_b + i, size, &prepared_b, NULL, 0) == MOSAIC_SSIM_OK);
+        CHECK(mosaic_ssim_score(prepared_a, prepared_b, &o, &output, NULL, 0) == MOSAIC_SSIM_OK);
+        CHECK(memcmp(&output.mean, &usual.mean, 8) == 0);
+        free(at_a), free(at_b);
+    }
+    free(usual.map);
+}
+
+static void test_outputs(void)
+{
+    size_t width = 50, height = 30, mw = width - 6, mh = height - 6, stride = mw + 5, size = 0, i, y;
+    unsigned char *a = make_pixels(width * height), *b = make_pixels(width * height), *work;
+    double *map = (double *)malloc(stride * mh * sizeof(double)), rows[24], total = 0, mean;
+    mosaic_ssim_image image_a = make_image(a, width, height), image_b = make_image(b, width, height), shape;
+    mosaic_ssim_options o = make_options(0, 0);
+    mosaic_ssim_output out, plain;
+    int clean = 1, before;
+    fill_pair(a, b, width * height, NOISY);
+    memset(&out, 0, sizeof out);
+    for (i = 0; i < stride * mh; i++) map[i] = 5;
+    out.map = map, out.map_stride = stride, out.row_sums = rows;
+    o.malloc_ctx = &clean;
+    before = allocations;
+    CHECK(mosaic_ssim_compare(&image_a, &image_b, &o, &out, NULL, 0) == MOSAIC_SSIM_OK);
+    CHECK(allocations == before + 1 && live == 0 && seen_ctx == &clean);
+    plain = compare(&image_a, &image_b, &o);
+    for (y = 0; y < mh; y++) {
+        double sum = 0;
+        clean &= memcmp(map + y * stride, plain.map + y * mw, mw * sizeof(double)) == 0;
+        for (i = mw; i < stride; i++) clean &= map[y * stride + i] > 4 && map[y * stride + i] < 6;
+        for (i = 0; i < mw; i++) sum += map[y * stride + i];
+        CHECK(sum - rows[y] < 1e-13 && rows[y] - sum < 1e-13);
+        total += rows[y];
+    }
+    CHECK(clean);
+    mean = total / (double)(mw * mh);
+    CHECK(mean - out.mean < 1e-14 && out.mean - mean < 1e-14 && memcmp(&out.mean, &plain.mean, 8) == 0);
+
+    /* A work area of the size asked for is enough at any alignment, no byte around it is touched, and nothing is allocated. */
+    shape = make_image(NULL, width, height);
+    CHECK(mosaic_ssim_work_size(&shape, &o, &size) == MOSAIC_SSIM_OK);
+    CHECK(size == 64 + 17 * 128 + 64); /* as documented: round(50 + 64) = 128 */
+    work = (unsigned char *)malloc(size + 128);
+    before = allocations;
+    for (i = 0; i < 64; i += 7) {
+        size_t k;
+        memset(work, 0xa5, size + 128);
+        out.mean = 0;
+        CHECK(mosaic_ssim_compare(&image_a, &image_b, &o, &out, work + i, size) == MOSAIC_SSIM_OK);
+        CHECK(memcmp(&out.mean, &plain.mean, 8) == 0);
+        for (k = 0; k < i; k++) clean &= work[k] == 0xa5;
+        for (k = i + size; k < size + 128; k++) clean &= work[k] == 0xa5;
+    }
+    CHECK(clean && allocations == before);
+    out.mean = 9;
+    CHECK(mosaic_ssim_compare(&image_a, &image_b, &o, &out, work, size - 1) == MOSAIC_SSIM_ERROR_WORK_SIZE && out.mean > 8);
+    fail_allocation = 1;
+    CHECK(mosaic_ssim_compare(&image_a, &image_b, &o, &out, NULL, 0) == MOSAIC_SSIM_ERROR_MEMORY && out.mean > 8);
+    CHECK(mosaic_ssim_gray8(a, width, b, width, width, height, &mean) == MOSAIC_SSIM_ERROR_MEMORY);
+    fail_allocation = 0;
+    free(work), free(map), free(plain.map), free(a), free(b);
+}
+
+/* ---- threads ---- */
+
+typedef struct hook {
+    int threads;
+    int count;
+    void (*job)(void *arg, int index);
+    void *arg;
+} hook;
+typedef struct worker {
+    const hook *h;
+    int first;
+} worker;
+
+static void *work_through(void *arg)
+{
+    const worker *self = (const worker *)arg;
+    int i;
+#if MOSAIC_SSIM__SIMD
+    _mm_setcsr(0x7fc0); /* as a host may leave its threads: rounding to zero, denormals flushed */
+#endif
+    for (i = self->h->count - 1 - self->first; i >= 0; i -= self->h->threads) self->h->job(self->h->arg, i);
+    return NULL;
+}
+
+static void run_threads(void *ctx, void (*job)(void *arg, int index), void *arg, int count)
+{
+    hook *h = (hook *)ctx;
+    pthread_t threads[8];
+    worker workers[8];
+    int i;
+    h->job = job, h->arg = arg, h->count = count;
+    for (i = 0; i < h->threads; i++) {
+        workers[i].h = h, workers[i].first = i;
+        if (pthread_create(&threads[i], NULL, work_through, &workers[i])) abort();
+    }
+    for (i = 0; i < h->threads; i++) pthread_join(threads[i], NULL);
+}
+
+static void test_threads(void)
+{
+    size_t width = 75, height = 47, values, i;
+    unsigned char *a = make_pixels(width * height), *b = make_pixels(width * height);
+    mosaic_ssim_image image_a = make_image(a, width, height), image_b = make_image(b, width, height);
+    int window, threads, jobs;
+    fill_pair(a, b, width * height, NOISY);
+    for (window = 3; window <= 47; window += 4) {
+        mosaic_ssim_options o = make_options(window, 0);
+        mosaic_ssim_output serial = compare(&image_a, &image_b, &o);
+        values = (width - (size_t)window + 1) * (height - (size_t)window + 1);
+        for (threads = 1; threads <= 5; threads++)
+            for (jobs = 0; jobs <= 9; jobs += 3) {
+                hook h;
+                mosaic_ssim_output parallel;
+                memset(&h, 0, sizeof h);
+                h.threads = threads;
+                o.run = run_threads, o.run_ctx = &h, o.jobs = jobs;
+                parallel = compare(&image_a, &image_b, &o);
+                CHECK_MSG(memcmp(serial.map, parallel.map, values * sizeof(double)) == 0 && memcmp(&serial.mean, &parallel.mean, 8) == 0,
+                          "window %d, %d threads, %d jobs", window, threads, jobs);
+                free(parallel.map);
+            }
+        free(serial.map);
+    }
+#if MOSAIC_SSIM__SIMD
+    { /* the caller's own state is not used either, and comes back */
+        mosaic_ssim_options o = make_options(0, 1);
+        mosaic_ssim_output usual = compare(&image_a, &image_b, &o), odd;
+        unsigned old = _mm_getcsr();
+        _mm_setcsr(0x5fc0);
+        odd = compare(&image_a, &image_b, &o);
+        CHECK(_mm_getcsr() == 0x5fc0 || (_mm_getcsr() & ~0x3fu) == 0x5fc0);
+        _mm_setcsr(old);
+        CHECK(memcmp(usual.map, odd.map, (width - 6) * (height - 6) * sizeof(double)) == 0 && memcmp(&usual.mean, &odd.mean, 8) == 0);
+        free(usual.map), free(odd.map);
+    }
+#endif
+    /* a batch: equal to single calls, for every number of threads */
+    for (window = 5; window <= 9; window += 2) {
+        enum { TILES = 23 };
+        mosaic_ssim_options o = make_options(window, 0);
+        mosaic_ssim_prepared *cell, *tiles[TILES];
+        const mosaic_ssim_prepared *list[TILES];
+        unsigned char *memory[TILES + 1];
+        double single[TILES], means[TILES];
+        size_t size = 0, work_size = 0;
+        void *work;
+        CHECK(mosaic_ssim_prepared_size(&image_a, &o, &size) == MOSAIC_SSIM_OK);
+        memory[TILES] = make_pixels(size + 1);
+        CHECK(mosaic_ssim_prepare(&image_a, &o, memory[TILES] + 1, size, &cell, NULL, 0) == MOSAIC_SSIM_OK);
+        for (i = 0; i < TILES; i++) {
+            mosaic_ssim_output output = {0};
+            fill_pair(a, b, width * height, NOISY); /* changes a as well, which the prepared cell does not notice */
+            memory[i] = make_pixels(size);
+            CHECK(mosaic_ssim_prepare(&image_b, &o, memory[i], size, &tiles[i], NULL, 0) == MOSAIC_SSIM_OK);
+            list[i] = tiles[i];
+            CHECK(mosaic_ssim_compare(&image_a, &image_b, &o, &output, NULL, 0) == MOSAIC_SSIM_OK);
+            single[i] = output.mean;
+        }
+        for (threads = 0; threads <= 5; threads++) {
+            hook h;
+            memset(&h, 0, sizeof h);
+            h.threads = threads;
+            o.run = threads ? run_threads : NULL, o.run_ctx = &h;
+            memset(means, 0, sizeof means);
+            CHECK(mosaic_ssim_work_size(&image_a, &o, &work_size) == MOSAIC_SSIM_OK);
+            work = malloc(work_size);
+            CHECK(mosaic_ssim_score_many(cell, list, TILES, &o, means, work, work_size) == MOSAIC_SSIM_OK);
+            CHECK_MSG(memcmp(single, means, sizeof means) == 0, "batch, window %d, %d threads", window, threads);
+            CHECK(mosaic_ssim_score_many(cell, list, TILES, &o, means, work, work_size - 1) == MOSAIC_SSIM_ERROR_WORK_SIZE);
+            free(work);
+        }
+        o.run = NULL;
+        CHECK(mosaic_ssim_score_many(cell, list, 0, &o, means, NULL, 0) == MOSAIC_SSIM_OK);
+        CHECK(mosaic_ssim_score_many(cell, NULL, 1, &o, means, NULL, 0) == MOSAIC_SSIM_ERROR_NULL);
+        CHECK(mosaic_ssim_score_many(NULL, list, 1, &o, means, NULL, 0) == MOSAIC_SSIM_ERROR_NULL);
+        CHECK(mosaic_ssim_score_many(cell, list, 1, &o, NULL, NULL, 0) == MOSAIC_SSIM_ERROR_NULL);
+        list[TILES - 1] = NULL;
+        memcpy(means, single, sizeof means);
+        means[0] = 7;
+        CHECK(mosaic_ssim_score_many(cell, list, TILES, &o, means, NULL, 0) == MOSAIC_SSIM_ERROR_NULL && means[0] > 6);
+        o.window = window + 2;
+        CHECK(mosaic_ssim_score_many(cell, list, 1, &o, means, NULL, 0) == MOSAIC_SSIM_ERROR_PREPARED);
+        o.window = 99;
+        CHECK(mosaic_ssim_score_many(cell, list, 1, &o, means, NULL, 0) == MOSAIC_SSIM_ERROR_PREPARED);
+        o.window = window;
+        {
+            mosaic_ssim_image other = make_image(a, width - 1, height);
+            mosaic_ssim_prepared *narrow;
+            unsigned char *at = make_pixels(size), zero[64] = {0};
+            mosaic_ssim_output output = {0};
+            CHECK(mosaic_ssim_prepare(&other, &o, at, size, &narrow, NULL, 0) == MOSAIC_SSIM_OK);
+            CHECK(mosaic_ssim_score(cell, narrow, &o, &output, NULL, 0) == MOSAIC_SSIM_ERROR_MISMATCH);
+            CHECK(mosaic_ssim_score(cell, cell, &o, NULL, NULL, 0) == MOSAIC_SSIM_ERROR_NULL);
+            CHECK(mosaic_ssim_score(cell, NULL, &o, &output, NULL, 0) == MOSAIC_SSIM_ERROR_NULL);
+            memset(narrow, 0, 4);
+            CHECK(mosaic_ssim_score(cell, narrow, &o, &output, NULL, 0) == MOSAIC_SSIM_ERROR_PREPARED);
+            CHECK(mosaic_ssim_score(narrow, cell, &o, &output, NULL, 0) == MOSAIC_SSIM_ERROR_PREPARED);
+            CHECK(mosaic_ssim_prepare(&image_a, &o, at, size - 1, &narrow, NULL, 0) == MOSAIC_SSIM_ERROR_WORK_SIZE);
+            CHECK(mosaic_ssim_prepare(&image_a, &o, at, size, &narrow, zero, sizeof zero) == MOSAIC_SSIM_ERROR_WORK_SIZE);
+            CHECK(mosaic_ssim_prepare(&image_a, &o, NULL, size, &narrow, NULL, 0) == MOSAIC_SSIM_ERROR_NULL);
+            CHECK(mosaic_ssim_prepare(&image_a, &o, at, size, NULL, NULL, 0) == MOSAIC_SSIM_ERROR_NULL);
+            CHECK(mosaic_ssim_prepare(NULL, &o, at, size, &narrow, NULL, 0) == MOSAIC_SSIM_ERROR_NULL);
+            fail_allocation = 1;
+            CHECK(mosaic_ssim_prepare(&image_a, &o, at, size, &narrow, NULL, 0) == MOSAIC_SSIM_ERROR_MEMORY);
+            CHECK(mosaic_ssim_score(cell, cell, &o, &output, NULL, 0) == MOSAIC_SSIM_ERROR_MEMORY);
+            fail_allocation = 0;
+            free(at);
+        }
+        for (i = 0; i <= TILES; i++) free(memory[i]);
+    }
+    free(a), free(b);
+}
+
+/* ---- bad input ---- */
+
+static mosaic_ssim_result try_it(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *o)
+{
+    mosaic_ssim_output output;
+    mosaic_ssim_result result, sized;
+    size_t size = 0;
+    memset(&output, 0, sizeof output);
+    output.mean = 9;
+    result = mosaic_ssim_compare(a, b, o, &output, NULL, 0);
+    CHECK((result == MOSAIC_SSIM_OK) == (output.mean < 8));
+    sized = a ? mosaic_ssim_work_size(a, o, &size) : MOSAIC_SSIM_OK; /* never fails where the comparison does not */
+    CHECK(result != MOSAIC_SSIM_OK || sized == MOSAIC_SSIM_OK);
+    return result;
+}
+
+static void test_bad_input(void)
+{
+    unsigned char a[64 * 64] = {0}, b[64 * 64] = {0};
+    const double zero = 0, infinity = 1e308 * 10, not_a_number = infinity * zero;
+    const size_t huge = (size_t)PTRDIFF_MAX;
+    mosaic_ssim_image good = make_image(a, 64, 64), other = make_image(b, 64, 64), bad, bad2;
+    mosaic_ssim_options o = make_options(0, 0);
+    mosaic_ssim_output output;
+    double mean = 9, map[4];
+    size_t size = 0;
+    int i;
+    fill_pair(a, b, sizeof a, RANDOM);
+    memset(&output, 0, sizeof output);
+    CHECK(try_it(&good, &other, NULL) == MOSAIC_SSIM_OK);
+    CHECK(try_it(&good, &other, &o) == MOSAIC_SSIM_OK);
+
+    CHECK(try_it(NULL, &other, &o) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(try_it(&good, NULL, &o) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(mosaic_ssim_compare(&good, &other, &o, NULL, NULL, 0) == MOSAIC_SSIM_ERROR_NULL);
+    bad = good, bad.data = NULL;
+    CHECK(try_it(&bad, &other, &o) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(try_it(&other, &bad, &o) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(mosaic_ssim_work_size(NULL, &o, &size) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(mosaic_ssim_work_size(&good, &o, NULL) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(mosaic_ssim_prepared_size(NULL, &o, &size) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(mosaic_ssim_prepared_size(&good, &o, NULL) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(mosaic_ssim_gray8(NULL, 64, b, 64, 64, 64, &mean) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(mosaic_ssim_gray8(a, 64, NULL, 64, 64, 64, &mean) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(mosaic_ssim_gray8(a, 64, b, 64, 64, 64, NULL) == MOSAIC_SSIM_ERROR_NULL);
+
+    bad = good, bad.width = 0, bad2 = bad;
+    CHECK(try_it(&bad, &bad2, &o) == MOSAIC_SSIM_ERROR_SIZE);
+    bad = good, bad.height = 0, bad2 = bad;
+    CHECK(try_it(&bad, &bad2, &o) == MOSAIC_SSIM_ERROR_SIZE);
+    bad = good, bad.height = 63;
+    CHECK(try_it(&bad, &other, &o) == MOSAIC_SSIM_ERROR_MISMATCH);
+    CHECK(try_it(&other, &bad, &o) == MOSAIC_SSIM_ERROR_MISMATCH);
+    bad = good, bad.width = 6, bad2 = bad;
+    CHECK(try_it(&bad, &bad2, &o) == MOSAIC_SSIM_ERROR_TOO_SMALL);
+    bad.width = bad2.width = 7;
+    CHECK(try_it(&bad, &bad2, &o) == MOSAIC_SSIM_OK);
+    o.window = 65;
+    CHECK(try_it(&good, &other, &o) == MOSAIC_SSIM_ERROR_TOO_SMALL);
+    o.window = 0;
+
+    for (i = -4; i <= 300; i++) {
+        mosaic_ssim_result expected = i == 0 ? MOSAIC_SSIM_OK : i < 3 || i > 255 || i % 2 == 0 ? MOSAIC_SSIM_ERROR_WINDOW : MOSAIC_SSIM_OK;
+        if (expected == MOSAIC_SSIM_OK && i > 64) expected = MOSAIC_SSIM_ERROR_TOO_SMALL;
+        o.window = i;
+        CHECK_MSG(try_it(&good, &other, &o) == expected, "window %d", i);
+    }
+    o.window = 0;
+
+    bad = good, bad.row_stride = 63;
+    CHECK(try_it(&bad, &other, &o) == MOSAIC_SSIM_ERROR_STRIDE);
+    CHECK(try_it(&other, &bad, &o) == MOSAIC_SSIM_ERROR_STRIDE);
+    bad.row_stride = -63;
+    CHECK(try_it(&bad, &other, &o) == MOSAIC_SSIM_ERROR_STRIDE);
+    bad.row_stride = 1;
+    CHECK(try_it(&bad, &other, &o) == MOSAIC_SSIM_ERROR_STRIDE);
+    bad.pixel_stride = 63;
+    CHECK(try_it(&bad, &other, &o) == MOSAIC_SSIM_ERROR_STRIDE);
+    bad.pixel_stride = 64;
+    CHECK(try_it(&bad, &other, &o) == MOSAIC_SSIM_OK);
+    CHECK(mosaic_ssim_gray8(a, 63, b, 64, 64, 64, &mean) == MOSAIC_SSIM_ERROR_STRIDE);
+    CHECK(mosaic_ssim_gray8(a, 64, b, 63, 64, 64, &mean) == MOSAIC_SSIM_ERROR_STRIDE);
+    CHECK(mosaic_ssim_gray8(a, 0, b, 0, 64, 64, &mean) == MOSAIC_SSIM_ERROR_STRIDE);
+    output.map = map, output.map_stride = 57, output.mean = 9;
+    CHECK(mosaic_ssim_compare(&good, &other, &o, &output, NULL, 0) == MOSAIC_SSIM_ERROR_STRIDE && output.mean > 8);
+
+    output.map_stride = huge / 8;
+    CHECK(mosaic_ssim_compare(&good, &other, &o, &output, NULL, 0) == MOSAIC_SSIM_ERROR_OVERFLOW && output.mean > 8);
+    for (i = 0; i < 13; i++) {
+        bad = good;
+        switch (i) {
+        case 0: bad.width = huge; break;
+        case 1: bad.width = (size_t)-1; break;
+        case 2: bad.height = (size_t)-1; break;
+        case 3: bad.width = bad.height = (size_t)-1; break;
+        case 4: bad.width = bad.height = (size_t)1 << (sizeof(size_t) * 4); break;
+        case 5: bad.row_stride = PTRDIFF_MAX; break;
+        case 6: bad.row_stride = PTRDIFF_MIN; break;
+        case 7: bad.row_stride = PTRDIFF_MAX / 63; break;
+        case 8: bad.pixel_stride = PTRDIFF_MAX; break;
+        case 9: bad.pixel_stride = PTRDIFF_MIN; break;
+        case 11: bad.row_stride = (ptrdiff_t)((size_t)-1 / 63 + 2); break; /* times 63 it wraps round to a few bytes */
+        case 10: bad.pixel_stride = PTRDIFF_MAX / 64, bad.row_stride = PTRDIFF_MAX / 64; break;
+        default: bad.width = huge / 32, bad.height = 7; break;
+        }
+        bad2 = bad;
+        CHECK_MSG(try_it(&bad, &bad2, &o) == MOSAIC_SSIM_ERROR_OVERFLOW, "overflow %d", i);
+        if (i < 5) {
+            CHECK(mosaic_ssim_work_size(&bad, &o, &size) == MOSAIC_SSIM_ERROR_OVERFLOW);
+            CHECK(mosaic_ssim_prepared_size(&bad, &o, &size) == MOSAIC_SSIM_ERROR_OVERFLOW);
+        }
+    }
+    CHECK(mosaic_ssim_gray8(a, (size_t)-1, b, 64, 64, 64, &mean) == MOSAIC_SSIM_ERROR_OVERFLOW);
+    bad = make_image(a, 1000, (size_t)PTRDIFF_MAX / 16 / 1000);
+    CHECK(mosaic_ssim_prepared_size(&bad, &o, &size) == MOSAIC_SSIM_ERROR_OVERFLOW);
+
+    o.covariance = (mosaic_ssim_covariance)2;
+    CHECK(try_it(&good, &other, &o) == MOSAIC_SSIM_ERROR_COVARIANCE);
+    o.covariance = MOSAIC_SSIM_SAMPLE;
+    for (i = 0; i < 4; i++) {
+        double v = i == 0 ? -1.0 : i == 1 ? infinity : i == 2 ? -infinity : not_a_number;
+        o.data_range = v;
+        CHECK(try_it(&good, &other, &o) == MOSAIC_SSIM_ERROR_DATA_RANGE);
+        o.data_range = 0, o.k1 = v;
+        CHECK(try_it(&good, &other, &o) == MOSAIC_SSIM_ERROR_CONSTANT);
+        o.k1 = 0, o.k2 = v;
+        CHECK(try_it(&good, &other, &o) == MOSAIC_SSIM_ERROR_CONSTANT);
+        o.k2 = 0;
+    }
+    o.k1 = 1e-60;
+    CHECK(try_it(&good, &other, &o) == MOSAIC_SSIM_ERROR_CONSTANT);
+    o.k1 = 0, o.data_range = 1e60;
+    CHECK(try_it(&good, &other, &o) == MOSAIC_SSIM_ERROR_CONSTANT);
+    o.data_range = 1e-40;
+    CHECK(try_it(&good, &good, &o) == MOSAIC_SSIM_OK);
+    o.data_range = 0;
+    o.simd = -1;
+    CHECK(try_it(&good, &other, &o) == MOSAIC_SSIM_ERROR_SIMD);
+    for (i = 1; i <= 6; i++) {
+        o.simd = i;
+        CHECK(try_it(&good, &other, &o) == (i <= highest_simd() ? MOSAIC_SSIM_OK : MOSAIC_SSIM_ERROR_SIMD));
+    }
+    o.simd = 0, o.jobs = -1;
+    CHECK(try_it(&good, &other, &o) == MOSAIC_SSIM_ERROR_JOBS);
+    CHECK(mean > 8 && live == 0);
+
+    for (i = MOSAIC_SSIM_OK; i <= MOSAIC_SSIM_ERROR_PREPARED; i++) {
+        int k;
+        const char *text = mosaic_ssim_result_string((mosaic_ssim_result)i);
+        CHECK(text && text[0]);
+        for (k = 0; k < i; k++) CHECK(strcmp(text, mosaic_ssim_result_string((mosaic_ssim_result)k)) != 0);
+    }
+    CHECK(strcmp(mosaic_ssim_result_string((mosaic_ssim_result)i), "unknown result") == 0);
+}
+
+int main(void)
+{
+    test_kernels();
+    test_settings();
+    test_properties();
+    test_golden();
+    test_strides();
+    test_prepared_alignment();
+    test_outputs();
+    test_threads();
+    test_bad_input();
+    CHECK(live == 0);
+    return test_end("ssim");
+}
