@@ -1,0 +1,3048 @@
+/* mosaic_temporal.h - v0.1.0 - photomosaics of video that do not flicker - MIT or public domain
+
+   Every frame of a film is rebuilt from small photographs, and as long as a part of the picture stays what it is, so do the photographs that
+   show it. Pictures come in as plain RGB; out come a draw list (which photograph stands where, in which colours) and the painted frame.
+
+   DO THIS in one C or C++ file, with mosaic_flow.h and mosaic_lap.h beside this one, and include it without the define everywhere else:
+
+       #define MOSAIC_TEMPORAL_IMPLEMENTATION
+       #include "mosaic_temporal.h"
+
+   A COMPLETE PROGRAM (examples/mosaic_still.c makes real pictures in 110 lines, examples/mosaic_video.c real films)
+
+       #define MOSAIC_TEMPORAL_IMPLEMENTATION
+       #include "mosaic_temporal.h"
+       #include <stdio.h>
+
+       int main(void)
+       {
+           static unsigned char film[2][90][160][3], photo[32][32][3], tile[64 * 64 * 3];
+           mosaic_fit fit = {0};
+           mosaic_grid grid;
+           mosaic_pool *pool;
+           mosaic_engine *engine;
+           mosaic_input input = {0};
+           const mosaic_frame *frame;
+           int i;
+
+           fit.cells = 40;
+           fit.height = 180;
+           if (mosaic_grid_fit(160, 90, &fit, &grid) != MOSAIC_OK) return 1;
+           if (mosaic_pool_create(grid.cell_width, grid.cell_height, NULL, &pool) != MOSAIC_OK) return 1;
+           for (i = 0; i < 40; i++) {
+               memset(photo, i * 6, sizeof photo);
+               mosaic_tile_reduce(&photo[0][0][0], 32, 32, sizeof photo[0], grid.cell_width, grid.cell_height, tile, NULL);
+               mosaic_pool_add(pool, tile, "a photograph", 0);
+           }
+           if (mosaic_open(&grid, pool, NULL, &engine) != MOSAIC_OK) return 1;
+           for (i = 0; i < 2; i++) {
+               input.rgb = &film[i][0][0][0];
+               input.stride = sizeof film[i][0];
+               if (mosaic_push(engine, &input, &frame) != MOSAIC_OK) return 1;
+               printf("frame %d: %d x %d px, %d of %d cells changed\n", i, grid.width, grid.height, frame->changed, frame->cells);
+           }
+           mosaic_close(engine);
+           mosaic_pool_destroy(pool);
+           return 0;
+       }
+
+   OPTIONS (macros, defined before the implementation)
+
+       MOSAIC_TEMPORAL_STATIC            every function static: for a library that must export nothing
+       MOSAIC_TEMPORAL_API               what stands before each declaration, dllexport say
+       MOSAIC_TEMPORAL_ASSERT(x)         assert() by default
+       MOSAIC_TEMPORAL_NO_SIMD           scalar code only
+       MOSAIC_TEMPORAL_MALLOC(ctx,size)  with MOSAIC_TEMPORAL_FREE(ctx,ptr): both or neither; malloc and free by default; ctx is the alloc_ctx of the
+                                         call or of the options
+       MOSAIC_TEMPORAL_SEPARATE          mosaic_flow.h and mosaic_lap.h are configured and implemented by you, elsewhere; otherwise this header
+                                         implements them along with itself, with the same STATIC, NO_SIMD and allocator
+
+   HOW IT WORKS, stage by stage, each in one section of the implementation
+
+       grid       whole cells fill the output; the source is scaled evenly and cropped by at most half a cell at a side
+       describe   each cell and each photograph becomes 12 x 12 pixels, and those the means of 3 x 3 blocks and the spread, in Oklab, in integers
+       cut        a new shot begins where most cells look like nothing that stood near them a frame before; the state is reset
+       predict    motion (yours, or estimated) carries each photograph along with the content it shows
+       assign     cost(cell, photograph) is the error that will be left after recolouring that very pair; the photograph that is expected in a cell gets
+                  a bonus. mosaic_lap.h finds the one optimum of the sum, each photograph used at most max_uses times. In the first frame of a shot
+                  copies that stand too close are made dearer and the problem is solved again, at most four times; what is left then, or in later
+                  frames, is repaired cell by cell. mosaic_frame.cost and .bound tell how far that is from the optimum without the distance rule
+       recolour   the linear Monge-Kantorovich map of the photograph's colours to the cell's, at less than full strength, as a 3 x 4 matrix on sRGB bytes
+       paint      only cells whose photograph or colour changed: the matrix, a share of the source, nothing else
+
+   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph, 3 for each output pixel, 30 for each describing pixel of the
+                  cells, and small things. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded from a mapped file). At
+                  700 cells, 919 photographs and 1890 x 1080 px about 20 MB.
+   THREADS        An engine is used by one thread at a time; a pool that nobody changes may serve many engines. The header starts no threads: give it a
+                  job hook (options.run) and it spreads describing, costs, recolouring and painting over yours, row of cells by row of cells.
+   DETERMINISM    The same frames, pool and options give the same bytes on every machine, instruction set, compiler, optimisation level and number of
+                  threads. Everything that is compared is an integer. The colour map is computed in doubles: + - * / in the order written,
+                  contraction off, own square root, then rounded to 12 bits.
+   ACCURACY AND LIMITS
+                  Oklab is within .0025 of its definition. Costs are within 2 % + 6 units of theirs (a unit is 2^-18). Cells 1 to 1024 px, grids to
+                  4096 x 4096 cells, pictures to 32767 px a side, 2^24 photographs. The distance rule is kept unless photographs run out
+                  (mosaic_frame.too_close). Origins between whole pixels are rounded when painting.
+   PERFORMANCE    AMD EPYC (Zen 4) VM, one core, 1280x720 source, 1890x1080 out, 700 cells, 919 photographs x 4 variants, moving film:
+PERFORMANCE_TABLE
+   LAST CHANGES   0.1.0  first version
+*/
+#ifndef MOSAIC_TEMPORAL_H
+#define MOSAIC_TEMPORAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef MOSAIC_TEMPORAL_API
+#ifdef MOSAIC_TEMPORAL_STATIC
+#if defined(__GNUC__) || defined(__clang__)
+#define MOSAIC_TEMPORAL_API static __attribute__((unused))
+#else
+#define MOSAIC_TEMPORAL_API static
+#endif
+#else
+#define MOSAIC_TEMPORAL_API extern
+#endif
+#endif
+
+/* The parts follow the engine: static with it, on its allocator, without SIMD with it. */
+#ifndef MOSAIC_TEMPORAL_SEPARATE
+#ifdef MOSAIC_TEMPORAL_STATIC
+#define MOSAIC_FLOW_STATIC
+#define MOSAIC_LAP_STATIC
+#endif
+#ifdef MOSAIC_TEMPORAL_NO_SIMD
+#define MOSAIC_FLOW_NO_SIMD
+#define MOSAIC_LAP_NO_SIMD
+#endif
+#ifdef MOSAIC_TEMPORAL_MALLOC
+#define MOSAIC_FLOW_MALLOC(ctx, size) MOSAIC_TEMPORAL_MALLOC(ctx, size)
+#define MOSAIC_FLOW_FREE(ctx, ptr) MOSAIC_TEMPORAL_FREE(ctx, ptr)
+#define MOSAIC_LAP_MALLOC(ctx, size) MOSAIC_TEMPORAL_MALLOC(ctx, size)
+#define MOSAIC_LAP_FREE(ctx, ptr) MOSAIC_TEMPORAL_FREE(ctx, ptr)
+#endif
+#ifdef MOSAIC_TEMPORAL_IMPLEMENTATION
+#define MOSAIC_FLOW_IMPLEMENTATION
+#define MOSAIC_LAP_IMPLEMENTATION
+#endif
+#endif
+#include "mosaic_flow.h"
+#include "mosaic_lap.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOSAIC_VERSION "0.1.0"
+
+typedef enum mosaic_result {
+    MOSAIC_OK = 0,
+    MOSAIC_ERROR_NULL,     /* a required pointer is null */
+    MOSAIC_ERROR_SIZE,     /* a size is zero, negative, too large, or overflows */
+    MOSAIC_ERROR_STRIDE,   /* a row stride is smaller than a row */
+    MOSAIC_ERROR_OPTION,   /* an option is outside its range or not a number */
+    MOSAIC_ERROR_MEMORY,   /* an allocation failed */
+    MOSAIC_ERROR_PHOTOS,   /* the pool holds too few photographs: mosaic_photos_missing says how many */
+    MOSAIC_ERROR_CORRUPT,  /* a saved pool or state is damaged or cut off */
+    MOSAIC_ERROR_VERSION,  /* a saved pool or state has another format version */
+    MOSAIC_ERROR_MISMATCH, /* pool, grid or state do not belong together */
+    MOSAIC_ERROR_BUFFER,   /* the buffer given is too small */
+    MOSAIC_ERROR_SIMD,     /* the instruction set asked for is not there */
+    MOSAIC_ERROR_MOTION,   /* a motion field without a size, or with a stride smaller than a row */
+    MOSAIC_ERROR_ENDED     /* a frame was pushed after the end of the stream */
+} mosaic_result;
+
+/* A static English phrase for a result, never null. */
+MOSAIC_TEMPORAL_API const char *mosaic_result_string(mosaic_result result);
+
+/* A caller's pool of threads: calls job(arg, 0) … job(arg, count - 1), in any order, on any threads, and returns when all are done. */
+typedef void (*mosaic_run)(void *run_ctx, void (*job)(void *arg, int index), void *arg, int count);
+
+/* ---- The grid: which part of the source becomes which cell ---- */
+
+/* Everything a stage needs to know of the geometry. Cell (col, row) covers the output pixels from origin + (col, row) * cell size; what
+   lies outside the output is cut off, output outside every cell is black. mosaic_grid_fit makes one; a caller may also fill it in. */
+typedef struct mosaic_grid {
+    int cols, rows;                              /* cells, 1 to 4096 each */
+    int cell_width, cell_height;                 /* px, 1 to 1024 */
+    int width, height;                           /* of the output, px, 1 to 32767 */
+    int origin_x, origin_y;                      /* top left corner of cell (0, 0) in the output, 1/64 px; painting rounds it to whole px */
+    int source_width, source_height;             /* px, 1 to 32767 */
+    int crop_x, crop_y, crop_width, crop_height; /* the part of the source that fills the output, 1/64 source px */
+} mosaic_grid;
+
+/* What is wished for; zero = the default. */
+typedef struct mosaic_fit {
+    int cells;                   /* about so many; 700 */
+    int height;                  /* of the output, px; 1080 */
+    int cell_width, cell_height; /* px; 0 = square cells of the size that comes nearest to `cells` (one of them given: square) */
+} mosaic_fit;
+
+/* Chooses the grid for a source: whole cells fill the output, which is the source scaled evenly and cropped, centred, by at most half a
+   cell at each side. The output's height is a multiple of the cell near the height wished for. Sizes chosen here make an output of even
+   width and height (video encoders want that); a cell size given is kept even when it does not. Sources so wide that the output would pass
+   16384 px get a lower output. SIZE when no such grid has between half and twice the cells wished for, or a size is out of range. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_grid_fit(int source_width, int source_height, const mosaic_fit *fit, mosaic_grid *grid);
+
+/* ---- The pool of photographs ---- */
+
+typedef struct mosaic_pool mosaic_pool;
+
+/* Makes a tile of a picture: the largest centred part of the cell's shape, reduced by area averaging in linear light (enlarged pictures
+   repeat their pixels). rgb: packed 8-bit sRGB, width x height (1 to 32767), stride bytes from row to row; tile receives
+   cell_width * cell_height * 3 bytes. Needs no pool: any number of threads may do this at once. alloc_ctx is for the temporary memory. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_tile_reduce(const uint8_t *rgb, int width, int height, size_t stride, int cell_width, int cell_height,
+                                                     uint8_t *tile, void *alloc_ctx);
+
+/* An empty pool for cells of that size (1 to 1024 px). The caller destroys it, after every engine that uses it. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_create(int cell_width, int cell_height, void *alloc_ctx, mosaic_pool **pool);
+
+/* Adds a photograph: copies the tile (as mosaic_tile_reduce makes it) and its name (a path, UTF-8; null = ""). stamp is the caller's, kept
+   and saved with it: a hash of the file's size and time, say, to see whether a saved pool is still good. Not while an engine uses the pool.
+   Two pools with the same photographs in the same order give the same mosaics. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_add(mosaic_pool *pool, const uint8_t *tile, const char *name, uint64_t stamp);
+
+MOSAIC_TEMPORAL_API int mosaic_pool_photos(const mosaic_pool *pool);
+MOSAIC_TEMPORAL_API void mosaic_pool_cell(const mosaic_pool *pool, int *cell_width, int *cell_height);
+/* Of photograph 0 … photos - 1: its tile (packed RGB), name and stamp; the pool's own. Null or 0 outside the range. */
+MOSAIC_TEMPORAL_API const uint8_t *mosaic_pool_pixels(const mosaic_pool *pool, int photo);
+MOSAIC_TEMPORAL_API const char *mosaic_pool_name(const mosaic_pool *pool, int photo);
+MOSAIC_TEMPORAL_API uint64_t mosaic_pool_stamp(const mosaic_pool *pool, int photo);
+
+/* A pool as one block of bytes, for a file. All numbers little-endian:
+     0  "MOSAICPL"            8  u32 version 1       12  u32 cell width    16  u32 cell height    20  u32 photographs
+    24  u64 bytes of names   32  u64 checksum of bytes 0-31 and of all from 40 on
+    40  u64 stamp of each;  then the names, each ended by a zero byte, filled up with zero bytes to a multiple of 8;  then the tiles
+   load keeps pointing into data, which must stay unchanged until the pool is destroyed (a mapped file is right); photographs can be added
+   after it. A damaged block is CORRUPT, one of another version VERSION. */
+MOSAIC_TEMPORAL_API size_t mosaic_pool_save_size(const mosaic_pool *pool);
+MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_save(const mosaic_pool *pool, void *data, size_t size);
+MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_load(const void *data, size_t size, void *alloc_ctx, mosaic_pool **pool);
+MOSAIC_TEMPORAL_API void mosaic_pool_destroy(mosaic_pool *pool);
+
+/* ---- Variants: the ways in which one photograph may be shown ---- */
+
+enum { MOSAIC_PLAIN, MOSAIC_MIRROR, MOSAIC_BRIGHT, MOSAIC_DARK, MOSAIC_VARIANTS };
+
+/* "plain", "mirror", "bright" (levels x 1.1), "dark" (x 0.9); null outside. */
+MOSAIC_TEMPORAL_API const char *mosaic_variant_name(int variant);
+
+/* ---- Options ---- */
+
+typedef enum mosaic_preset {
+    MOSAIC_PRESET_DEFAULT = 0, /* calm, and as close to the source as photographs allow */
+    MOSAIC_PRESET_LEGACY,      /* each frame for itself, colours half followed: the naive baseline, kept for comparison */
+    MOSAIC_PRESETS
+} mosaic_preset;
+MOSAIC_TEMPORAL_API const char *mosaic_preset_name(int preset);    /* "default", "legacy"; null outside */
+MOSAIC_TEMPORAL_API const char *mosaic_preset_summary(int preset); /* one line for a help text; null outside */
+
+#define MOSAIC_OFF (-1) /* in an option whose zero means "the preset's value": really none */
+
+enum {
+    MOSAIC_SIMD_BEST = 0,
+    MOSAIC_SIMD_SCALAR,
+    MOSAIC_SIMD_AVX2,
+    MOSAIC_SIMD_AVX512,
+    MOSAIC_SIMD_AVX512_VNNI
+};
+
+/* What the engine does, in order; see mosaic_options.stage. */
+enum {
+    MOSAIC_STAGE_IDLE,     /* outside mosaic_push */
+    MOSAIC_STAGE_DESCRIBE, /* cells of the source */
+    MOSAIC_STAGE_FLOW,     /* motion, when the engine estimates it */
+    MOSAIC_STAGE_PREDICT,  /* where the photographs would go */
+    MOSAIC_STAGE_ASSIGN,   /* costs and the exact assignment */
+    MOSAIC_STAGE_RERANK,   /* kept for SSIM re-ranking, which this version does not do */
+    MOSAIC_STAGE_RENDER,   /* colour transforms and painting */
+    MOSAIC_STAGES
+};
+
+/* Zero everywhere is the default preset. A number in brackets is the default preset's value, then the legacy preset's. */
+typedef struct mosaic_options {
+    mosaic_preset preset;
+    float coherence;  /* 0 … 1 (.5, none): the dial. 0 (MOSAIC_OFF) = the best picture frame by frame, 1 = photographs change only at cuts
+                         and where content appears */
+    int max_uses;     /* of one photograph in a frame, all variants together (the number of variants, the same); MOSAIC_OFF = no limit */
+    int min_distance; /* no copy of a photograph, in any variant, within so many rows and columns (2, none); 0 … 16 */
+    unsigned variants;     /* bit i allows variant i (all) */
+    float mean_strength;   /* 0 … 1 (.9, .5): how far a photograph's mean colour follows its cell's */
+    float spread_strength; /* 0 … 1 (.7, .5): how far its contrast and colour spread follow */
+    float spread_low, spread_high; /* (.35 2, .5 2): limits of the factor on a photograph's spread, 0 < low <= 1 <= high <= 2 */
+    float bleed;           /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
+    float saliency;        /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
+    float repaint;         /* 0 … .5 (.02, none): change of a cell's colours (Oklab) from which it is painted anew with the same photograph;
+                              MOSAIC_OFF = every change */
+    int draw_list_only;    /* not 0: do not paint; mosaic_frame.rgb stays null */
+    int simd;              /* MOSAIC_SIMD_…; a level that is not there is an error */
+    const mosaic_flow_options *flow; /* how motion is estimated when mosaic_input gives none; null = not at all. Copied. */
+    mosaic_run run;                  /* null = one thread. Results do not depend on it. */
+    void *run_ctx;
+    void (*stage)(void *stage_ctx, int stage); /* called when a stage begins, for the caller's clock; may be null */
+    void *stage_ctx;
+    void *alloc_ctx; /* handed to MOSAIC_TEMPORAL_MALLOC and MOSAIC_TEMPORAL_FREE */
+} mosaic_options;
+
+/* How many more photographs a grid needs with these options (null = defaults); 0 = there are enough. */
+MOSAIC_TEMPORAL_API int mosaic_photos_missing(const mosaic_grid *grid, int photos, const mosaic_options *options);
+
+/* ---- The engine ---- */
+
+/* One cell of the draw list: all that painting it needs. With p the bytes of the tile's pixel (read from right to left for the mirror
+   variant), s those of the source at the output pixel (mosaic_paint says how it is scaled) and m = colour[c]:
+       out[c] = clamp((m[0] p[R] + m[1] p[G] + m[2] p[B] + m[3] s[c] + 256 m[4] + 2048) >> 12, 0, 255) */
+typedef struct mosaic_draw {
+    int32_t x, y;         /* top left corner in the output, 1/64 px */
+    int32_t photo;        /* index in the pool */
+    uint8_t variant;      /* MOSAIC_PLAIN … */
+    uint8_t changed;      /* 1: another photograph or variant than in the frame before */
+    uint8_t repaint;      /* 1: photograph or colour differ from the frame before; 0: not one byte of the cell differs */
+    uint8_t reserved;     /* 0 */
+    int16_t colour[3][5]; /* rows R, G, B: weights of the tile's R, G, B and of the source (Q12), and a constant (1/16 level) */
+} mosaic_draw;
+
+/* A finished frame: the engine's own, valid until the next push, load or close. */
+typedef struct mosaic_frame {
+    int64_t index;             /* 0, 1, … */
+    int cut;                   /* 1: a new shot begins here (the first frame too) */
+    int origin_x, origin_y;    /* of the grid in this frame, 1/64 px */
+    int cells;                 /* cols * rows */
+    const mosaic_draw *draw;   /* one for each cell, row-major */
+    const uint8_t *rgb;        /* width x height packed 8-bit sRGB; null with draw_list_only */
+    size_t stride;             /* bytes from row to row of rgb */
+    int changed, repainted;    /* cells */
+    int too_close;             /* cells whose photograph stands within min_distance again: 0 unless the pool is too small for the rule */
+    int64_t cost, bound;       /* of this frame's assignment and of the exact optimum without the distance rule, 2^-18 squared Oklab */
+} mosaic_frame;
+
+typedef struct mosaic_input {
+    const uint8_t *rgb;              /* grid.source_width x source_height, packed 8-bit sRGB */
+    size_t stride;                   /* bytes from row to row */
+    const mosaic_flow_field *motion; /* from the frame pushed before to this one; null = none known, or estimated as options.flow says */
+} mosaic_input;
+
+typedef struct mosaic_engine mosaic_engine;
+
+/* Begins a stream. grid and options (null = defaults) are copied; the pool must outlive the engine, stay unchanged, and have the grid's cell
+   size. On success *engine is the caller's to close; on failure it is null. All memory a stream needs is taken here. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_options *options,
+                                              mosaic_engine **engine);
+
+/* Pushes the next source frame. *frame becomes the oldest mosaic not returned yet, or null while the engine looks ahead (this version
+   answers each frame at once). At the end push null until *frame is null. An engine is used by one thread at a time. A push that fails
+   leaves the stream as it was. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *engine, const mosaic_input *input, const mosaic_frame **frame);
+
+/* Paints a draw list: every cell, or with only_repaint those whose repaint is set, into rgb (grid->width x height, stride bytes from row to
+   row). source: the frame the list was made for, needed where a bleed weight is not zero; it is scaled to the output by the mapping of the grid,
+   with linear interpolation where it is enlarged and a triangle filter where it is reduced, in integers. simd: MOSAIC_SIMD_…. run may be null.
+   mosaic_push does this by itself unless draw_list_only is set. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells,
+                                               int only_repaint, const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride,
+                                               int simd, mosaic_run run, void *run_ctx, void *alloc_ctx);
+
+/* The state of a stream between two pushes as one block of bytes, the same on every machine: a stream opened with the same grid, pool and
+   options that loads it goes on with the same bytes as the one that saved it. MISMATCH when it belongs to another grid, pool or options;
+   CORRUPT or VERSION as for pools; a failed load leaves the engine as it was. */
+MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *engine);
+MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *engine, void *data, size_t size);
+MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *engine, const void *data, size_t size);
+
+/* Ends a stream and frees what it holds; null is allowed. */
+MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *engine);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MOSAIC_TEMPORAL_H */
+
+/* The interface ends here; what follows is the implementation. */
+#if defined(MOSAIC_TEMPORAL_IMPLEMENTATION) && !defined(MOSAIC_TEMPORAL_IMPLEMENTED)
+#define MOSAIC_TEMPORAL_IMPLEMENTED
+
+#include <string.h>
+
+#if defined(MOSAIC_TEMPORAL_MALLOC) != defined(MOSAIC_TEMPORAL_FREE)
+#error "mosaic_temporal.h: define both MOSAIC_TEMPORAL_MALLOC and MOSAIC_TEMPORAL_FREE, or neither"
+#endif
+#ifndef MOSAIC_TEMPORAL_MALLOC
+#include <stdlib.h>
+#define MOSAIC_TEMPORAL_MALLOC(ctx, size) ((void)(ctx), malloc(size))
+#define MOSAIC_TEMPORAL_FREE(ctx, ptr) ((void)(ctx), free(ptr))
+#endif
+#ifndef MOSAIC_TEMPORAL_ASSERT
+#include <assert.h>
+#define MOSAIC_TEMPORAL_ASSERT(x) assert(x)
+#endif
+
+/* === mosaic shared block, version 1: compiler, processor, floating point. Word for word the same in every header that has it. === */
+#ifndef MOSAIC__SHARED_BLOCK_1
+#define MOSAIC__SHARED_BLOCK_1
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \
+    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "mosaic: -ffast-math and its parts change results; compile this file without them"
+#endif
+#include <float.h>
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#error "mosaic: x87 arithmetic rounds twice; compile with -mfpmath=sse -msse2"
+#endif
+#if defined(__GNUC__) || defined(__clang__)
+#define MOSAIC__UNUSED __attribute__((unused))
+#define MOSAIC__TARGET(isa) __attribute__((target(isa)))
+#else
+#define MOSAIC__UNUSED
+#define MOSAIC__TARGET(isa)
+#endif
+#if defined(_MSC_VER)
+#define MOSAIC__RESTRICT __restrict
+#else
+#define MOSAIC__RESTRICT __restrict__
+#endif
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+#define MOSAIC__X86 1
+#include <immintrin.h>
+#else
+#define MOSAIC__X86 0
+#endif
+/* What this processor and its operating system can run: 0 scalar, 1 AVX2, 2 AVX-512 F, BW, DQ and VL, 3 the same with VNNI. */
+MOSAIC__UNUSED static int mosaic__cpu_level(void)
+{
+#if MOSAIC__X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return __builtin_cpu_supports("avx512vnni") ? 3 : 2;
+    if (__builtin_cpu_supports("avx2")) return 1;
+#endif
+    return 0;
+}
+/* A host may have changed the rounding mode or flushed denormals to zero: every entry that computes in floating point sets the
+   IEEE defaults and gives the old state back. */
+MOSAIC__UNUSED static unsigned long long mosaic__fp_enter(void)
+{
+#if defined(__SSE2__) || MOSAIC__X86
+    unsigned long long old = _mm_getcsr();
+    _mm_setcsr(0x1f80);
+    return old;
+#elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+    unsigned long long old, ieee = 0;
+    __asm__ __volatile__("mrs %0, fpcr" : "=r"(old));
+    __asm__ __volatile__("msr fpcr, %0" : : "r"(ieee));
+    return old;
+#else
+    return 0;
+#endif
+}
+MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
+{
+#if defined(__SSE2__) || MOSAIC__X86
+    _mm_setcsr((unsigned int)old);
+#elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+    __asm__ __volatile__("msr fpcr, %0" : : "r"(old));
+#else
+    (void)old;
+#endif
+}
+#endif
+/* No multiply and add may be fused behind our back. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+/* === end of the mosaic shared block === */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ==== Constants of the method ==== */
+
+/* Cells and tiles are described at this many pixels a side, in 3 x 3 blocks: the distance from which a mosaic is read. */
+#define MOSAIC__SIDE 12
+#define MOSAIC__PIXELS (MOSAIC__SIDE * MOSAIC__SIDE)
+#define MOSAIC__BLOCKS 9
+#define MOSAIC__BLOCK_PIXELS (MOSAIC__PIXELS / MOSAIC__BLOCKS)
+/* Spreads below this (.002 in Oklab) count as this much: a flat picture has no structure that could be amplified. */
+#define MOSAIC__SPREAD_FLOOR 32
+/* One unit of cost is 2^-18 of a squared Oklab distance. */
+#define MOSAIC__COST_ONE 262144
+#define MOSAIC__COST_LIMIT (1 << 21)
+/* A photograph expected within min_distance of a cell costs this much (and the bonus it could have there) more in it, so that copies rarely
+   meet. */
+#define MOSAIC__REPULSION 5243
+/* In the first frame of a shot, a photograph that stands too close to its copy is made dearer by this much, and the problem solved again. */
+#define MOSAIC__BAN 2621
+#define MOSAIC__BAN_ROUNDS 4
+/* Costs of a cell are computed anew when its description moved by this much on average (.004): less is noise. */
+#define MOSAIC__REFRESH (27 * 4)
+/* Content slower than this (1/1024 cell a frame) stays on its place of the screen. */
+#define MOSAIC__DEAD_ZONE 41
+/* A photograph jumps when its content is this far from the centre of its cell (1/1024 cell): far enough not to jump back next time. Content that
+   moves by a cell a frame will not come back: there the nearest cell is the right one. */
+#define MOSAIC__JUMP 850
+#define MOSAIC__JUMP_FAST 512
+/* A cut: so many of 100 cells look like nothing that was near them one frame before. */
+#define MOSAIC__CUT_SHARE 65
+#define MOSAIC__CUT_DISTANCE (27 * 40)
+
+/* ==== Integers ==== */
+
+static int mosaic__clamp(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
+
+static int mosaic__abs(int value) { return value < 0 ? -value : value; }
+
+/* Quotient rounded to the nearest, halves away from zero; divisor positive. */
+static int64_t mosaic__div_round(int64_t value, int64_t divisor)
+{
+    return value >= 0 ? (value + divisor / 2) / divisor : -((-value + divisor / 2) / divisor);
+}
+
+static int64_t mosaic__div_floor(int64_t value, int64_t divisor)
+{
+    int64_t q = value / divisor;
+    return q * divisor > value ? q - 1 : q;
+}
+
+static uint32_t mosaic__isqrt(uint64_t value)
+{
+    uint64_t root = 0, bit = (uint64_t)1 << 62;
+    while (bit > value) bit >>= 2;
+    for (; bit; bit >>= 2) {
+        if (value >= root + bit) {
+            value -= root + bit;
+            root = (root >> 1) + bit;
+        } else {
+            root >>= 1;
+        }
+    }
+    return (uint32_t)root;
+}
+
+/* Largest root whose cube is not above value; value below 2^51. */
+static uint32_t mosaic__icbrt(uint64_t value)
+{
+    uint32_t root = 0, bit;
+    for (bit = 1u << 16; bit; bit >>= 1) {
+        uint64_t r = root | bit;
+        if (r * r * r <= value) root = (uint32_t)r;
+    }
+    return root;
+}
+
+static uint32_t mosaic__get32(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+static uint64_t mosaic__get64(const uint8_t *p) { return (uint64_t)mosaic__get32(p) | (uint64_t)mosaic__get32(p + 4) << 32; }
+
+static void mosaic__put32(uint8_t *p, uint32_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+    p[2] = (uint8_t)(v >> 16);
+    p[3] = (uint8_t)(v >> 24);
+}
+static void mosaic__put64(uint8_t *p, uint64_t v)
+{
+    mosaic__put32(p, (uint32_t)v);
+    mosaic__put32(p + 4, (uint32_t)(v >> 32));
+}
+
+/* Checksum of saved blocks: damage is found, forgery is not meant to be. Eight bytes at a time; the last ones are padded with zeros. */
+static uint64_t mosaic__hash(uint64_t hash, const void *data, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    for (; size >= 8; size -= 8, p += 8) {
+        hash = (hash ^ mosaic__get64(p)) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 29;
+    }
+    if (size) {
+        uint8_t tail[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+        memcpy(tail, p, size);
+        hash = (hash ^ mosaic__get64(tail)) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+/* a * b in *product; 0 when it does not fit. */
+static int mosaic__multiply(size_t a, size_t b, size_t *product)
+{
+    if (b && a > (size_t)-1 / b) return 0;
+    *product = a * b;
+    return 1;
+}
+
+static void *mosaic__allocate(void *alloc_ctx, size_t count, size_t size)
+{
+    size_t bytes;
+    if (!mosaic__multiply(count, size, &bytes)) return 0;
+    return MOSAIC_TEMPORAL_MALLOC(alloc_ctx, bytes ? bytes : 1);
+}
+
+static void mosaic__release(void *alloc_ctx, void *ptr)
+{
+    if (ptr) MOSAIC_TEMPORAL_FREE(alloc_ctx, ptr);
+}
+
+static void mosaic__parallel(mosaic_run run, void *run_ctx, void (*job)(void *arg, int index), void *arg, int count)
+{
+    int i;
+    if (run && count > 1) {
+        run(run_ctx, job, arg, count);
+        return;
+    }
+    for (i = 0; i < count; i++) job(arg, i);
+}
+
+/* Resolves MOSAIC_SIMD_… to a level of mosaic__cpu_level; -1 when it is not there. */
+static int mosaic__simd_level(int simd)
+{
+#ifdef MOSAIC_TEMPORAL_NO_SIMD
+    int best = 0;
+#else
+    int best = mosaic__cpu_level();
+#endif
+    if (simd == MOSAIC_SIMD_BEST) return best;
+    if (simd < MOSAIC_SIMD_BEST || simd > MOSAIC_SIMD_AVX512_VNNI || simd - 1 > best) return -1;
+    return simd - 1;
+}
+
+/* ==== Colour: sRGB bytes to linear light to Oklab, all in integers ==== */
+
+/* Linear light of each sRGB byte (IEC 61966-2-1), 2^18 = white; the last entry lets the one before it be interpolated. */
+static const uint32_t mosaic__linear[257] = {
+    0, 80, 159, 239, 318, 398, 477, 557, 637, 716, 796, 877, 964, 1055, 1151, 1252,
+    1358, 1469, 1586, 1707, 1834, 1966, 2103, 2246, 2394, 2548, 2708, 2873, 3044, 3221, 3403, 3592,
+    3786, 3987, 4193, 4406, 4625, 4850, 5081, 5319, 5562, 5813, 6070, 6333, 6603, 6879, 7162, 7452,
+    7748, 8051, 8361, 8678, 9002, 9333, 9670, 10015, 10367, 10726, 11092, 11465, 11845, 12233, 12628, 13030,
+    13440, 13857, 14282, 14714, 15153, 15601, 16055, 16518, 16988, 17466, 17951, 18444, 18946, 19455, 19972, 20496,
+    21029, 21570, 22119, 22676, 23241, 23814, 24395, 24984, 25582, 26188, 26802, 27425, 28055, 28695, 29342, 29999,
+    30663, 31336, 32018, 32708, 33407, 34114, 34831, 35555, 36289, 37031, 37782, 38542, 39311, 40089, 40875, 41671,
+    42475, 43288, 44111, 44942, 45783, 46632, 47491, 48359, 49236, 50122, 51018, 51923, 52837, 53760, 54693, 55635,
+    56587, 57547, 58518, 59498, 60487, 61486, 62494, 63513, 64540, 65577, 66624, 67681, 68747, 69824, 70909, 72005,
+    73110, 74226, 75351, 76486, 77631, 78786, 79951, 81125, 82310, 83505, 84710, 85925, 87150, 88385, 89631, 90886,
+    92152, 93428, 94714, 96011, 97318, 98635, 99962, 101300, 102648, 104007, 105376, 106756, 108146, 109546, 110957, 112379,
+    113811, 115253, 116707, 118171, 119645, 121131, 122627, 124133, 125651, 127179, 128718, 130268, 131829, 133400, 134983, 136576,
+    138180, 139795, 141421, 143058, 144706, 146366, 148036, 149717, 151409, 153113, 154827, 156553, 158290, 160038, 161797, 163567,
+    165349, 167142, 168946, 170762, 172589, 174427, 176277, 178138, 180010, 181894, 183790, 185696, 187615, 189545, 191486, 193439,
+    195403, 197379, 199367, 201366, 203377, 205400, 207434, 209480, 211538, 213607, 215688, 217781, 219886, 222003, 224131, 226271,
+    228424, 230588, 232764, 234952, 237151, 239363, 241587, 243823, 246071, 248331, 250603, 252887, 255183, 257491, 259811, 262144,
+    262144
+};
+
+/* Nearest byte of a linear light: the border between two bytes is taken half way in linear light. */
+static uint8_t mosaic__srgb(uint32_t linear)
+{
+    int low = 0, high = 255;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (2 * linear > mosaic__linear[middle] + mosaic__linear[middle + 1])
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return (uint8_t)low;
+}
+
+/* Cube roots of 128/1024 … 1024/1024, 2^16 = 1. */
+typedef struct mosaic__roots {
+    uint32_t root[1024 - 128 + 2];
+} mosaic__roots;
+
+static void mosaic__roots_fill(mosaic__roots *roots)
+{
+    uint32_t i;
+    for (i = 128; i <= 1024; i++) roots->root[i - 128] = mosaic__icbrt((uint64_t)i << 38);
+    roots->root[1024 - 128 + 1] = roots->root[1024 - 128];
+}
+
+/* Cube root of x / 2^18, 2^16 = 1: scaled by powers of 8 into the table's range, linear between its entries. */
+static int32_t mosaic__cbrt(const mosaic__roots *roots, uint32_t x)
+{
+    const uint32_t *r;
+    int shift = 0;
+    if (x == 0) return 0;
+    while (x < 1u << 15) {
+        x <<= 3;
+        shift++;
+    }
+    r = roots->root + ((x >> 8) - 128);
+    return (int32_t)((r[0] + (((r[1] - r[0]) * (x & 255)) >> 8)) >> shift);
+}
+
+/* Colour codes (sRGB levels in 1/16, 0 … 4080) to Oklab, 2^14 = 1. Matrices of Björn Ottosson's Oklab (2020) in 1/8192 and 1/4096, rounded so
+   that grey stays exactly grey. */
+static void mosaic__oklab(const mosaic__roots *roots, const uint16_t code[3], int32_t lab[3])
+{
+    uint32_t v[3];
+    int32_t l, m, s;
+    int c;
+    for (c = 0; c < 3; c++) {
+        const uint32_t *t = mosaic__linear + (code[c] >> 4);
+        v[c] = t[0] + (((t[1] - t[0]) * (code[c] & 15u)) >> 4);
+    }
+    l = mosaic__cbrt(roots, (3377 * v[0] + 4394 * v[1] + 421 * v[2] + 4096) >> 13);
+    m = mosaic__cbrt(roots, (1736 * v[0] + 5576 * v[1] + 880 * v[2] + 4096) >> 13);
+    s = mosaic__cbrt(roots, (723 * v[0] + 2308 * v[1] + 5161 * v[2] + 4096) >> 13);
+    lab[0] = (862 * l + 3251 * m - 17 * s) >> 14;
+    lab[1] = (8102 * l - 9948 * m + 1846 * s) >> 14;
+    lab[2] = (106 * l + 3206 * m - 3312 * s) >> 14;
+}
+
+/* ==== Descriptions of cells and tiles ==== */
+
+/* What the costs see: Oklab, means and deviations 2^10 = 1. */
+typedef struct mosaic__look {
+    int16_t mean[3];
+    int16_t block[3][MOSAIC__BLOCKS + 1]; /* mean of each block less the mean; the last entry is 0 and makes pairs */
+    int32_t energy[3];                    /* sum of squares of the blocks */
+    int32_t spread[3];                    /* standard deviation over the pixels, 2^14 = 1, not below the floor */
+} mosaic__look;
+
+/* What recolouring sees: sums of codes and of their products RR RG RB GG GB BB over the pixels. */
+typedef struct mosaic__colours {
+    int32_t sum[3];
+    int64_t product[6];
+} mosaic__colours;
+
+static void mosaic__describe(const mosaic__roots *roots, const uint16_t code[MOSAIC__PIXELS][3], mosaic__look *look, mosaic__colours *colours)
+{
+    int32_t block[3][MOSAIC__BLOCKS];
+    int64_t squares[3] = {0, 0, 0};
+    int i, b, c;
+
+    memset(look, 0, sizeof *look);
+    memset(block, 0, sizeof block);
+    if (colours) memset(colours, 0, sizeof *colours);
+    for (i = 0; i < MOSAIC__PIXELS; i++) {
+        int32_t lab[3];
+        b = i / (MOSAIC__SIDE * MOSAIC__SIDE / 3) * 3 + i % MOSAIC__SIDE / (MOSAIC__SIDE / 3);
+        mosaic__oklab(roots, code[i], lab);
+        for (c = 0; c < 3; c++) {
+            block[c][b] += lab[c];
+            squares[c] += (int64_t)lab[c] * lab[c];
+        }
+        if (colours) {
+            int32_t r = code[i][0], g = code[i][1], v = code[i][2];
+            colours->sum[0] += r;
+            colours->sum[1] += g;
+            colours->sum[2] += v;
+            colours->product[0] += r * r;
+            colours->product[1] += r * g;
+            colours->product[2] += r * v;
+            colours->product[3] += g * g;
+            colours->product[4] += g * v;
+            colours->product[5] += v * v;
+        }
+    }
+    for (c = 0; c < 3; c++) {
+        int64_t total = 0, variance;
+        int32_t spread;
+        for (b = 0; b < MOSAIC__BLOCKS; b++) total += block[c][b];
+        look->mean[c] = (int16_t)mosaic__div_round(total, MOSAIC__PIXELS << 4);
+        for (b = 0; b < MOSAIC__BLOCKS; b++) {
+            int32_t d = (int32_t)mosaic__div_round((int64_t)block[c][b] * MOSAIC__BLOCKS - total, MOSAIC__PIXELS << 4);
+            look->block[c][b] = (int16_t)d;
+            look->energy[c] += d * d;
+        }
+        variance = squares[c] * MOSAIC__PIXELS - total * total;
+        spread = (int32_t)(mosaic__isqrt((uint64_t)variance) / MOSAIC__PIXELS);
+        look->spread[c] = spread < MOSAIC__SPREAD_FLOOR ? MOSAIC__SPREAD_FLOOR : spread;
+    }
+}
+
+/* Sum of absolute differences of the 27 block colours, each channel shifted by shift (null: not at all). */
+static int mosaic__look_distance(const mosaic__look *a, const mosaic__look *b, const int shift[3])
+{
+    int c, k, sum = 0;
+    for (c = 0; c < 3; c++) {
+        int mean = a->mean[c] - b->mean[c] - (shift ? shift[c] : 0);
+        for (k = 0; k < MOSAIC__BLOCKS; k++) sum += mosaic__abs(mean + a->block[c][k] - b->block[c][k]);
+    }
+    return sum;
+}
+
+/* ==== Area averaging ==== */
+
+/* Output edge i of n over the span [start, start + length) of a row of `size` pixels, all in 1/4096 px. */
+static int32_t mosaic__edge(int64_t start, int64_t length, int64_t i, int64_t n, int size)
+{
+    int64_t e = start + mosaic__div_floor(i * length, n);
+    int64_t last = (int64_t)size << 12;
+    return (int32_t)(e < 0 ? 0 : e > last ? last : e);
+}
+
+/* The pixels an interval of edges covers: first, one past the last, and the weights (1/4096 px) of the first and the last; those between
+   weigh 4096. An interval that is empty (cut off by the picture's border, or far below a pixel) becomes a sliver of the nearest pixel. */
+typedef struct mosaic__span {
+    int first, end;
+    uint32_t head, tail, total;
+} mosaic__span;
+
+static mosaic__span mosaic__span_of(int32_t from, int32_t to, int size)
+{
+    mosaic__span s;
+    if (to <= from) {
+        if (from >= size << 12) from = (size << 12) - 1;
+        to = from + 1;
+    }
+    s.first = from >> 12;
+    s.end = (to + 4095) >> 12;
+    s.total = (uint32_t)(to - from);
+    if (s.end - s.first == 1) {
+        s.head = s.total;
+        s.tail = 0;
+    } else {
+        s.head = 4096u - ((uint32_t)from & 4095u);
+        s.tail = (uint32_t)(to - ((s.end - 1) << 12));
+    }
+    return s;
+}
+
+static uint32_t mosaic__span_weight(const mosaic__span *s, int i)
+{
+    return i == s->first ? s->head : i == s->end - 1 ? s->tail : 4096u;
+}
+
+/* column[x * 3 + c] = sum over the rows of a span, for source pixels first … end - 1. At most 2^8 * 2^12 * rows: rows up to 4095 fit. */
+static void mosaic__add_rows(const uint8_t *rgb, size_t stride, const mosaic__span *rows, int first, int end, uint32_t *column)
+{
+    int x, y, n = (end - first) * 3;
+    for (y = rows->first; y < rows->end; y++) {
+        const uint8_t *p = rgb + (size_t)y * stride + (size_t)first * 3;
+        uint32_t w = mosaic__span_weight(rows, y);
+        uint32_t *q = column + (size_t)first * 3;
+        if (y == rows->first)
+            for (x = 0; x < n; x++) q[x] = p[x] * w;
+        else
+            for (x = 0; x < n; x++) q[x] += p[x] * w;
+    }
+}
+
+/* Codes (1/16 level) of one output pixel from the column sums. */
+static void mosaic__add_columns(const uint32_t *column, const mosaic__span *cols, uint32_t row_total, uint16_t code[3])
+{
+    uint64_t sum[3] = {0, 0, 0}, total = (uint64_t)cols->total * row_total;
+    int x, c;
+    for (x = cols->first; x < cols->end; x++) {
+        uint32_t w = mosaic__span_weight(cols, x);
+        for (c = 0; c < 3; c++) sum[c] += (uint64_t)column[x * 3 + c] * w;
+    }
+    for (c = 0; c < 3; c++) code[c] = (uint16_t)((sum[c] * 16 + total / 2) / total);
+}
+
+/* ==== Pool ==== */
+
+struct mosaic_pool {
+    int cell_width, cell_height, photos, room;
+    void *alloc_ctx;
+    const uint8_t **pixels; /* of each photograph: in `owned`, or in the block loaded from */
+    const char **name;
+    uint64_t *stamp;
+    void **owned; /* pixels and name of a photograph that was added; null for a loaded one */
+};
+
+MOSAIC_TEMPORAL_API const char *mosaic_result_string(mosaic_result result)
+{
+    switch (result) {
+    case MOSAIC_OK: return "ok";
+    case MOSAIC_ERROR_NULL: return "a required pointer is null";
+    case MOSAIC_ERROR_SIZE: return "a size is zero, negative or too large";
+    case MOSAIC_ERROR_STRIDE: return "a row stride is smaller than a row";
+    case MOSAIC_ERROR_OPTION: return "an option is outside its range";
+    case MOSAIC_ERROR_MEMORY: return "out of memory";
+    case MOSAIC_ERROR_PHOTOS: return "too few photographs";
+    case MOSAIC_ERROR_CORRUPT: return "the saved data is damaged or cut off";
+    case MOSAIC_ERROR_VERSION: return "the saved data has another format version";
+    case MOSAIC_ERROR_MISMATCH: return "pool, grid or state do not belong together";
+    case MOSAIC_ERROR_BUFFER: return "the buffer is too small";
+    case MOSAIC_ERROR_SIMD: return "this processor does not have the instruction set asked for";
+    case MOSAIC_ERROR_MOTION: return "the motion field has no size, or its stride is smaller than a row";
+    case MOSAIC_ERROR_ENDED: return "the stream has ended";
+    }
+    return "unknown result";
+}
+
+static int mosaic__cell_size_ok(int width, int height) { return width >= 1 && height >= 1 && width <= 1024 && height <= 1024; }
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_tile_reduce(const uint8_t *rgb, int width, int height, size_t stride, int cell_width, int cell_height,
+                                                     uint8_t *tile, void *alloc_ctx)
+{
+    int64_t start_x, start_y, span_x, span_y;
+    uint64_t *column;
+    int x, y, c, i;
+
+    if (!rgb || !tile) return MOSAIC_ERROR_NULL;
+    if (width < 1 || height < 1 || width > 32767 || height > 32767 || !mosaic__cell_size_ok(cell_width, cell_height)) return MOSAIC_ERROR_SIZE;
+    if (stride < (size_t)width * 3) return MOSAIC_ERROR_STRIDE;
+    /* The largest centred part of the cell's shape, in 1/4096 px. */
+    span_x = (int64_t)width << 12;
+    span_y = (int64_t)height << 12;
+    if ((int64_t)width * cell_height > (int64_t)height * cell_width)
+        span_x = span_y * cell_width / cell_height;
+    else
+        span_y = span_x * cell_height / cell_width;
+    if (span_x < 1) span_x = 1;
+    if (span_y < 1) span_y = 1;
+    start_x = (((int64_t)width << 12) - span_x) / 2;
+    start_y = (((int64_t)height << 12) - span_y) / 2;
+
+    column = (uint64_t *)mosaic__allocate(alloc_ctx, (size_t)width * 3, sizeof *column);
+    if (!column) return MOSAIC_ERROR_MEMORY;
+    for (y = 0; y < cell_height; y++) {
+        mosaic__span rows = mosaic__span_of(mosaic__edge(start_y, span_y, y, cell_height, height),
+                                            mosaic__edge(start_y, span_y, y + 1, cell_height, height), height);
+        int first = (int)(start_x >> 12), end = (int)((start_x + span_x + 4095) >> 12);
+        for (i = rows.first; i < rows.end; i++) {
+            const uint8_t *p = rgb + (size_t)i * stride;
+            uint64_t w = mosaic__span_weight(&rows, i);
+            for (x = first * 3; x < end * 3; x++) column[x] = (i == rows.first ? 0 : column[x]) + w * mosaic__linear[p[x]];
+        }
+        for (x = 0; x < cell_width; x++) {
+            mosaic__span cols = mosaic__span_of(mosaic__edge(start_x, span_x, x, cell_width, width),
+                                                mosaic__edge(start_x, span_x, x + 1, cell_width, width), width);
+            uint64_t sum[3] = {0, 0, 0}, total = cols.total;
+            for (i = cols.first; i < cols.end; i++)
+                for (c = 0; c < 3; c++) {
+                    /* 2^18 light, 2^27 of rows and 2^27 of columns would not fit 64 bits: rows are averaged first, to 2^-12 of a unit. */
+                    uint64_t light = (column[i * 3 + c] << 6) / rows.total;
+                    sum[c] += light * mosaic__span_weight(&cols, i);
+                }
+            for (c = 0; c < 3; c++)
+                tile[((size_t)y * (size_t)cell_width + (size_t)x) * 3 + (size_t)c] = mosaic__srgb((uint32_t)((sum[c] / total + 32) >> 6));
+        }
+    }
+    mosaic__release(alloc_ctx, column);
+    return MOSAIC_OK;
+}
+
+static size_t mosaic__tile_bytes(const mosaic_pool *pool) { return (size_t)pool->cell_width * (size_t)pool->cell_height * 3; }
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_create(int cell_width, int cell_height, void *alloc_ctx, mosaic_pool **pool)
+{
+    mosaic_pool *p;
+    if (!pool) return MOSAIC_ERROR_NULL;
+    *pool = 0;
+    if (!mosaic__cell_size_ok(cell_width, cell_height)) return MOSAIC_ERROR_SIZE;
+    p = (mosaic_pool *)mosaic__allocate(alloc_ctx, 1, sizeof *p);
+    if (!p) return MOSAIC_ERROR_MEMORY;
+    memset(p, 0, sizeof *p);
+    p->cell_width = cell_width;
+    p->cell_height = cell_height;
+    p->alloc_ctx = alloc_ctx;
+    *pool = p;
+    return MOSAIC_OK;
+}
+
+MOSAIC_TEMPORAL_API void mosaic_pool_destroy(mosaic_pool *pool)
+{
+    int i;
+    if (!pool) return;
+    for (i = 0; i < pool->photos; i++) mosaic__release(pool->alloc_ctx, pool->owned[i]);
+    mosaic__release(pool->alloc_ctx, pool->pixels);
+    mosaic__release(pool->alloc_ctx, pool->name);
+    mosaic__release(pool->alloc_ctx, pool->stamp);
+    mosaic__release(pool->alloc_ctx, pool->owned);
+    mosaic__release(pool->alloc_ctx, pool);
+}
+
+/* A larger copy of an array; the old one stays with the caller. */
+static void *mosaic__enlarged(void *alloc_ctx, const void *old, int count, int room, size_t size)
+{
+    void *larger = mosaic__allocate(alloc_ctx, (size_t)room, size);
+    if (larger && count > 0) memcpy(larger, old, (size_t)count * size);
+    return larger;
+}
+
+static mosaic_result mosaic__pool_reserve(mosaic_pool *pool, int room)
+{
+    void *pixels, *name, *stamp, *owned;
+    if (room <= pool->room) return MOSAIC_OK;
+    pixels = mosaic__enlarged(pool->alloc_ctx, pool->pixels, pool->photos, room, sizeof *pool->pixels);
+    name = mosaic__enlarged(pool->alloc_ctx, pool->name, pool->photos, room, sizeof *pool->name);
+    stamp = mosaic__enlarged(pool->alloc_ctx, pool->stamp, pool->photos, room, sizeof *pool->stamp);
+    owned = mosaic__enlarged(pool->alloc_ctx, pool->owned, pool->photos, room, sizeof *pool->owned);
+    if (!pixels || !name || !stamp || !owned) {
+        mosaic__release(pool->alloc_ctx, pixels);
+        mosaic__release(pool->alloc_ctx, name);
+        mosaic__release(pool->alloc_ctx, stamp);
+        mosaic__release(pool->alloc_ctx, owned);
+        return MOSAIC_ERROR_MEMORY;
+    }
+    mosaic__release(pool->alloc_ctx, pool->pixels);
+    mosaic__release(pool->alloc_ctx, pool->name);
+    mosaic__release(pool->alloc_ctx, pool->stamp);
+    mosaic__release(pool->alloc_ctx, pool->owned);
+    pool->pixels = (const uint8_t **)pixels;
+    pool->name = (const char **)name;
+    pool->stamp = (uint64_t *)stamp;
+    pool->owned = (void **)owned;
+    pool->room = room;
+    return MOSAIC_OK;
+}
+
+static void mosaic__pool_put(mosaic_pool *pool, const uint8_t *pixels, const char *name, uint64_t stamp, void *owned)
+{
+    pool->pixels[pool->photos] = pixels;
+    pool->name[pool->photos] = name;
+    pool->stamp[pool->photos] = stamp;
+    pool->owned[pool->photos] = owned;
+    pool->photos++;
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_add(mosaic_pool *pool, const uint8_t *tile, const char *name, uint64_t stamp)
+{
+    size_t tile_bytes, name_bytes;
+    uint8_t *copy;
+    mosaic_result result;
+    if (!pool || !tile) return MOSAIC_ERROR_NULL;
+    if (pool->photos >= 1 << 24) return MOSAIC_ERROR_SIZE;
+    if (pool->photos == pool->room) {
+        result = mosaic__pool_reserve(pool, pool->room ? 2 * pool->room : 64);
+        if (result != MOSAIC_OK) return result;
+    }
+    tile_bytes = mosaic__tile_bytes(pool);
+    name_bytes = name ? strlen(name) + 1 : 1;
+    copy = (uint8_t *)mosaic__allocate(pool->alloc_ctx, 1, tile_bytes + name_bytes);
+    if (!copy) return MOSAIC_ERROR_MEMORY;
+    memcpy(copy, tile, tile_bytes);
+    memcpy(copy + tile_bytes, name ? name : "", name_bytes);
+    mosaic__pool_put(pool, copy, (const char *)(copy + tile_bytes), stamp, copy);
+    return MOSAIC_OK;
+}
+
+MOSAIC_TEMPORAL_API int mosaic_pool_photos(const mosaic_pool *pool) { return pool ? pool->photos : 0; }
+
+MOSAIC_TEMPORAL_API void mosaic_pool_cell(const mosaic_pool *pool, int *cell_width, int *cell_height)
+{
+    if (cell_width) *cell_width = pool ? pool->cell_width : 0;
+    if (cell_height) *cell_height = pool ? pool->cell_height : 0;
+}
+
+static int mosaic__pool_has(const mosaic_pool *pool, int photo) { return pool && photo >= 0 && photo < pool->photos; }
+
+MOSAIC_TEMPORAL_API const uint8_t *mosaic_pool_pixels(const mosaic_pool *pool, int photo)
+{
+    return mosaic__pool_has(pool, photo) ? pool->pixels[photo] : 0;
+}
+MOSAIC_TEMPORAL_API const char *mosaic_pool_name(const mosaic_pool *pool, int photo)
+{
+    return mosaic__pool_has(pool, photo) ? pool->name[photo] : 0;
+}
+MOSAIC_TEMPORAL_API uint64_t mosaic_pool_stamp(const mosaic_pool *pool, int photo)
+{
+    return mosaic__pool_has(pool, photo) ? pool->stamp[photo] : 0;
+}
+
+#define MOSAIC__POOL_HEADER 40
+
+static size_t mosaic__pool_names_size(const mosaic_pool *pool)
+{
+    size_t size = 0;
+    int i;
+    for (i = 0; i < pool->photos; i++) size += strlen(pool->name[i]) + 1;
+    return (size + 7) & ~(size_t)7;
+}
+
+MOSAIC_TEMPORAL_API size_t mosaic_pool_save_size(const mosaic_pool *pool)
+{
+    if (!pool) return 0;
+    return MOSAIC__POOL_HEADER + (size_t)pool->photos * (8 + mosaic__tile_bytes(pool)) + mosaic__pool_names_size(pool);
+}
+
+static uint64_t mosaic__pool_checksum(const uint8_t *data, size_t size)
+{
+    return mosaic__hash(mosaic__hash(1, data, 32), data + MOSAIC__POOL_HEADER, size - MOSAIC__POOL_HEADER);
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_save(const mosaic_pool *pool, void *data, size_t size)
+{
+    uint8_t *p = (uint8_t *)data, *q;
+    size_t names;
+    int i;
+    if (!pool || !data) return MOSAIC_ERROR_NULL;
+    if (size < mosaic_pool_save_size(pool)) return MOSAIC_ERROR_BUFFER;
+    size = mosaic_pool_save_size(pool);
+    names = mosaic__pool_names_size(pool);
+    memcpy(p, "MOSAICPL", 8);
+    mosaic__put32(p + 8, 1);
+    mosaic__put32(p + 12, (uint32_t)pool->cell_width);
+    mosaic__put32(p + 16, (uint32_t)pool->cell_height);
+    mosaic__put32(p + 20, (uint32_t)pool->photos);
+    mosaic__put64(p + 24, names);
+    q = p + MOSAIC__POOL_HEADER;
+    for (i = 0; i < pool->photos; i++, q += 8) mosaic__put64(q, pool->stamp[i]);
+    memset(q, 0, names);
+    for (i = 0; i < pool->photos; i++) {
+        size_t n = strlen(pool->name[i]) + 1;
+        memcpy(q, pool->name[i], n);
+        q += n;
+    }
+    q = p + MOSAIC__POOL_HEADER + (size_t)pool->photos * 8 + names;
+    for (i = 0; i < pool->photos; i++, q += mosaic__tile_bytes(pool)) memcpy(q, pool->pixels[i], mosaic__tile_bytes(pool));
+    mosaic__put64(p + 32, mosaic__pool_checksum(p, size));
+    return MOSAIC_OK;
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_load(const void *data, size_t size, void *alloc_ctx, mosaic_pool **pool)
+{
+    const uint8_t *p = (const uint8_t *)data, *stamps, *pixels;
+    const char *name, *names_end;
+    uint64_t photos, names, need;
+    uint32_t cell_width, cell_height;
+    mosaic_pool *made = 0;
+    mosaic_result result;
+    int i;
+
+    if (!pool) return MOSAIC_ERROR_NULL;
+    *pool = 0;
+    if (!data) return MOSAIC_ERROR_NULL;
+    if (size < MOSAIC__POOL_HEADER || memcmp(p, "MOSAICPL", 8) != 0) return MOSAIC_ERROR_CORRUPT;
+    if (mosaic__get32(p + 8) != 1) return MOSAIC_ERROR_VERSION;
+    cell_width = mosaic__get32(p + 12);
+    cell_height = mosaic__get32(p + 16);
+    photos = mosaic__get32(p + 20);
+    names = mosaic__get64(p + 24);
+    /* With these limits no sum below can overflow 64 bits. */
+    if (cell_width < 1 || cell_height < 1 || cell_width > 1024 || cell_height > 1024 || photos > 1u << 24 || names > size || names % 8)
+        return MOSAIC_ERROR_CORRUPT;
+    need = MOSAIC__POOL_HEADER + photos * (8 + (uint64_t)cell_width * cell_height * 3) + names;
+    if (need != size || mosaic__pool_checksum(p, size) != mosaic__get64(p + 32)) return MOSAIC_ERROR_CORRUPT;
+
+    result = mosaic_pool_create((int)cell_width, (int)cell_height, alloc_ctx, &made);
+    if (result == MOSAIC_OK) result = mosaic__pool_reserve(made, (int)photos);
+    stamps = p + MOSAIC__POOL_HEADER;
+    name = (const char *)(stamps + photos * 8);
+    names_end = name + names;
+    pixels = (const uint8_t *)names_end;
+    for (i = 0; result == MOSAIC_OK && i < (int)photos; i++) {
+        const char *end = name < names_end ? (const char *)memchr(name, 0, (size_t)(names_end - name)) : 0;
+        if (!end) {
+            result = MOSAIC_ERROR_CORRUPT;
+            break;
+        }
+        mosaic__pool_put(made, pixels, name, mosaic__get64(stamps + (size_t)i * 8), 0);
+        name = end + 1;
+        pixels += mosaic__tile_bytes(made);
+    }
+    if (result != MOSAIC_OK) {
+        mosaic_pool_destroy(made);
+        return result;
+    }
+    *pool = made;
+    return MOSAIC_OK;
+}
+
+MOSAIC_TEMPORAL_API const char *mosaic_variant_name(int variant)
+{
+    static const char *const name[MOSAIC_VARIANTS] = {"plain", "mirror", "bright", "dark"};
+    return variant >= 0 && variant < MOSAIC_VARIANTS ? name[variant] : 0;
+}
+
+/* Levels of the bright and dark variants, 1/10. */
+static int mosaic__variant_tenths(int variant) { return variant == MOSAIC_BRIGHT ? 11 : variant == MOSAIC_DARK ? 9 : 10; }
+
+/* ==== Grid ==== */
+
+static mosaic_result mosaic__grid_check(const mosaic_grid *g)
+{
+    if (g->cols < 1 || g->rows < 1 || g->cols > 4096 || g->rows > 4096 || !mosaic__cell_size_ok(g->cell_width, g->cell_height) || g->width < 1 ||
+        g->height < 1 || g->width > 32767 || g->height > 32767 || g->source_width < 1 || g->source_height < 1 || g->source_width > 32767 ||
+        g->source_height > 32767 || mosaic__abs(g->origin_x / 64) > 32767 || mosaic__abs(g->origin_y / 64) > 32767)
+        return MOSAIC_ERROR_SIZE;
+    if (g->crop_x < 0 || g->crop_y < 0 || g->crop_width < 1 || g->crop_height < 1 || g->crop_x > g->source_width * 64 - g->crop_width ||
+        g->crop_y > g->source_height * 64 - g->crop_height)
+        return MOSAIC_ERROR_SIZE;
+    return MOSAIC_OK;
+}
+
+/* The grid of cells of the given size nearest to `height`: columns fill the width from inside, or, when that would be odd and the size is
+   ours to choose, from outside. Returns 0 when it would crop more than half a cell at a side. */
+static int mosaic__grid_try(int source_width, int source_height, int height, int cell_width, int cell_height, int even, mosaic_grid *g)
+{
+    int64_t full;
+    memset(g, 0, sizeof *g);
+    g->cell_width = cell_width;
+    g->cell_height = cell_height;
+    g->rows = (height + cell_height / 2) / cell_height;
+    if (g->rows < 1) g->rows = 1;
+    g->height = g->rows * cell_height;
+    full = (int64_t)source_width * g->height / source_height; /* the width of the whole source at this height */
+    g->cols = (int)(full / cell_width);
+    if (g->cols < 1) g->cols = 1;
+    if (even && g->height % 2) return 0;
+    if (even && (int64_t)g->cols * cell_width % 2) g->cols++;
+    if (g->rows > 4096 || g->cols > 4096 || g->height > 32767 || (int64_t)g->cols * cell_width > 32767) return 0;
+    g->width = g->cols * cell_width;
+    g->source_width = source_width;
+    g->source_height = source_height;
+    g->crop_width = source_width * 64;
+    g->crop_height = source_height * 64;
+    if ((int64_t)source_width * g->height >= (int64_t)source_height * g->width) {
+        g->crop_width = (int)(((int64_t)source_height * 64 * g->width + g->height / 2) / g->height);
+        if (g->crop_width > source_width * 64) g->crop_width = source_width * 64;
+    } else {
+        g->crop_height = (int)(((int64_t)source_width * 64 * g->height + g->width / 2) / g->width);
+        if (g->crop_height > source_height * 64) g->crop_height = source_height * 64;
+    }
+    if (g->crop_width < 1) g->crop_width = 1;
+    if (g->crop_height < 1) g->crop_height = 1;
+    g->crop_x = (source_width * 64 - g->crop_width) / 2;
+    g->crop_y = (source_height * 64 - g->crop_height) / 2;
+    /* What was cut off, in cells: (whole - shown) / shown * count, both sides together at most one. */
+    return (int64_t)(source_width * 64 - g->crop_width) * g->cols <= g->crop_width + 64 &&
+           (int64_t)(source_height * 64 - g->crop_height) * g->rows <= g->crop_height + 64;
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_grid_fit(int source_width, int source_height, const mosaic_fit *fit, mosaic_grid *grid)
+{
+    mosaic_fit f;
+    int64_t best = -1, widest;
+    int size;
+
+    if (!grid) return MOSAIC_ERROR_NULL;
+    memset(grid, 0, sizeof *grid);
+    memset(&f, 0, sizeof f);
+    if (fit) f = *fit;
+    if (f.cells == 0) f.cells = 700;
+    if (f.height == 0) f.height = 1080;
+    if (f.cell_width == 0) f.cell_width = f.cell_height;
+    if (f.cell_height == 0) f.cell_height = f.cell_width;
+    if (source_width < 1 || source_height < 1 || source_width > 32767 || source_height > 32767 || f.cells < 0 || f.cells > 1 << 24 || f.height < 1 ||
+        f.height > 16384 || f.cell_width < 0 || f.cell_height < 0 || f.cell_width > 1024 || f.cell_height > 1024)
+        return MOSAIC_ERROR_SIZE;
+    widest = (int64_t)16384 * source_height / source_width;
+    if (f.height > widest) f.height = widest < 2 ? 2 : (int)widest;
+
+    if (f.cell_width) {
+        mosaic_grid g;
+        int even;
+        /* A size that was asked for is kept, with an even output if it has one. */
+        for (even = 1; even >= 0; even--)
+            if (mosaic__grid_try(source_width, source_height, f.height, f.cell_width, f.cell_height, even, &g)) {
+                *grid = g;
+                return MOSAIC_OK;
+            }
+        return MOSAIC_ERROR_SIZE;
+    }
+    for (size = 2; size <= 1024 && size <= f.height + 1; size++) {
+        mosaic_grid g;
+        int64_t cells, miss;
+        if (!mosaic__grid_try(source_width, source_height, f.height, size, size, 1, &g)) continue;
+        cells = (int64_t)g.cols * g.rows;
+        if (cells > 2 * (int64_t)f.cells || 2 * cells < f.cells) continue;
+        /* How far from the wishes: one part in a hundred of the cells weighs as much as one in four hundred of the height. */
+        miss = 65536 * (cells > f.cells ? cells - f.cells : f.cells - cells) / f.cells + 4 * 65536 * (int64_t)mosaic__abs(g.height - f.height) / f.height;
+        if (best < 0 || miss <= best) {
+            best = miss;
+            *grid = g;
+        }
+    }
+    return best < 0 ? MOSAIC_ERROR_SIZE : MOSAIC_OK;
+}
+
+/* Output position (1/64 px) times n to source position (1/4096 px) times n. */
+static int64_t mosaic__source_x(const mosaic_grid *g, int64_t x, int n)
+{
+    return (int64_t)g->crop_x * 64 + mosaic__div_floor(x * g->crop_width, (int64_t)g->width * n);
+}
+static int64_t mosaic__source_y(const mosaic_grid *g, int64_t y, int n)
+{
+    return (int64_t)g->crop_y * 64 + mosaic__div_floor(y * g->crop_height, (int64_t)g->height * n);
+}
+
+/* ==== Options, resolved to integers ==== */
+
+typedef struct mosaic__settings {
+    int bonus;              /* of the tile that is shown or predicted, in units of cost */
+    int max_uses, distance; /* 0 = none */
+    int repaint;            /* sum of 27 differences, 2^10 = 1; -1 = every change */
+    int saliency;           /* 1/256 */
+    int low, high;          /* limits of the factor on the spread, 2^10 = 1 */
+    int spread_strength;    /* 1/256 */
+    int mean_factor;        /* weight of a squared difference of means / 16, result >> 10 */
+    int block_factor;       /* weight of the block residual / 64, result >> 10 */
+    unsigned variants;
+    int variant_count, variant[MOSAIC_VARIANTS]; /* those allowed, ascending */
+    double paint_mean, paint_spread, paint_low, paint_high, paint_bleed;
+} mosaic__settings;
+
+typedef struct mosaic__preset {
+    const char *name, *summary;
+    float coherence, mean_strength, spread_strength, spread_low, spread_high, bleed, saliency, repaint;
+    int min_distance;
+} mosaic__preset;
+
+static const mosaic__preset mosaic__presets[MOSAIC_PRESETS] = {
+    {"default", "calm, and as close to the source as photographs allow", .5f, .9f, .7f, .35f, 2.f, .12f, 0.f, .02f, 2},
+    {"legacy", "each frame for itself, colours half followed: the naive baseline", 0.f, .5f, .5f, .5f, 2.f, .05f, 0.f, MOSAIC_OFF, 0},
+};
+
+MOSAIC_TEMPORAL_API const char *mosaic_preset_name(int preset)
+{
+    return preset >= 0 && preset < MOSAIC_PRESETS ? mosaic__presets[preset].name : 0;
+}
+MOSAIC_TEMPORAL_API const char *mosaic_preset_summary(int preset)
+{
+    return preset >= 0 && preset < MOSAIC_PRESETS ? mosaic__presets[preset].summary : 0;
+}
+
+/* An option, or the preset's value where it is zero; MOSAIC_OFF becomes 0. Clears *ok outside the range (NaN is outside every range). */
+static double mosaic__choose(float option, float preset, float low, float high, int *ok)
+{
+    float value = option < 0.f || option > 0.f || option != option ? option : preset;
+    if (value == (float)MOSAIC_OFF) return 0;
+    if (!(value >= low && value <= high)) *ok = 0;
+    return (double)value;
+}
+
+static int mosaic__round(double x) { return (int)(x < 0 ? x - .5 : x + .5); }
+
+static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__settings *s)
+{
+    mosaic_options o;
+    const mosaic__preset *p;
+    double coherence, keep;
+    int ok = 1, v;
+
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    memset(s, 0, sizeof *s);
+    if ((int)o.preset < 0 || o.preset >= MOSAIC_PRESETS) return MOSAIC_ERROR_OPTION;
+    p = &mosaic__presets[o.preset];
+    if (o.variants >= 1u << MOSAIC_VARIANTS || o.max_uses < MOSAIC_OFF || o.min_distance < MOSAIC_OFF || o.min_distance > 16)
+        return MOSAIC_ERROR_OPTION;
+
+    s->variants = o.variants ? o.variants : (1u << MOSAIC_VARIANTS) - 1;
+    for (v = 0; v < MOSAIC_VARIANTS; v++)
+        if (s->variants >> v & 1) s->variant[s->variant_count++] = v;
+    s->max_uses = o.max_uses == 0 ? s->variant_count : o.max_uses == MOSAIC_OFF ? 0 : o.max_uses;
+    s->distance = o.min_distance == 0 ? p->min_distance : o.min_distance == MOSAIC_OFF ? 0 : o.min_distance;
+
+    coherence = mosaic__choose(o.coherence, p->coherence, 0.f, 1.f, &ok);
+    s->paint_mean = mosaic__choose(o.mean_strength, p->mean_strength, 0.f, 1.f, &ok);
+    s->paint_spread = mosaic__choose(o.spread_strength, p->spread_strength, 0.f, 1.f, &ok);
+    s->paint_low = mosaic__choose(o.spread_low, p->spread_low, .001f, 1.f, &ok);
+    s->paint_high = mosaic__choose(o.spread_high, p->spread_high, 1.f, 2.f, &ok);
+    s->paint_bleed = mosaic__choose(o.bleed, p->bleed, 0.f, .5f, &ok);
+    s->saliency = mosaic__round(256 * mosaic__choose(o.saliency, p->saliency, 0.f, 1.f, &ok));
+    s->repaint = mosaic__round(27 * 1024 * mosaic__choose(o.repaint, p->repaint, 0.f, .5f, &ok));
+    if (s->repaint == 0) s->repaint = -1;
+    if (!ok || s->paint_low <= 0 || s->paint_high <= 0) return MOSAIC_ERROR_OPTION;
+
+    /* The dial: .0045 in the middle, where a mosaic is calm and still close; steep towards 1, where a change costs more than any picture
+       could gain. */
+    s->bonus = coherence < 1 ? mosaic__round(MOSAIC__COST_ONE * .0045 * (coherence / (1 - coherence)) * (coherence / (1 - coherence))) : MOSAIC__COST_LIMIT;
+    if (s->bonus > MOSAIC__COST_LIMIT) s->bonus = MOSAIC__COST_LIMIT;
+
+    keep = (1 - s->paint_bleed) * (1 - s->paint_bleed);
+    s->low = mosaic__round(1024 * s->paint_low);
+    s->high = mosaic__round(1024 * s->paint_high);
+    s->spread_strength = mosaic__round(256 * s->paint_spread);
+    s->mean_factor = mosaic__round(4096 * keep * (1 - s->paint_mean) * (1 - s->paint_mean));
+    s->block_factor = mosaic__round(16384 * keep / MOSAIC__BLOCKS);
+    return MOSAIC_OK;
+}
+
+MOSAIC_TEMPORAL_API int mosaic_photos_missing(const mosaic_grid *grid, int photos, const mosaic_options *options)
+{
+    mosaic__settings s;
+    int64_t cells, need;
+    if (!grid || mosaic__grid_check(grid) != MOSAIC_OK || mosaic__settings_of(options, &s) != MOSAIC_OK) return 0;
+    cells = (int64_t)grid->cols * grid->rows;
+    need = s.max_uses ? (cells + s.max_uses - 1) / s.max_uses : 1;
+    return need > photos ? (int)(need - photos) : 0;
+}
+
+/* ==== Costs ====
+
+   The cost of a tile in a cell is the squared Oklab error that is left at reading distance once the tile has been recoloured for that very
+   cell and the source has bled in:
+
+       (1 - bleed)^2 * sum over channels ((1 - mean strength)^2 (difference of means)^2 + (1 / 9) sum over blocks (B - k A)^2)
+
+   with B and A the block deviations of cell and tile and k = 1 + spread strength * (g - 1), g the ratio of the spreads within its limits: exact
+   for recolouring channel by channel, and the diagonal of it for a full colour map. All in integers; a dozen multiplications a pair. */
+
+#define MOSAIC__LANES 16
+
+/* Sixteen photographs in one variant, side by side as the kernels read them; block deviations in pairs. */
+typedef struct mosaic__pack {
+    int32_t mean[3][MOSAIC__LANES];
+    int16_t block[3][(MOSAIC__BLOCKS + 1) / 2][MOSAIC__LANES][2];
+    int32_t energy[3][MOSAIC__LANES];
+    int32_t inverse[3][MOSAIC__LANES]; /* 2^20 / spread */
+} mosaic__pack;
+
+static void mosaic__pack_put(mosaic__pack *pack, int lane, const mosaic__look *look)
+{
+    int c, k;
+    for (c = 0; c < 3; c++) {
+        pack->mean[c][lane] = look->mean[c];
+        for (k = 0; k < MOSAIC__BLOCKS + 1; k++) pack->block[c][k / 2][lane][k % 2] = look->block[c][k];
+        pack->energy[c][lane] = look->energy[c];
+        pack->inverse[c][lane] = (1 << 20) / look->spread[c];
+    }
+}
+
+/* Bounds: deviations and means are below 2^10, so energies and products of blocks are below 2^21.2; factors k at most 2^8; every product below
+   fits 31 bits. */
+static int32_t mosaic__pair_cost(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int lane)
+{
+    int32_t means = 0, residual = 0, cost;
+    int c, p;
+    for (c = 0; c < 3; c++) {
+        int32_t d = cell->mean[c] - pack->mean[c][lane], dot = 0, g, k, t;
+        for (p = 0; p < (MOSAIC__BLOCKS + 1) / 2; p++)
+            dot += cell->block[c][2 * p] * pack->block[c][p][lane][0] + cell->block[c][2 * p + 1] * pack->block[c][p][lane][1];
+        g = mosaic__clamp((cell->spread[c] * pack->inverse[c][lane]) >> 10, s->low, s->high);
+        k = 128 + ((s->spread_strength * (g - 1024)) >> 11);
+        t = ((pack->energy[c][lane] * k) >> 7) - 2 * dot;
+        residual += cell->energy[c] + ((k * (t >> 1)) >> 6);
+        means += d * d;
+    }
+    cost = (((means >> 4) * s->mean_factor) >> 10) + (((residual >> 6) * s->block_factor) >> 10);
+    return mosaic__clamp(cost, 0, MOSAIC__COST_LIMIT);
+}
+
+/* For each lane the cheapest of the variants, weighted: out[lane] = min(cost) * weight >> 8. */
+static void mosaic__costs_scalar(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight, int32_t *out)
+{
+    int lane, v;
+    for (lane = 0; lane < MOSAIC__LANES; lane++) {
+        int32_t best = mosaic__pair_cost(s, cell, pack, lane);
+        for (v = 1; v < variants; v++) {
+            int32_t cost = mosaic__pair_cost(s, cell, pack + v, lane);
+            if (cost < best) best = cost;
+        }
+        out[lane] = (best >> 4) * weight >> 4;
+    }
+}
+
+#if MOSAIC__X86 && !defined(MOSAIC_TEMPORAL_NO_SIMD)
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized" /* false alarms inside the intrinsics of gcc 12 */
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+static int32_t mosaic__pair_bits(const int16_t *pair)
+{
+    int32_t bits;
+    memcpy(&bits, pair, 4);
+    return bits;
+}
+
+MOSAIC__TARGET("avx2")
+static void mosaic__costs_avx2(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight, int32_t *out)
+{
+    int half, v, c, p;
+    for (half = 0; half < MOSAIC__LANES; half += 8) {
+        __m256i best = _mm256_set1_epi32(MOSAIC__COST_LIMIT);
+        for (v = 0; v < variants; v++) {
+            const mosaic__pack *q = pack + v;
+            __m256i means = _mm256_setzero_si256(), residual = _mm256_setzero_si256(), cost;
+            for (c = 0; c < 3; c++) {
+                __m256i d, dot = _mm256_setzero_si256(), g, k, t;
+                for (p = 0; p < (MOSAIC__BLOCKS + 1) / 2; p++)
+                    dot = _mm256_add_epi32(dot, _mm256_madd_epi16(_mm256_set1_epi32(mosaic__pair_bits(&cell->block[c][2 * p])),
+                                                                  _mm256_loadu_si256((const __m256i *)(const void *)q->block[c][p][half])));
+                d = _mm256_sub_epi32(_mm256_set1_epi32(cell->mean[c]), _mm256_loadu_si256((const __m256i *)(const void *)(q->mean[c] + half)));
+                g = _mm256_mullo_epi32(_mm256_set1_epi32(cell->spread[c]), _mm256_loadu_si256((const __m256i *)(const void *)(q->inverse[c] + half)));
+                g = _mm256_srai_epi32(g, 10);
+                g = _mm256_min_epi32(_mm256_max_epi32(g, _mm256_set1_epi32(s->low)), _mm256_set1_epi32(s->high));
+                k = _mm256_mullo_epi32(_mm256_set1_epi32(s->spread_strength), _mm256_sub_epi32(g, _mm256_set1_epi32(1024)));
+                k = _mm256_add_epi32(_mm256_set1_epi32(128), _mm256_srai_epi32(k, 11));
+                t = _mm256_mullo_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(q->energy[c] + half)), k);
+                t = _mm256_sub_epi32(_mm256_srai_epi32(t, 7), _mm256_slli_epi32(dot, 1));
+                t = _mm256_srai_epi32(_mm256_mullo_epi32(k, _mm256_srai_epi32(t, 1)), 6);
+                residual = _mm256_add_epi32(residual, _mm256_add_epi32(_mm256_set1_epi32(cell->energy[c]), t));
+                means = _mm256_add_epi32(means, _mm256_mullo_epi32(d, d));
+            }
+            means = _mm256_srai_epi32(_mm256_mullo_epi32(_mm256_srai_epi32(means, 4), _mm256_set1_epi32(s->mean_factor)), 10);
+            residual = _mm256_srai_epi32(_mm256_mullo_epi32(_mm256_srai_epi32(residual, 6), _mm256_set1_epi32(s->block_factor)), 10);
+            cost = _mm256_max_epi32(_mm256_add_epi32(means, residual), _mm256_setzero_si256());
+            best = _mm256_min_epi32(best, cost);
+        }
+        best = _mm256_srai_epi32(_mm256_mullo_epi32(_mm256_srai_epi32(best, 4), _mm256_set1_epi32(weight)), 4);
+        _mm256_storeu_si256((__m256i *)(void *)(out + half), best);
+    }
+}
+
+MOSAIC__TARGET("avx512f,avx512bw")
+static void mosaic__costs_avx512(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight, int32_t *out)
+{
+    __m512i best = _mm512_set1_epi32(MOSAIC__COST_LIMIT);
+    int v, c, p;
+    for (v = 0; v < variants; v++) {
+        const mosaic__pack *q = pack + v;
+        __m512i means = _mm512_setzero_si512(), residual = _mm512_setzero_si512(), cost;
+        for (c = 0; c < 3; c++) {
+            __m512i d, dot = _mm512_setzero_si512(), g, k, t;
+            for (p = 0; p < (MOSAIC__BLOCKS + 1) / 2; p++)
+                dot = _mm512_add_epi32(dot, _mm512_madd_epi16(_mm512_set1_epi32(mosaic__pair_bits(&cell->block[c][2 * p])),
+                                                              _mm512_loadu_si512((const void *)q->block[c][p])));
+            d = _mm512_sub_epi32(_mm512_set1_epi32(cell->mean[c]), _mm512_loadu_si512((const void *)q->mean[c]));
+            g = _mm512_mullo_epi32(_mm512_set1_epi32(cell->spread[c]), _mm512_loadu_si512((const void *)q->inverse[c]));
+            g = _mm512_srai_epi32(g, 10);
+            g = _mm512_min_epi32(_mm512_max_epi32(g, _mm512_set1_epi32(s->low)), _mm512_set1_epi32(s->high));
+            k = _mm512_mullo_epi32(_mm512_set1_epi32(s->spread_strength), _mm512_sub_epi32(g, _mm512_set1_epi32(1024)));
+            k = _mm512_add_epi32(_mm512_set1_epi32(128), _mm512_srai_epi32(k, 11));
+            t = _mm512_mullo_epi32(_mm512_loadu_si512((const void *)q->energy[c]), k);
+            t = _mm512_sub_epi32(_mm512_srai_epi32(t, 7), _mm512_slli_epi32(dot, 1));
+            t = _mm512_srai_epi32(_mm512_mullo_epi32(k, _mm512_srai_epi32(t, 1)), 6);
+            residual = _mm512_add_epi32(residual, _mm512_add_epi32(_mm512_set1_epi32(cell->energy[c]), t));
+            means = _mm512_add_epi32(means, _mm512_mullo_epi32(d, d));
+        }
+        means = _mm512_srai_epi32(_mm512_mullo_epi32(_mm512_srai_epi32(means, 4), _mm512_set1_epi32(s->mean_factor)), 10);
+        residual = _mm512_srai_epi32(_mm512_mullo_epi32(_mm512_srai_epi32(residual, 6), _mm512_set1_epi32(s->block_factor)), 10);
+        cost = _mm512_max_epi32(_mm512_add_epi32(means, residual), _mm512_setzero_si512());
+        best = _mm512_min_epi32(best, cost);
+    }
+    best = _mm512_srai_epi32(_mm512_mullo_epi32(_mm512_srai_epi32(best, 4), _mm512_set1_epi32(weight)), 4);
+    _mm512_storeu_si512((void *)out, best);
+}
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+#endif
+
+typedef void (*mosaic__costs)(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight, int32_t *out);
+
+/* The ladder of cost kernels: level as mosaic__cpu_level has it. */
+static mosaic__costs mosaic__costs_kernel(int level)
+{
+#if MOSAIC__X86 && !defined(MOSAIC_TEMPORAL_NO_SIMD)
+    if (level >= 2) return mosaic__costs_avx512;
+    if (level == 1) return mosaic__costs_avx2;
+#else
+    (void)level;
+#endif
+    return mosaic__costs_scalar;
+}
+
+/* ==== Recolouring: a colour map for one tile in one cell ====
+
+   The linear Monge-Kantorovich map between two sets of colours: with C_t, C_c the covariances of tile and cell,
+   T = C_t^-1/2 (C_t^1/2 C_c C_t^1/2)^1/2 C_t^-1/2 is the one symmetric matrix that carries one spread to the other with the least change of
+   colour (Pitie and Kokaram 2007). Worked on sRGB levels, so that painting is one 3 x 4 matrix a pixel. Symmetric 3 x 3 matrices are kept as
+   xx xy xz yy yz zz. Plain doubles: + - * / in the order written, and a square root made of them. */
+
+typedef struct mosaic__sym {
+    double m[6];
+} mosaic__sym;
+
+/* Newton's iteration from a power of two: five steps reach the last bit but one. x >= 0. */
+static double mosaic__sqrt(double x)
+{
+    uint64_t bits;
+    double y;
+    int i;
+    if (!(x > 1e-300)) return 0;
+    memcpy(&bits, &x, 8);
+    bits = (bits >> 1) + 0x1ff8000000000000u;
+    memcpy(&y, &bits, 8);
+    for (i = 0; i < 5; i++) y = .5 * (y + x / y);
+    return y;
+}
+
+/* Eigenvalues and vectors (columns of v) of a symmetric matrix by cyclic Jacobi rotations: six sweeps, always. */
+static void mosaic__eigen(const mosaic__sym *a, double value[3], double v[3][3])
+{
+    static const int pair[3][2] = {{0, 1}, {0, 2}, {1, 2}};
+    double m[3][3];
+    int sweep, r, k;
+    m[0][0] = a->m[0];
+    m[0][1] = m[1][0] = a->m[1];
+    m[0][2] = m[2][0] = a->m[2];
+    m[1][1] = a->m[3];
+    m[1][2] = m[2][1] = a->m[4];
+    m[2][2] = a->m[5];
+    for (r = 0; r < 3; r++)
+        for (k = 0; k < 3; k++) v[r][k] = r == k ? 1 : 0;
+    for (sweep = 0; sweep < 6; sweep++)
+        for (r = 0; r < 3; r++) {
+            int p = pair[r][0], q = pair[r][1];
+            double theta, size, t, c, s;
+            if (m[p][q] == 0) continue;
+            theta = (m[q][q] - m[p][p]) / (2 * m[p][q]);
+            size = theta < 0 ? -theta : theta;
+            if (size > 1e100) continue; /* already diagonal to the last bit */
+            t = 1 / (size + mosaic__sqrt(size * size + 1));
+            if (theta < 0) t = -t;
+            c = 1 / mosaic__sqrt(t * t + 1);
+            s = t * c;
+            for (k = 0; k < 3; k++) {
+                double x = m[k][p], y = m[k][q];
+                m[k][p] = c * x - s * y;
+                m[k][q] = s * x + c * y;
+            }
+            for (k = 0; k < 3; k++) {
+                double x = m[p][k], y = m[q][k];
+                m[p][k] = c * x - s * y;
+                m[q][k] = s * x + c * y;
+            }
+            for (k = 0; k < 3; k++) {
+                double x = v[k][p], y = v[k][q];
+                v[k][p] = c * x - s * y;
+                v[k][q] = s * x + c * y;
+            }
+        }
+    for (k = 0; k < 3; k++) value[k] = m[k][k];
+}
+
+/* v diag(value) v^T */
+static mosaic__sym mosaic__compose(double v[3][3], const double value[3])
+{
+    mosaic__sym a;
+    int r, c, k, n = 0;
+    for (r = 0; r < 3; r++)
+        for (c = r; c < 3; c++) {
+            double sum = 0;
+            for (k = 0; k < 3; k++) sum = sum + v[r][k] * value[k] * v[c][k];
+            a.m[n++] = sum;
+        }
+    return a;
+}
+
+static double mosaic__sym_at(const mosaic__sym *a, int r, int c)
+{
+    static const int index[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
+    return a->m[index[r][c]];
+}
+
+/* a b a, symmetric again. */
+static mosaic__sym mosaic__sandwich(const mosaic__sym *a, const mosaic__sym *b)
+{
+    mosaic__sym out;
+    double ab[3][3];
+    int r, c, k, n = 0;
+    for (r = 0; r < 3; r++)
+        for (c = 0; c < 3; c++) {
+            ab[r][c] = 0;
+            for (k = 0; k < 3; k++) ab[r][c] = ab[r][c] + mosaic__sym_at(a, r, k) * mosaic__sym_at(b, k, c);
+        }
+    for (r = 0; r < 3; r++)
+        for (c = r; c < 3; c++) {
+            double sum = 0;
+            for (k = 0; k < 3; k++) sum = sum + ab[r][k] * mosaic__sym_at(a, k, c);
+            out.m[n++] = sum;
+        }
+    return out;
+}
+
+/* What recolouring needs to know of a photograph: mean levels and the square root of the covariance, with its inverse. */
+typedef struct mosaic__palette {
+    double mean[3];
+    mosaic__sym root, inverse;
+} mosaic__palette;
+
+/* Covariance in squared levels, with a ridge that keeps flat pictures from being stretched without limit. */
+static mosaic__sym mosaic__covariance(const mosaic__colours *colours, double mean[3])
+{
+    static const int pair[6][2] = {{0, 0}, {0, 1}, {0, 2}, {1, 1}, {1, 2}, {2, 2}};
+    mosaic__sym a;
+    int k;
+    for (k = 0; k < 3; k++) mean[k] = (double)colours->sum[k] / (16.0 * MOSAIC__PIXELS);
+    for (k = 0; k < 6; k++) {
+        int64_t e = colours->product[k] * MOSAIC__PIXELS - (int64_t)colours->sum[pair[k][0]] * colours->sum[pair[k][1]];
+        a.m[k] = (double)e / (256.0 * MOSAIC__PIXELS * MOSAIC__PIXELS);
+        if (pair[k][0] == pair[k][1]) a.m[k] = a.m[k] + .05;
+    }
+    return a;
+}
+
+static void mosaic__palette_of(const mosaic__colours *colours, mosaic__palette *palette)
+{
+    mosaic__sym a = mosaic__covariance(colours, palette->mean);
+    double value[3], v[3][3];
+    int k;
+    mosaic__eigen(&a, value, v);
+    for (k = 0; k < 3; k++) value[k] = mosaic__sqrt(value[k] < .05 ? .05 : value[k]);
+    palette->root = mosaic__compose(v, value);
+    for (k = 0; k < 3; k++) value[k] = 1 / value[k];
+    palette->inverse = mosaic__compose(v, value);
+}
+
+static int16_t mosaic__int16(double x)
+{
+    if (x > 32767) return 32767;
+    if (x < -32767) return -32767;
+    return (int16_t)mosaic__round(x);
+}
+
+/* The rows of a draw list's colour map: out = bleed * source + (1 - bleed) * (m_t + mean (m_c - m_t) + ((1 - spread) I + spread T) (f p - m_t))
+   with f the variant's level factor and m_t the mean of the photograph in that variant. */
+static void mosaic__recolour(const mosaic__settings *s, const mosaic__palette *photo, int variant, const mosaic__colours *cell, int16_t colour[3][5])
+{
+    double f = (double)mosaic__variant_tenths(variant) / 10, mean[3], value[3], v[3][3];
+    mosaic__sym c = mosaic__covariance(cell, mean), t;
+    int r, k;
+
+    t = mosaic__sandwich(&photo->root, &c);
+    mosaic__eigen(&t, value, v);
+    for (k = 0; k < 3; k++) value[k] = mosaic__sqrt(value[k] < 0 ? 0 : value[k]);
+    c = mosaic__compose(v, value);
+    t = mosaic__sandwich(&photo->inverse, &c);
+    mosaic__eigen(&t, value, v);
+    for (k = 0; k < 3; k++) {
+        double g = value[k] / f; /* the variant's spread is f times the photograph's */
+        g = g < s->paint_low ? s->paint_low : g > s->paint_high ? s->paint_high : g;
+        value[k] = (1 - s->paint_spread) + s->paint_spread * g;
+    }
+    t = mosaic__compose(v, value);
+    for (r = 0; r < 3; r++) {
+        double m = f * photo->mean[r], constant = m + s->paint_mean * (mean[r] - m);
+        for (k = 0; k < 3; k++) {
+            double a = mosaic__sym_at(&t, r, k) * f;
+            constant = constant - a * photo->mean[k];
+            colour[r][k] = mosaic__int16(4096 * (1 - s->paint_bleed) * a);
+        }
+        colour[r][3] = mosaic__int16(4096 * s->paint_bleed);
+        colour[r][4] = mosaic__int16(16 * (1 - s->paint_bleed) * constant);
+    }
+}
+
+/* ==== Painting ==== */
+
+/* Where an output column (or row) reads the source: `taps` weights from `first` on, 2^14 in sum. */
+typedef struct mosaic__taps {
+    int count;       /* weights of each position */
+    int32_t *first;  /* one for each position */
+    int16_t *weight; /* count for each position */
+} mosaic__taps;
+
+/* A triangle as wide as an output pixel is in the source, at least one source pixel to each side: linear interpolation where the source is
+   enlarged, a smooth average where it is reduced. start and length: the source under positions 0 … n - 1, 1/64 px. */
+static int mosaic__taps_count(int length, int n, int size)
+{
+    int64_t radius = ((int64_t)length * 64 + n - 1) / n; /* 1/4096 px */
+    int64_t count = (2 * (radius < 4096 ? 4096 : radius) >> 12) + 2;
+    return count > size ? size : (int)count;
+}
+
+static void mosaic__taps_fill(mosaic__taps *taps, int start, int length, int n, int size)
+{
+    int64_t radius = ((int64_t)length * 64 + n - 1) / n;
+    int i, k;
+    if (radius < 4096) radius = 4096;
+    for (i = 0; i < n; i++) {
+        int16_t *w = taps->weight + (size_t)i * (size_t)taps->count;
+        /* Centre of the position, in 1/4096 px from the centre of source pixel 0. */
+        int64_t centre = (int64_t)start * 64 + mosaic__div_floor((int64_t)(2 * i + 1) * length * 32, n) - 2048, sum = 0;
+        int64_t first = mosaic__div_floor(centre - radius, 4096) + 1;
+        int left = 16384, top = 0;
+        if (first > size - taps->count) first = size - taps->count;
+        if (first < 0) first = 0;
+        taps->first[i] = (int32_t)first;
+        for (k = 0; k < taps->count; k++) {
+            int64_t d = (first + k) * 4096 - centre;
+            int64_t t = radius - (d < 0 ? -d : d);
+            if (t > 0) sum += t;
+        }
+        for (k = 0; k < taps->count; k++) {
+            int64_t d = (first + k) * 4096 - centre;
+            int64_t t = radius - (d < 0 ? -d : d);
+            w[k] = (int16_t)(t > 0 && sum > 0 ? t * 16384 / sum : 0);
+            left -= w[k];
+            if (w[k] > w[top]) top = k;
+        }
+        /* Rounding left a few parts over, or (beyond the border) everything: the heaviest tap takes it, the border pixel if none has any. */
+        if (sum == 0) top = centre > first * 4096 ? taps->count - 1 : 0;
+        w[top] = (int16_t)(w[top] + left);
+    }
+}
+
+typedef struct mosaic__painter {
+    const mosaic_grid *grid;
+    const mosaic_pool *pool;
+    const mosaic_draw *draw;
+    const uint8_t *source;
+    size_t source_stride;
+    uint8_t *rgb;
+    size_t stride;
+    int only_repaint;
+    mosaic__taps across, down;
+    int16_t *scratch;    /* of one row of cells: source rows scaled across, 1/64 level */
+    size_t scratch_size; /* elements for each row of cells */
+} mosaic__painter;
+
+/* Cell column or row i in whole output pixels, cut at the border: *from … *to - 1, *skip of its pixels cut off before. */
+static void mosaic__cell_range(int origin, int i, int cell, int limit, int *from, int *to, int *skip)
+{
+    int begin = (int)mosaic__div_floor((int64_t)origin + 32, 64) + i * cell, end = begin + cell;
+    *from = mosaic__clamp(begin, 0, limit);
+    *to = mosaic__clamp(end, 0, limit);
+    *skip = *from - begin;
+}
+
+/* Rows of the source that output rows from … to - 1 read. */
+static void mosaic__source_rows(const mosaic__taps *down, int from, int to, int *first, int *end)
+{
+    int y;
+    *first = down->first[from];
+    *end = 0;
+    for (y = from; y < to; y++) {
+        if (down->first[y] < *first) *first = down->first[y];
+        if (down->first[y] + down->count > *end) *end = down->first[y] + down->count;
+    }
+}
+
+/* One cell: the source under it is scaled across into scratch, then down row by row while the tile is recoloured. */
+static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, int x0, int x1, int skip_x, int y0, int y1, int skip_y, int16_t *scratch)
+{
+    const mosaic_grid *g = p->grid;
+    const uint8_t *tile = p->pool->pixels[d->photo];
+    const int bleeds = d->colour[0][3] || d->colour[1][3] || d->colour[2][3], mirror = d->variant == MOSAIC_MIRROR, n = (x1 - x0) * 3;
+    const int32_t half = 2048;
+    int first = 0, end = 0, x, y, c, k;
+
+    if (bleeds) {
+        mosaic__source_rows(&p->down, y0, y1, &first, &end);
+        for (y = first; y < end; y++) {
+            const uint8_t *row = p->source + (size_t)y * p->source_stride;
+            int16_t *out = scratch + (size_t)(y - first) * (size_t)n;
+            for (x = x0; x < x1; x++, out += 3) {
+                const uint8_t *s = row + (size_t)p->across.first[x] * 3;
+                const int16_t *w = p->across.weight + (size_t)x * (size_t)p->across.count;
+                int32_t r = 128, v = 128, b = 128;
+                for (k = 0; k < p->across.count; k++, s += 3) {
+                    r += s[0] * w[k];
+                    v += s[1] * w[k];
+                    b += s[2] * w[k];
+                }
+                out[0] = (int16_t)(r >> 8);
+                out[1] = (int16_t)(v >> 8);
+                out[2] = (int16_t)(b >> 8);
+            }
+        }
+    }
+    for (y = y0; y < y1; y++) {
+        const uint8_t *t = tile + ((size_t)(y - y0 + skip_y) * (size_t)g->cell_width + (size_t)(mirror ? g->cell_width - 1 - skip_x : skip_x)) * 3;
+        uint8_t *out = p->rgb + (size_t)y * p->stride + (size_t)x0 * 3;
+        const int16_t *in = bleeds ? scratch + (size_t)(p->down.first[y] - first) * (size_t)n : 0;
+        const int16_t *w = bleeds ? p->down.weight + (size_t)y * (size_t)p->down.count : 0;
+        for (x = 0; x < n; x += 3, out += 3, t += mirror ? -3 : 3)
+            for (c = 0; c < 3; c++) {
+                const int16_t *m = d->colour[c];
+                int32_t value = m[0] * t[0] + m[1] * t[1] + m[2] * t[2] + 256 * m[4] + half;
+                if (bleeds) {
+                    int32_t s = 1 << 19;
+                    for (k = 0; k < p->down.count; k++) s += in[(size_t)k * (size_t)n + (size_t)(x + c)] * w[k];
+                    value += m[3] * (s >> 20);
+                }
+                out[c] = (uint8_t)mosaic__clamp(value >> 12, 0, 255);
+            }
+    }
+}
+
+static void mosaic__paint_row(void *arg, int row)
+{
+    const mosaic__painter *p = (const mosaic__painter *)arg;
+    const mosaic_grid *g = p->grid;
+    int16_t *scratch = p->scratch + (size_t)row * p->scratch_size;
+    int col, x0, x1, skip_x, y0, y1, skip_y;
+    mosaic__cell_range(g->origin_y, row, g->cell_height, g->height, &y0, &y1, &skip_y);
+    for (col = 0; col < g->cols; col++) {
+        const mosaic_draw *d = p->draw + (size_t)row * (size_t)g->cols + (size_t)col;
+        if (p->only_repaint && !d->repaint) continue;
+        mosaic__cell_range(g->origin_x, col, g->cell_width, g->width, &x0, &x1, &skip_x);
+        if (x0 < x1 && y0 < y1) mosaic__paint_cell(p, d, x0, x1, skip_x, y0, y1, skip_y, scratch);
+    }
+}
+
+static void mosaic__painter_close(mosaic__painter *p, void *alloc_ctx)
+{
+    mosaic__release(alloc_ctx, p->across.first);
+    mosaic__release(alloc_ctx, p->across.weight);
+    mosaic__release(alloc_ctx, p->down.first);
+    mosaic__release(alloc_ctx, p->down.weight);
+    mosaic__release(alloc_ctx, p->scratch);
+}
+
+/* Tables and scratch of a painter; grid and pool are pointed to. To be closed even when this fails. */
+static mosaic_result mosaic__painter_open(mosaic__painter *p, const mosaic_grid *grid, const mosaic_pool *pool, void *alloc_ctx)
+{
+    size_t rows;
+    memset(p, 0, sizeof *p);
+    p->grid = grid;
+    p->pool = pool;
+    p->across.count = mosaic__taps_count(grid->crop_width, grid->width, grid->source_width);
+    p->down.count = mosaic__taps_count(grid->crop_height, grid->height, grid->source_height);
+    /* Source rows under a cell: its height in the source, and the reach of the filter. */
+    rows = (size_t)(((int64_t)grid->cell_height * grid->crop_height / grid->height >> 6) + p->down.count + 2);
+    if (rows > (size_t)grid->source_height) rows = (size_t)grid->source_height;
+    if (!mosaic__multiply(rows, (size_t)grid->cell_width * 3, &p->scratch_size)) return MOSAIC_ERROR_SIZE;
+    p->across.first = (int32_t *)mosaic__allocate(alloc_ctx, (size_t)grid->width, sizeof *p->across.first);
+    p->across.weight = (int16_t *)mosaic__allocate(alloc_ctx, (size_t)grid->width * (size_t)p->across.count, sizeof *p->across.weight);
+    p->down.first = (int32_t *)mosaic__allocate(alloc_ctx, (size_t)grid->height, sizeof *p->down.first);
+    p->down.weight = (int16_t *)mosaic__allocate(alloc_ctx, (size_t)grid->height * (size_t)p->down.count, sizeof *p->down.weight);
+    p->scratch = (int16_t *)mosaic__allocate(alloc_ctx, p->scratch_size * (size_t)grid->rows, sizeof *p->scratch);
+    if (!p->across.first || !p->across.weight || !p->down.first || !p->down.weight || !p->scratch) return MOSAIC_ERROR_MEMORY;
+    mosaic__taps_fill(&p->across, grid->crop_x, grid->crop_width, grid->width, grid->source_width);
+    mosaic__taps_fill(&p->down, grid->crop_y, grid->crop_height, grid->height, grid->source_height);
+    return MOSAIC_OK;
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells,
+                                               int only_repaint, const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride,
+                                               int simd, mosaic_run run, void *run_ctx, void *alloc_ctx)
+{
+    mosaic__painter p;
+    mosaic_result result;
+    int i;
+    if (!grid || !pool || !draw || !source || !rgb) return MOSAIC_ERROR_NULL;
+    result = mosaic__grid_check(grid);
+    if (result != MOSAIC_OK) return result;
+    if (cells != grid->cols * grid->rows || pool->cell_width != grid->cell_width || pool->cell_height != grid->cell_height)
+        return MOSAIC_ERROR_MISMATCH;
+    if (source_stride < (size_t)grid->source_width * 3 || stride < (size_t)grid->width * 3) return MOSAIC_ERROR_STRIDE;
+    if (mosaic__simd_level(simd) < 0) return MOSAIC_ERROR_SIMD;
+    for (i = 0; i < cells; i++)
+        if (!mosaic__pool_has(pool, draw[i].photo) || draw[i].variant >= MOSAIC_VARIANTS) return MOSAIC_ERROR_OPTION;
+    result = mosaic__painter_open(&p, grid, pool, alloc_ctx);
+    p.draw = draw;
+    p.source = source;
+    p.source_stride = source_stride;
+    p.rgb = rgb;
+    p.stride = stride;
+    p.only_repaint = only_repaint;
+    if (result == MOSAIC_OK) mosaic__parallel(run, run_ctx, mosaic__paint_row, &p, grid->rows);
+    mosaic__painter_close(&p, alloc_ctx);
+    return result;
+}
+
+/* ==== The engine ==== */
+
+/* What a stream remembers of a cell from frame to frame: all of it is saved with the state. */
+typedef struct mosaic__cell {
+    int32_t photo, variant; /* shown */
+    int32_t offset[2];      /* from the cell's centre to the content its photograph was chosen for, 1/1024 cell */
+    int32_t speed;          /* of the content, smoothed, 1/1024 cell a frame */
+    mosaic__look seen;      /* in the last frame */
+    mosaic__look priced;    /* when its costs were computed */
+    mosaic__look painted;   /* when it was painted */
+} mosaic__cell;
+
+/* A change of one entry of the cost table for one frame, to be taken back after it. */
+typedef struct mosaic__change {
+    size_t entry;
+    int32_t before;
+} mosaic__change;
+
+/* Where a cell's photograph is expected in this frame. */
+typedef struct mosaic__forecast {
+    int32_t target; /* cell, or -1: it left the picture, or lost its place to another */
+    int32_t step[2];
+} mosaic__forecast;
+
+struct mosaic_engine {
+    mosaic_grid grid;
+    const mosaic_pool *pool;
+    mosaic_options options;
+    mosaic__settings settings;
+    mosaic_flow *flow;
+    int cells, photos, ended;
+    uint64_t identity; /* of grid, pool and settings: a state belongs to it */
+
+    /* made at open */
+    mosaic__roots roots;
+    mosaic__costs costs;
+    mosaic__pack *pack;       /* blocks of 16 photographs x variants */
+    mosaic__palette *palette; /* of each photograph */
+    int32_t *across, *down;   /* edges of the describing pixels in the source, 1/4096 px: cols * SIDE + 1, rows * SIDE + 1 */
+    mosaic__painter painter;
+
+    /* state */
+    int64_t frames;
+    int steady; /* 1: the last frame's problem had no free choice left in it: see mosaic__assign */
+    mosaic__cell *cell;
+    mosaic_draw *draw;
+    uint8_t *canvas;
+
+    /* scratch of one frame */
+    mosaic_input input;
+    mosaic__look *look;
+    mosaic__colours *colours;
+    uint32_t *columns; /* of each row of cells: source_width * 3 */
+    uint16_t (*codes)[3];
+    mosaic__forecast *forecast;
+    int32_t *winner; /* of each cell: the cell whose photograph is expected in it, or -1 */
+    int32_t *table;  /* costs, cells x width */
+    size_t width;    /* photographs, rounded up to whole packs */
+    uint8_t *stale;  /* of each cell: its costs must be computed */
+    mosaic__change *change;
+    size_t changes, change_room;
+    int32_t *chosen, *capacity, *used;
+    int32_t (*next_offset)[2];
+    uint8_t *stuck;   /* of each cell: no photograph can be found for it */
+    uint8_t *fresh;   /* its photograph is new to its content */
+    uint8_t *settles; /* its offset is known in this round */
+    void *lap_work;
+    size_t lap_work_size;
+    mosaic_frame frame;
+};
+
+static void mosaic__stage(const mosaic_engine *e, int stage)
+{
+    if (e->options.stage) e->options.stage(e->options.stage_ctx, stage);
+}
+
+static void mosaic__for_each(const mosaic_engine *e, void (*job)(void *arg, int index), int count)
+{
+    mosaic__parallel(e->options.run, e->options.run_ctx, job, (void *)(size_t)e, count);
+}
+
+/* ---- Describe ---- */
+
+static void mosaic__describe_row(void *arg, int row)
+{
+    mosaic_engine *e = (mosaic_engine *)arg;
+    const mosaic_grid *g = &e->grid;
+    uint32_t *column = e->columns + (size_t)row * (size_t)g->source_width * 3;
+    uint16_t(*codes)[3] = e->codes + (size_t)row * (size_t)g->cols * MOSAIC__PIXELS;
+    int n = g->cols * MOSAIC__SIDE, first = e->across[0] >> 12, end = (e->across[n] + 4095) >> 12, x, y;
+
+    if (first >= g->source_width) first = g->source_width - 1;
+    if (end <= first) end = first + 1;
+    for (y = 0; y < MOSAIC__SIDE; y++) {
+        const int32_t *edge = e->down + row * MOSAIC__SIDE + y;
+        mosaic__span rows = mosaic__span_of(edge[0], edge[1], g->source_height);
+        mosaic__add_rows(e->input.rgb, e->input.stride, &rows, first, end, column);
+        for (x = 0; x < n; x++) {
+            mosaic__span cols = mosaic__span_of(e->across[x], e->across[x + 1], g->source_width);
+            mosaic__add_columns(column, &cols, rows.total,
+                                codes[x / MOSAIC__SIDE * MOSAIC__PIXELS + y * MOSAIC__SIDE + x % MOSAIC__SIDE]);
+        }
+    }
+    for (x = 0; x < g->cols; x++)
+        mosaic__describe(&e->roots, (const uint16_t(*)[3])(codes + x * MOSAIC__PIXELS), e->look + row * g->cols + x, e->colours + row * g->cols + x);
+}
+
+/* Codes of a photograph at the describing size. */
+static void mosaic__tile_codes(const uint8_t *tile, int width, int height, uint32_t *column, uint16_t code[MOSAIC__PIXELS][3])
+{
+    int x, y;
+    for (y = 0; y < MOSAIC__SIDE; y++) {
+        mosaic__span rows = mosaic__span_of(mosaic__edge(0, (int64_t)height << 12, y, MOSAIC__SIDE, height),
+                                            mosaic__edge(0, (int64_t)height << 12, y + 1, MOSAIC__SIDE, height), height);
+        mosaic__add_rows(tile, (size_t)width * 3, &rows, 0, width, column);
+        for (x = 0; x < MOSAIC__SIDE; x++) {
+            mosaic__span cols = mosaic__span_of(mosaic__edge(0, (int64_t)width << 12, x, MOSAIC__SIDE, width),
+                                                mosaic__edge(0, (int64_t)width << 12, x + 1, MOSAIC__SIDE, width), width);
+            mosaic__add_columns(column, &cols, rows.total, code[y * MOSAIC__SIDE + x]);
+        }
+    }
+}
+
+/* The codes of a variant, made from those of the plain photograph. */
+static void mosaic__variant_codes(int variant, const uint16_t plain[MOSAIC__PIXELS][3], uint16_t code[MOSAIC__PIXELS][3])
+{
+    int tenths = mosaic__variant_tenths(variant), i, c;
+    for (i = 0; i < MOSAIC__PIXELS; i++) {
+        const uint16_t *from = plain[variant == MOSAIC_MIRROR ? i - i % MOSAIC__SIDE + MOSAIC__SIDE - 1 - i % MOSAIC__SIDE : i];
+        for (c = 0; c < 3; c++) code[i][c] = (uint16_t)mosaic__clamp((from[c] * tenths + 5) / 10, 0, 4080);
+    }
+}
+
+/* Packs and palettes of the photographs of one pack. */
+static void mosaic__describe_pack(void *arg, int index)
+{
+    mosaic_engine *e = (mosaic_engine *)arg;
+    const mosaic__settings *s = &e->settings;
+    uint32_t column[1024 * 3];
+    uint16_t plain[MOSAIC__PIXELS][3], code[MOSAIC__PIXELS][3];
+    int lane, v;
+    unsigned long long fp = mosaic__fp_enter();
+    for (lane = 0; lane < MOSAIC__LANES; lane++) {
+        int photo = index * MOSAIC__LANES + lane;
+        mosaic__look look;
+        mosaic__colours colours;
+        if (photo >= e->photos) break;
+        mosaic__tile_codes(e->pool->pixels[photo], e->grid.cell_width, e->grid.cell_height, column, plain);
+        mosaic__describe(&e->roots, (const uint16_t(*)[3])plain, &look, &colours);
+        mosaic__palette_of(&colours, e->palette + photo);
+        for (v = 0; v < s->variant_count; v++) {
+            mosaic__variant_codes(s->variant[v], (const uint16_t(*)[3])plain, code);
+            mosaic__describe(&e->roots, (const uint16_t(*)[3])code, &look, 0);
+            mosaic__pack_put(e->pack + (size_t)index * (size_t)s->variant_count + v, lane, &look);
+        }
+    }
+    mosaic__fp_leave(fp);
+}
+
+/* ---- Cuts ---- */
+
+/* A new shot begins where most cells look like nothing that stood within one cell of them before. The frame's mean colour is taken out first, so
+   that a flash, a fade or a change of exposure is no cut. */
+static int mosaic__is_cut(const mosaic_engine *e)
+{
+    const mosaic_grid *g = &e->grid;
+    int64_t sum[3] = {0, 0, 0};
+    int shift[3], col, row, x, y, c, i, unlike = 0;
+    if (e->frames == 0) return 1;
+    for (i = 0; i < e->cells; i++)
+        for (c = 0; c < 3; c++) sum[c] += e->look[i].mean[c] - e->cell[i].seen.mean[c];
+    for (c = 0; c < 3; c++) shift[c] = (int)mosaic__div_round(sum[c], e->cells);
+    for (row = 0; row < g->rows; row++)
+        for (col = 0; col < g->cols; col++) {
+            const mosaic__look *look = e->look + row * g->cols + col;
+            int best = MOSAIC__CUT_DISTANCE;
+            for (y = row - 1; y <= row + 1 && best >= MOSAIC__CUT_DISTANCE; y++)
+                for (x = col - 1; x <= col + 1 && best >= MOSAIC__CUT_DISTANCE; x++)
+                    if (x >= 0 && y >= 0 && x < g->cols && y < g->rows) {
+                        int d = mosaic__look_distance(look, &e->cell[y * g->cols + x].seen, shift);
+                        if (d < best) best = d;
+                    }
+            unlike += best >= MOSAIC__CUT_DISTANCE;
+        }
+    return (int64_t)unlike * 100 >= (int64_t)e->cells * MOSAIC__CUT_SHARE;
+}
+
+/* ---- Predict: where the content of each cell went, and with it its photograph ---- */
+
+/* Mean of the vectors in a box of 9 x 9 pixels, 1/64 px. */
+static void mosaic__flow_mean(const int16_t *vectors, const mosaic_flow_field *field, int x, int y, int32_t out[2])
+{
+    int64_t sum[2] = {0, 0};
+    int i, k;
+    for (k = y - 4; k <= y + 4; k++) {
+        const int16_t *row = (const int16_t *)(const void *)((const uint8_t *)vectors + (size_t)mosaic__clamp(k, 0, field->height - 1) * field->stride);
+        for (i = x - 4; i <= x + 4; i++) {
+            const int16_t *v = row + (size_t)mosaic__clamp(i, 0, field->width - 1) * 2;
+            sum[0] += v[0];
+            sum[1] += v[1];
+        }
+    }
+    out[0] = (int32_t)mosaic__div_round(sum[0], 81);
+    out[1] = (int32_t)mosaic__div_round(sum[1], 81);
+}
+
+/* A length in 1/1024 cell, kept within the largest grid: vectors are hostile input. */
+static int32_t mosaic__cells(int64_t length) { return (int32_t)(length < -(1 << 22) ? -(1 << 22) : length > 1 << 22 ? 1 << 22 : length); }
+
+/* The motion of the content at a point of the output (1/64 px), in 1/1024 cell a frame. Returns 0 where forward and backward flow disagree by a
+   pixel of the field or more. */
+static int mosaic__motion_at(const mosaic_engine *e, const mosaic_flow_field *field, int64_t x, int64_t y, int32_t motion[2])
+{
+    const mosaic_grid *g = &e->grid;
+    int fx = mosaic__clamp((int)((mosaic__source_x(g, x, 1) * field->width / g->source_width) >> 12), 0, field->width - 1);
+    int fy = mosaic__clamp((int)((mosaic__source_y(g, y, 1) * field->height / g->source_height) >> 12), 0, field->height - 1);
+    int32_t v[2], back[2];
+    int consistent = 1, lx, ly;
+
+    motion[0] = motion[1] = 0;
+    if (field->forward) {
+        mosaic__flow_mean(field->forward, field, fx, fy, v);
+        if (field->backward) {
+            lx = fx + (int)mosaic__div_round(v[0], 64);
+            ly = fy + (int)mosaic__div_round(v[1], 64);
+            if (lx >= 0 && ly >= 0 && lx < field->width && ly < field->height) {
+                mosaic__flow_mean(field->backward, field, lx, ly, back);
+                consistent = (int64_t)(v[0] + back[0]) * (v[0] + back[0]) + (int64_t)(v[1] + back[1]) * (v[1] + back[1]) < 64 * 64;
+            }
+        }
+    } else if (field->backward) {
+        mosaic__flow_mean(field->backward, field, fx, fy, v);
+        v[0] = -v[0];
+        v[1] = -v[1];
+    } else {
+        return 1;
+    }
+    motion[0] = mosaic__cells(mosaic__div_round((int64_t)v[0] * g->source_width * g->width * 1024, (int64_t)field->width * g->crop_width * g->cell_width));
+    motion[1] = mosaic__cells(mosaic__div_round((int64_t)v[1] * g->source_height * g->height * 1024, (int64_t)field->height * g->crop_height * g->cell_height));
+    return consistent;
+}
+
+/* Moves each cell's offset with its content and decides which photographs follow. */
+static void mosaic__predict(mosaic_engine *e, const mosaic_flow_field *field)
+{
+    const mosaic_grid *g = &e->grid;
+    int i, k;
+    for (i = 0; i < e->cells; i++) e->winner[i] = -1;
+    for (i = 0; i < e->cells; i++) {
+        mosaic__cell *cell = e->cell + i;
+        mosaic__forecast *f = e->forecast + i;
+        int col = i % g->cols, row = i / g->cols, x, y, rival;
+        f->step[0] = f->step[1] = 0;
+        if (field) {
+            int64_t px = g->origin_x + (int64_t)(2 * col + 1) * g->cell_width * 32, py = g->origin_y + (int64_t)(2 * row + 1) * g->cell_height * 32;
+            int32_t here[2], content[2];
+            int64_t gain;
+            mosaic__motion_at(e, field, px, py, here);
+            cell->speed += ((int32_t)mosaic__isqrt((uint64_t)((int64_t)here[0] * here[0] + (int64_t)here[1] * here[1])) - cell->speed) / 5;
+            gain = mosaic__clamp((mosaic__clamp(cell->speed, 0, 2 * MOSAIC__DEAD_ZONE) - MOSAIC__DEAD_ZONE) * 4096 / MOSAIC__DEAD_ZONE, 0, 1024);
+            if (mosaic__motion_at(e, field, px + (int64_t)cell->offset[0] * g->cell_width / 16, py + (int64_t)cell->offset[1] * g->cell_height / 16, content)) {
+                for (k = 0; k < 2; k++) cell->offset[k] = mosaic__cells(cell->offset[k] + mosaic__div_round(content[k] * gain, 1024));
+            } else {
+                cell->offset[0] = cell->offset[1] = 0;
+            }
+            for (k = 0; k < 2; k++)
+                if (mosaic__abs(cell->offset[k]) > mosaic__clamp(MOSAIC__JUMP - (cell->speed - 256) / 2, MOSAIC__JUMP_FAST, MOSAIC__JUMP)) f->step[k] = (int32_t)mosaic__div_round(cell->offset[k], 1024);
+        }
+        x = col + f->step[0];
+        y = row + f->step[1];
+        f->target = -1;
+        if (x < 0 || y < 0 || x >= g->cols || y >= g->rows) continue;
+        /* Two photographs for one cell: the one whose content lies nearer to its centre goes there. */
+        rival = e->winner[y * g->cols + x];
+        if (rival >= 0) {
+            int64_t d[2] = {0, 0};
+            for (k = 0; k < 2; k++) {
+                int64_t mine = cell->offset[k] - 1024 * f->step[k], other = e->cell[rival].offset[k] - 1024 * e->forecast[rival].step[k];
+                d[0] += mine * mine;
+                d[1] += other * other;
+            }
+            if (d[0] >= d[1]) continue;
+            e->forecast[rival].target = -1;
+        }
+        f->target = y * g->cols + x;
+        e->winner[f->target] = i;
+    }
+}
+
+/* Offset of a neighbour, brought within half a cell of `around`: a grid looks the same a cell further. */
+static int32_t mosaic__near_offset(int32_t offset, int32_t around)
+{
+    int32_t d = offset - around;
+    return around + d - 1024 * (int32_t)mosaic__div_round(d, 1024);
+}
+
+/* Mean offset, modulo a cell, of a cell (with weight `own`) and of those settled neighbours that move about as fast. 0 when there is none. */
+static int mosaic__mean_offset(const mosaic_engine *e, int cell, int own, int32_t mean[2])
+{
+    /* exp(-(dv / .05)^2) at steps of .0125 cell, 1/256 */
+    static const int weight[8] = {256, 240, 199, 146, 94, 54, 27, 12};
+    const mosaic_grid *g = &e->grid;
+    const mosaic__cell *c = e->cell + cell;
+    int64_t sum[2], total = own;
+    int32_t around[2];
+    int x, y, k;
+    for (k = 0; k < 2; k++) {
+        around[k] = c->offset[k];
+        sum[k] = total * around[k];
+    }
+    for (y = cell / g->cols - 1; y <= cell / g->cols + 1; y++)
+        for (x = cell % g->cols - 1; x <= cell % g->cols + 1; x++) {
+            int other = y * g->cols + x, step;
+            if (x < 0 || y < 0 || x >= g->cols || y >= g->rows || other == cell || e->fresh[other]) continue;
+            step = mosaic__abs(e->cell[other].speed - c->speed) / 13;
+            if (step > 7) continue;
+            for (k = 0; k < 2; k++) {
+                if (total == 0) around[k] = e->cell[other].offset[k];
+                sum[k] += weight[step] * (int64_t)mosaic__near_offset(e->cell[other].offset[k], around[k]);
+            }
+            total += weight[step];
+        }
+    for (k = 0; k < 2 && total > 0; k++) mean[k] = mosaic__clamp((int)mosaic__div_round(sum[k], total), -1024, 1024);
+    return total > 0;
+}
+
+/* Content that moves together should jump together: each offset is drawn towards those around it. New photographs take theirs from what is around
+   them, from the edge of the known inwards, in a few rounds. */
+static void mosaic__cohere(mosaic_engine *e)
+{
+    int round, i, k;
+    for (round = 0; round < 5; round++) {
+        for (i = 0; i < e->cells; i++) {
+            e->settles[i] = (uint8_t)((round == 0) != (e->fresh[i] != 0));
+            if (e->settles[i]) e->settles[i] = (uint8_t)mosaic__mean_offset(e, i, round == 0 ? 512 : 0, e->next_offset[i]);
+        }
+        for (i = 0; i < e->cells; i++) {
+            if (!e->settles[i]) continue;
+            for (k = 0; k < 2; k++) e->cell[i].offset[k] = e->next_offset[i][k];
+            e->fresh[i] = 0;
+        }
+    }
+}
+
+/* ---- Assign ---- */
+
+/* What a cell's costs are multiplied by, 1/256: cells whose mean colour stands out from the picture's, or that have much structure, weigh up to
+   twice as much with the full option. */
+static int mosaic__weight(const mosaic_engine *e, const mosaic__look *look)
+{
+    int c, b, stands_out = 0;
+    if (e->settings.saliency == 0) return 256;
+    for (c = 0; c < 3; c++)
+        for (b = 0; b < MOSAIC__BLOCKS; b++) stands_out += mosaic__abs(look->block[c][b]);
+    return 256 + (mosaic__clamp(stands_out / 4, 0, 256) * e->settings.saliency >> 8);
+}
+
+static void mosaic__cost_row(void *arg, int row)
+{
+    mosaic_engine *e = (mosaic_engine *)arg;
+    const mosaic__settings *s = &e->settings;
+    size_t packs = e->width / MOSAIC__LANES, k;
+    int col, i;
+    for (k = 0; k < packs; k++)
+        for (col = 0; col < e->grid.cols; col++) {
+            i = row * e->grid.cols + col;
+            if (e->stale[i])
+                e->costs(s, &e->cell[i].priced, e->pack + k * (size_t)s->variant_count, s->variant_count, mosaic__weight(e, &e->cell[i].priced),
+                         e->table + (size_t)i * e->width + k * MOSAIC__LANES);
+        }
+}
+
+/* The cost of one tile in one cell as the table has it, before bonuses. */
+static int32_t mosaic__tile_cost(const mosaic_engine *e, int cell, int photo, int variant_index)
+{
+    const mosaic__pack *pack = e->pack + (size_t)(photo / MOSAIC__LANES) * (size_t)e->settings.variant_count + variant_index;
+    const mosaic__look *look = &e->cell[cell].priced;
+    return (mosaic__pair_cost(&e->settings, look, pack, photo % MOSAIC__LANES) >> 4) * mosaic__weight(e, look) >> 4;
+}
+
+static int mosaic__variant_index(const mosaic_engine *e, int variant)
+{
+    int v;
+    for (v = 0; v < e->settings.variant_count; v++)
+        if (e->settings.variant[v] == variant) return v;
+    return 0;
+}
+
+static void mosaic__table_set(mosaic_engine *e, size_t entry, int32_t value)
+{
+    MOSAIC_TEMPORAL_ASSERT(e->changes < e->change_room);
+    e->change[e->changes].entry = entry;
+    e->change[e->changes].before = e->table[entry];
+    e->changes++;
+    e->table[entry] = value;
+}
+
+/* Takes the last changes back, down to `keep` of them. */
+static void mosaic__table_restore(mosaic_engine *e, size_t keep)
+{
+    while (e->changes > keep) {
+        e->changes--;
+        e->table[e->change[e->changes].entry] = e->change[e->changes].before;
+    }
+}
+
+/* What a tile is favoured by in a cell: the photograph that is expected there, and the one that is shown there now. */
+static int32_t mosaic__bonus(const mosaic_engine *e, int cell, int photo, int variant)
+{
+    const mosaic__cell *shown = e->cell + cell;
+    int expected = e->winner[cell], bonus = 0;
+    if (expected >= 0 && e->cell[expected].photo == photo && e->cell[expected].variant == variant) bonus = e->settings.bonus;
+    if (expected != cell && shown->photo == photo && shown->variant == variant && bonus < e->settings.bonus / 2) bonus = e->settings.bonus / 2;
+    return bonus;
+}
+
+/* Enters bonuses and repulsion. A photograph's entry is that of its cheapest variant; one variant's bonus can make it the cheapest. */
+static void mosaic__favour(mosaic_engine *e)
+{
+    const mosaic_grid *g = &e->grid;
+    int i, x, y, k, d = e->settings.distance;
+    if (d > 0)
+        for (i = 0; i < e->cells; i++) {
+            int photo;
+            if (e->winner[i] < 0) continue;
+            photo = e->cell[e->winner[i]].photo;
+            for (y = i / g->cols - d; y <= i / g->cols + d; y++)
+                for (x = i % g->cols - d; x <= i % g->cols + d; x++)
+                    if (x >= 0 && y >= 0 && x < g->cols && y < g->rows && y * g->cols + x != i) {
+                        size_t entry = (size_t)(y * g->cols + x) * e->width + (size_t)photo;
+                        mosaic__table_set(e, entry, e->table[entry] + MOSAIC__REPULSION + e->settings.bonus);
+                    }
+        }
+    for (i = 0; i < e->cells; i++) {
+        int from[2];
+        from[0] = e->winner[i];
+        from[1] = i;
+        for (k = 0; k < 2; k++) {
+            const mosaic__cell *c;
+            size_t entry;
+            int32_t cost;
+            int v;
+            if (from[k] < 0 || (k == 1 && from[0] == i)) continue;
+            c = e->cell + from[k];
+            entry = (size_t)i * e->width + (size_t)c->photo;
+            cost = mosaic__tile_cost(e, i, c->photo, mosaic__variant_index(e, c->variant)) - mosaic__bonus(e, i, c->photo, c->variant);
+            /* Repulsion lies on the photograph, whatever its variant: it is what the entry has above its cheapest variant. */
+            if (e->settings.distance > 0) {
+                int32_t cheapest = mosaic__tile_cost(e, i, c->photo, 0);
+                for (v = 1; v < e->settings.variant_count; v++) {
+                    int32_t other = mosaic__tile_cost(e, i, c->photo, v);
+                    if (other < cheapest) cheapest = other;
+                }
+                if (e->table[entry] > cheapest) cost += e->table[entry] - cheapest;
+            }
+            if (cost < e->table[entry]) mosaic__table_set(e, entry, cost);
+        }
+    }
+}
+
+/* The cell within min_distance of `cell` that `photo` stands in, or -1; the nearest index first. */
+static int mosaic__copy_near(const mosaic_engine *e, int cell, int photo)
+{
+    const mosaic_grid *g = &e->grid;
+    int d = e->settings.distance, col = cell % g->cols, row = cell / g->cols, x, y;
+    for (y = row - d < 0 ? 0 : row - d; y <= row + d && y < g->rows; y++)
+        for (x = col - d < 0 ? 0 : col - d; x <= col + d && x < g->cols; x++)
+            if (y * g->cols + x != cell && e->chosen[y * g->cols + x] == photo) return y * g->cols + x;
+    return -1;
+}
+
+static void mosaic__solve(mosaic_engine *e, int64_t *total)
+{
+    mosaic_lap_problem problem;
+    mosaic_lap_options options;
+    mosaic_lap_solution solution;
+    mosaic_lap_result result;
+    memset(&problem, 0, sizeof problem);
+    memset(&options, 0, sizeof options);
+    memset(&solution, 0, sizeof solution);
+    problem.rows = e->cells;
+    problem.cols = e->photos;
+    problem.cost = e->table;
+    problem.stride = e->width;
+    problem.capacity = e->capacity;
+    options.simd = e->options.simd;
+    options.work = e->lap_work;
+    options.work_size = e->lap_work_size;
+    options.run = e->options.run;
+    options.run_ctx = e->options.run_ctx;
+    solution.col_of_row = e->chosen;
+    result = mosaic_lap_solve(&problem, &options, &solution);
+    /* Nothing is forbidden, and mosaic_open saw to the sizes, the capacities and the memory. */
+    MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_LAP_OK);
+    (void)result;
+    *total = solution.primal;
+}
+
+/* What a cell would lose by giving up its photograph for the next best. */
+static int32_t mosaic__regret(const mosaic_engine *e, int cell)
+{
+    const int32_t *row = e->table + (size_t)cell * e->width;
+    int32_t best = INT32_MAX;
+    int p;
+    for (p = 0; p < e->photos; p++)
+        if (p != e->chosen[cell] && row[p] < best) best = row[p];
+    return best == INT32_MAX ? INT32_MAX : best - row[e->chosen[cell]];
+}
+
+/* First frame of a shot: copies that stand too close are made dearer where that hurts least, and the whole problem solved again. */
+static int mosaic__ban(mosaic_engine *e)
+{
+    int i, other, bans = 0;
+    for (i = 0; i < e->cells; i++) {
+        int loser;
+        size_t entry;
+        other = mosaic__copy_near(e, i, e->chosen[i]);
+        if (other < i) continue; /* no copy, or its pair was seen from the other side */
+        loser = mosaic__regret(e, other) < mosaic__regret(e, i) ? other : i;
+        entry = (size_t)loser * e->width + (size_t)e->chosen[loser];
+        mosaic__table_set(e, entry, e->table[entry] + MOSAIC__BAN);
+        bans++;
+    }
+    return bans;
+}
+
+static int mosaic__expects(const mosaic_engine *e, int cell, int photo)
+{
+    return e->winner[cell] >= 0 && e->cell[e->winner[cell]].photo == photo;
+}
+
+/* The last step, whatever is left: in each pair too close, one cell takes the cheapest photograph that has uses left and no copy near: the cell
+   that did not expect it, else the later one. Returns how many cells cannot be helped. */
+static int mosaic__repair(mosaic_engine *e)
+{
+    int i, p, left = 0;
+    if (e->settings.distance == 0) return 0;
+    memset(e->used, 0, sizeof *e->used * (size_t)e->photos);
+    memset(e->stuck, 0, (size_t)e->cells);
+    for (i = 0; i < e->cells; i++) e->used[e->chosen[i]]++;
+    for (i = 0; i < e->cells; i++) {
+        int other;
+        while (!e->stuck[i] && (other = mosaic__copy_near(e, i, e->chosen[i])) >= 0) {
+            int keeps = mosaic__expects(e, i, e->chosen[i]), other_keeps = mosaic__expects(e, other, e->chosen[other]);
+            int loser = e->stuck[other] || (other_keeps && !keeps) || (other_keeps == keeps && other < i) ? i : other, best = -1;
+            const int32_t *row = e->table + (size_t)loser * e->width;
+            for (p = 0; p < e->photos; p++)
+                if ((best < 0 || row[p] < row[best]) && e->used[p] < e->capacity[p] && mosaic__copy_near(e, loser, p) < 0) best = p;
+            if (best < 0) {
+                e->stuck[loser] = 1;
+                continue;
+            }
+            e->used[e->chosen[loser]]--;
+            e->used[best]++;
+            e->chosen[loser] = best;
+        }
+    }
+    for (i = 0; i < e->cells; i++) left += mosaic__copy_near(e, i, e->chosen[i]) >= 0;
+    return left;
+}
+
+/* The variant a cell shows its photograph in: the cheapest with its bonus; the first of equals. */
+static int mosaic__best_variant(const mosaic_engine *e, int cell, int photo)
+{
+    int32_t best = 0;
+    int v, best_variant = -1;
+    for (v = 0; v < e->settings.variant_count; v++) {
+        int variant = e->settings.variant[v];
+        int32_t cost = mosaic__tile_cost(e, cell, photo, v) - mosaic__bonus(e, cell, photo, variant);
+        if (best_variant < 0 || cost < best) {
+            best = cost;
+            best_variant = variant;
+        }
+    }
+    return best_variant;
+}
+
+/* Solves the frame's problem and moves the cells' states on. */
+static void mosaic__assign(mosaic_engine *e, int cut)
+{
+    int i, k, rounds, stale = 0, moved = 0, changed = 0;
+    mosaic_frame *f = &e->frame;
+
+    memset(e->fresh, 0, (size_t)e->cells);
+    for (i = 0; i < e->cells; i++) {
+        e->stale[i] = (uint8_t)(cut || mosaic__look_distance(e->look + i, &e->cell[i].priced, 0) > MOSAIC__REFRESH);
+        if (e->stale[i]) e->cell[i].priced = e->look[i];
+        stale += e->stale[i];
+        if (e->winner[i] != i) moved++;
+    }
+    /* Nothing to price and nothing to move, and the last frame changed nothing either: the same problem has the same answer. */
+    if (!stale && !moved && e->steady) {
+        for (i = 0; i < e->cells; i++) e->draw[i].changed = 0;
+        f->changed = 0;
+        return;
+    }
+    if (stale) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+    e->changes = 0;
+    if (!cut && e->settings.bonus > 0) mosaic__favour(e);
+    mosaic__solve(e, &f->bound);
+    if (cut && e->settings.distance > 0) {
+        int64_t ignored;
+        for (rounds = 0; rounds < MOSAIC__BAN_ROUNDS && mosaic__ban(e) > 0; rounds++) mosaic__solve(e, &ignored);
+        mosaic__table_restore(e, 0);
+    }
+    f->too_close = mosaic__repair(e);
+    f->cost = 0;
+    for (i = 0; i < e->cells; i++) f->cost += e->table[(size_t)i * e->width + (size_t)e->chosen[i]];
+
+    for (i = 0; i < e->cells; i++) {
+        int photo = e->chosen[i], variant = mosaic__best_variant(e, i, photo), from = e->winner[i];
+        const mosaic__cell *c = e->cell + i;
+        mosaic_draw *d = e->draw + i;
+        d->changed = (uint8_t)(cut || c->photo != photo || c->variant != variant);
+        d->photo = photo;
+        d->variant = (uint8_t)variant;
+        changed += d->changed;
+        /* The new offset, kept beside until no cell needs the old ones: along with a photograph that followed its content, held within a cell
+           for one that stayed, none for a new one. */
+        if (cut || from < 0 || e->cell[from].photo != photo || e->cell[from].variant != variant) from = d->changed ? -1 : i;
+        e->fresh[i] = from < 0;
+        for (k = 0; k < 2; k++) {
+            int32_t o = from < 0 ? 0 : e->cell[from].offset[k];
+            if (from >= 0 && e->forecast[from].target == i) o -= 1024 * e->forecast[from].step[k];
+            e->next_offset[i][k] = mosaic__clamp(o, -1024, 1024);
+        }
+    }
+    mosaic__table_restore(e, 0);
+    for (i = 0; i < e->cells; i++) {
+        e->cell[i].photo = e->draw[i].photo;
+        e->cell[i].variant = e->draw[i].variant;
+        for (k = 0; k < 2; k++) e->cell[i].offset[k] = e->next_offset[i][k];
+    }
+    f->changed = changed;
+    e->steady = !stale && !moved && changed == 0;
+}
+
+/* ---- Render ---- */
+
+static void mosaic__recolour_row(void *arg, int row)
+{
+    mosaic_engine *e = (mosaic_engine *)arg;
+    int col;
+    unsigned long long fp = mosaic__fp_enter();
+    for (col = 0; col < e->grid.cols; col++) {
+        int i = row * e->grid.cols + col;
+        mosaic__cell *cell = e->cell + i;
+        mosaic_draw *d = e->draw + i;
+        int distance = mosaic__look_distance(e->look + i, &cell->painted, 0);
+        d->repaint = (uint8_t)(d->changed || distance > e->settings.repaint);
+        if (!d->repaint) continue;
+        cell->painted = e->look[i];
+        mosaic__recolour(&e->settings, e->palette + d->photo, d->variant, e->colours + i, d->colour);
+    }
+    mosaic__fp_leave(fp);
+}
+
+static void mosaic__render(mosaic_engine *e)
+{
+    int i;
+    mosaic__for_each(e, mosaic__recolour_row, e->grid.rows);
+    e->frame.repainted = 0;
+    for (i = 0; i < e->cells; i++) e->frame.repainted += e->draw[i].repaint;
+    if (!e->canvas) return;
+    e->painter.draw = e->draw;
+    e->painter.source = e->input.rgb;
+    e->painter.source_stride = e->input.stride;
+    e->painter.rgb = e->canvas;
+    e->painter.stride = (size_t)e->grid.width * 3;
+    e->painter.only_repaint = 1;
+    mosaic__parallel(e->options.run, e->options.run_ctx, mosaic__paint_row, &e->painter, e->grid.rows);
+}
+
+/* ---- Open, push, close ---- */
+
+MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
+{
+    void *ctx;
+    if (!e) return;
+    ctx = e->options.alloc_ctx;
+    mosaic_flow_close(e->flow);
+    mosaic__painter_close(&e->painter, ctx);
+    mosaic__release(ctx, e->pack);
+    mosaic__release(ctx, e->palette);
+    mosaic__release(ctx, e->across);
+    mosaic__release(ctx, e->down);
+    mosaic__release(ctx, e->cell);
+    mosaic__release(ctx, e->draw);
+    mosaic__release(ctx, e->canvas);
+    mosaic__release(ctx, e->look);
+    mosaic__release(ctx, e->colours);
+    mosaic__release(ctx, e->columns);
+    mosaic__release(ctx, e->codes);
+    mosaic__release(ctx, e->forecast);
+    mosaic__release(ctx, e->winner);
+    mosaic__release(ctx, e->table);
+    mosaic__release(ctx, e->stale);
+    mosaic__release(ctx, e->change);
+    mosaic__release(ctx, e->chosen);
+    mosaic__release(ctx, e->capacity);
+    mosaic__release(ctx, e->used);
+    mosaic__release(ctx, e->next_offset);
+    mosaic__release(ctx, e->stuck);
+    mosaic__release(ctx, e->fresh);
+    mosaic__release(ctx, e->settles);
+    mosaic__release(ctx, e->lap_work);
+    mosaic__release(ctx, e);
+}
+
+/* Edges of the describing pixels: SIDE to a cell, from the grid's origin on. */
+static void mosaic__describing_edges(const mosaic_grid *g, int32_t *across, int32_t *down)
+{
+    int64_t s;
+    int i;
+    for (i = 0; i <= g->cols * MOSAIC__SIDE; i++) {
+        s = mosaic__source_x(g, (int64_t)g->origin_x * MOSAIC__SIDE + (int64_t)i * g->cell_width * 64, MOSAIC__SIDE);
+        across[i] = (int32_t)(s < 0 ? 0 : s > (int64_t)g->source_width << 12 ? (int64_t)g->source_width << 12 : s);
+    }
+    for (i = 0; i <= g->rows * MOSAIC__SIDE; i++) {
+        s = mosaic__source_y(g, (int64_t)g->origin_y * MOSAIC__SIDE + (int64_t)i * g->cell_height * 64, MOSAIC__SIDE);
+        down[i] = (int32_t)(s < 0 ? 0 : s > (int64_t)g->source_height << 12 ? (int64_t)g->source_height << 12 : s);
+    }
+}
+
+/* All of a stream's memory but the painter's and the flow's. */
+static int mosaic__engine_allocate(mosaic_engine *e)
+{
+    const mosaic_grid *g = &e->grid;
+    void *ctx = e->options.alloc_ctx;
+    size_t cells = (size_t)e->cells, photos = (size_t)e->photos, packs = e->width / MOSAIC__LANES, around, bytes;
+    mosaic_lap_problem problem;
+
+    /* Favours: repulsion of each cell on those around it, and two bonuses a cell. Bans: one for each cell and round. */
+    around = (size_t)(2 * e->settings.distance + 1) * (size_t)(2 * e->settings.distance + 1) - 1 + 2;
+    if (around < MOSAIC__BAN_ROUNDS) around = MOSAIC__BAN_ROUNDS;
+    if (!mosaic__multiply(cells, around, &e->change_room) || !mosaic__multiply(cells, e->width, &bytes) || bytes > ((size_t)-1) / 4) return 0;
+    e->pack = (mosaic__pack *)mosaic__allocate(ctx, packs * (size_t)e->settings.variant_count, sizeof *e->pack);
+    e->palette = (mosaic__palette *)mosaic__allocate(ctx, photos, sizeof *e->palette);
+    e->across = (int32_t *)mosaic__allocate(ctx, (size_t)g->cols * MOSAIC__SIDE + 1, sizeof *e->across);
+    e->down = (int32_t *)mosaic__allocate(ctx, (size_t)g->rows * MOSAIC__SIDE + 1, sizeof *e->down);
+    e->cell = (mosaic__cell *)mosaic__allocate(ctx, cells, sizeof *e->cell);
+    e->draw = (mosaic_draw *)mosaic__allocate(ctx, cells, sizeof *e->draw);
+    if (!e->options.draw_list_only) e->canvas = (uint8_t *)mosaic__allocate(ctx, (size_t)g->width * 3, (size_t)g->height);
+    e->look = (mosaic__look *)mosaic__allocate(ctx, cells, sizeof *e->look);
+    e->colours = (mosaic__colours *)mosaic__allocate(ctx, cells, sizeof *e->colours);
+    e->columns = (uint32_t *)mosaic__allocate(ctx, (size_t)g->source_width * 3 * (size_t)g->rows, sizeof *e->columns);
+    e->codes = (uint16_t(*)[3])mosaic__allocate(ctx, cells * MOSAIC__PIXELS, sizeof *e->codes);
+    e->forecast = (mosaic__forecast *)mosaic__allocate(ctx, cells, sizeof *e->forecast);
+    e->winner = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->winner);
+    e->table = (int32_t *)mosaic__allocate(ctx, bytes, sizeof *e->table);
+    e->stale = (uint8_t *)mosaic__allocate(ctx, cells, 1);
+    e->change = (mosaic__change *)mosaic__allocate(ctx, e->change_room, sizeof *e->change);
+    e->chosen = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->chosen);
+    e->capacity = (int32_t *)mosaic__allocate(ctx, photos, sizeof *e->capacity);
+    e->used = (int32_t *)mosaic__allocate(ctx, photos, sizeof *e->used);
+    e->next_offset = (int32_t(*)[2])mosaic__allocate(ctx, cells, sizeof *e->next_offset);
+    e->stuck = (uint8_t *)mosaic__allocate(ctx, cells, 1);
+    e->fresh = (uint8_t *)mosaic__allocate(ctx, cells, 1);
+    e->settles = (uint8_t *)mosaic__allocate(ctx, cells, 1);
+    if (!e->pack || !e->palette || !e->across || !e->down || !e->cell || !e->draw || (!e->canvas && !e->options.draw_list_only) || !e->look ||
+        !e->colours || !e->columns || !e->codes || !e->forecast || !e->winner || !e->table || !e->stale || !e->change || !e->chosen ||
+        !e->capacity || !e->used || !e->next_offset || !e->stuck || !e->fresh || !e->settles)
+        return 0;
+
+    memset(&problem, 0, sizeof problem);
+    for (bytes = 0; bytes < photos; bytes++)
+        e->capacity[bytes] = e->settings.max_uses && e->settings.max_uses < e->cells ? e->settings.max_uses : e->cells;
+    problem.rows = e->cells;
+    problem.cols = e->photos;
+    problem.cost = e->table;
+    problem.stride = e->width;
+    problem.capacity = e->capacity;
+    e->lap_work_size = mosaic_lap_work_size(&problem);
+    e->lap_work = mosaic__allocate(ctx, e->lap_work_size, 1);
+    return e->lap_work_size > 0 && e->lap_work != 0;
+}
+
+/* A number for all that decides what a stream makes of its frames. */
+static uint64_t mosaic__identity(const mosaic_engine *e)
+{
+    const mosaic__settings *s = &e->settings;
+    const double paint[5] = {s->paint_mean, s->paint_spread, s->paint_low, s->paint_high, s->paint_bleed};
+    const int number[] = {e->grid.cols, e->grid.rows, e->grid.cell_width, e->grid.cell_height, e->grid.width, e->grid.height, e->grid.origin_x,
+                          e->grid.origin_y, e->grid.source_width, e->grid.source_height, e->grid.crop_x, e->grid.crop_y, e->grid.crop_width,
+                          e->grid.crop_height, e->photos, s->bonus, s->max_uses, s->distance, s->repaint, s->saliency, (int)s->variants,
+                          e->canvas != 0, e->flow != 0, (int)(e->options.flow ? e->options.flow->method : MOSAIC_FLOW_NONE)};
+    uint8_t bytes[sizeof number / sizeof *number * 4 + 5 * 8];
+    uint64_t hash, bits;
+    size_t i, n = sizeof number / sizeof *number;
+    for (i = 0; i < n; i++) mosaic__put32(bytes + 4 * i, (uint32_t)number[i]);
+    for (i = 0; i < 5; i++) {
+        memcpy(&bits, paint + i, 8);
+        mosaic__put64(bytes + 4 * n + 8 * i, bits);
+    }
+    hash = mosaic__hash(2, bytes, sizeof bytes);
+    for (i = 0; i < (size_t)e->photos; i++) hash = mosaic__hash(hash, e->pool->pixels[i], mosaic__tile_bytes(e->pool));
+    return hash;
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_options *options,
+                                              mosaic_engine **engine)
+{
+    mosaic__settings settings;
+    mosaic_result result;
+    mosaic_engine *e;
+    int level;
+    unsigned long long fp;
+
+    if (!engine) return MOSAIC_ERROR_NULL;
+    *engine = 0;
+    if (!grid || !pool) return MOSAIC_ERROR_NULL;
+    result = mosaic__grid_check(grid);
+    if (result != MOSAIC_OK) return result;
+    fp = mosaic__fp_enter();
+    result = mosaic__settings_of(options, &settings);
+    mosaic__fp_leave(fp);
+    if (result != MOSAIC_OK) return result;
+    if (pool->cell_width != grid->cell_width || pool->cell_height != grid->cell_height) return MOSAIC_ERROR_MISMATCH;
+    if (pool->photos < 1 || mosaic_photos_missing(grid, pool->photos, options) > 0) return MOSAIC_ERROR_PHOTOS;
+    level = mosaic__simd_level(options ? options->simd : MOSAIC_SIMD_BEST);
+    if (level < 0) return MOSAIC_ERROR_SIMD;
+
+    e = (mosaic_engine *)mosaic__allocate(options ? options->alloc_ctx : 0, 1, sizeof *e);
+    if (!e) return MOSAIC_ERROR_MEMORY;
+    memset(e, 0, sizeof *e);
+    if (options) e->options = *options;
+    e->options.simd = level + 1;
+    e->settings = settings;
+    e->grid = *grid;
+    e->pool = pool;
+    e->cells = grid->cols * grid->rows;
+    e->photos = pool->photos;
+    e->width = ((size_t)pool->photos + MOSAIC__LANES - 1) / MOSAIC__LANES * MOSAIC__LANES;
+    e->costs = mosaic__costs_kernel(level);
+    result = mosaic__painter_open(&e->painter, &e->grid, pool, e->options.alloc_ctx);
+    if (result == MOSAIC_OK && !mosaic__engine_allocate(e)) result = MOSAIC_ERROR_MEMORY;
+    if (result == MOSAIC_OK && options && options->flow && options->flow->method != MOSAIC_FLOW_NONE) {
+        switch (mosaic_flow_open(grid->source_width, grid->source_height, options->flow, &e->flow)) {
+        case MOSAIC_FLOW_OK: break;
+        case MOSAIC_FLOW_ERROR_MEMORY: result = MOSAIC_ERROR_MEMORY; break;
+        default: result = MOSAIC_ERROR_OPTION; break;
+        }
+    }
+    if (result != MOSAIC_OK) {
+        mosaic_close(e);
+        return result;
+    }
+    mosaic__roots_fill(&e->roots);
+    mosaic__describing_edges(grid, e->across, e->down);
+    memset(e->pack, 0, e->width / MOSAIC__LANES * (size_t)settings.variant_count * sizeof *e->pack);
+    memset(e->cell, 0, (size_t)e->cells * sizeof *e->cell);
+    memset(e->draw, 0, (size_t)e->cells * sizeof *e->draw);
+    if (e->canvas) memset(e->canvas, 0, (size_t)grid->width * 3 * (size_t)grid->height);
+    mosaic__for_each(e, mosaic__describe_pack, (int)(e->width / MOSAIC__LANES));
+    e->identity = mosaic__identity(e);
+    e->options.flow = 0;
+    *engine = e;
+    return MOSAIC_OK;
+}
+
+static void mosaic__draw_places(mosaic_engine *e)
+{
+    const mosaic_grid *g = &e->grid;
+    int i;
+    for (i = 0; i < e->cells; i++) {
+        e->draw[i].x = g->origin_x + i % g->cols * g->cell_width * 64;
+        e->draw[i].y = g->origin_y + i / g->cols * g->cell_height * 64;
+    }
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_input *input, const mosaic_frame **frame)
+{
+    const mosaic_flow_field *motion;
+    mosaic_frame *f;
+    int cut, i;
+
+    if (!e || !frame) return MOSAIC_ERROR_NULL;
+    *frame = 0;
+    if (!input) {
+        e->ended = 1;
+        return MOSAIC_OK;
+    }
+    if (e->ended) return MOSAIC_ERROR_ENDED;
+    if (!input->rgb) return MOSAIC_ERROR_NULL;
+    if (input->stride < (size_t)e->grid.source_width * 3) return MOSAIC_ERROR_STRIDE;
+    motion = input->motion;
+    if (motion && (motion->width < 1 || motion->height < 1 || motion->width > 32767 || motion->height > 32767 || motion->stride % 2 ||
+                   motion->stride < (size_t)motion->width * 4))
+        return MOSAIC_ERROR_MOTION;
+
+    e->input = *input;
+    f = &e->frame;
+    mosaic__stage(e, MOSAIC_STAGE_DESCRIBE);
+    mosaic__for_each(e, mosaic__describe_row, e->grid.rows);
+    cut = mosaic__is_cut(e);
+    if (e->flow) {
+        const mosaic_flow_field *estimated = 0;
+        mosaic__stage(e, MOSAIC_STAGE_FLOW);
+        if (cut) mosaic_flow_reset(e->flow);
+        mosaic_flow_push(e->flow, input->rgb, input->stride, &estimated);
+        if (!motion) motion = estimated;
+    }
+    mosaic__stage(e, MOSAIC_STAGE_PREDICT);
+    if (cut)
+        for (i = 0; i < e->cells; i++) {
+            e->cell[i].offset[0] = e->cell[i].offset[1] = e->cell[i].speed = 0;
+            e->winner[i] = -1;
+        }
+    else
+        mosaic__predict(e, motion);
+    mosaic__stage(e, MOSAIC_STAGE_ASSIGN);
+    mosaic__assign(e, cut);
+    if (!cut && motion) mosaic__cohere(e);
+    for (i = 0; i < e->cells; i++) e->cell[i].seen = e->look[i];
+    mosaic__draw_places(e);
+    mosaic__stage(e, MOSAIC_STAGE_RENDER);
+    mosaic__render(e);
+
+    f->index = e->frames++;
+    f->cut = cut;
+    f->origin_x = e->grid.origin_x;
+    f->origin_y = e->grid.origin_y;
+    f->cells = e->cells;
+    f->draw = e->draw;
+    f->rgb = e->canvas;
+    f->stride = (size_t)e->grid.width * 3;
+    *frame = f;
+    mosaic__stage(e, MOSAIC_STAGE_IDLE);
+    return MOSAIC_OK;
+}
+
+/* ---- State ----
+
+   0 "MOSAICST"   8 u32 version 1   12 u32 cells   16 u64 identity   24 u64 checksum of bytes 0-23 and of all from 32 on
+   32 i64 frames  40 u32 steady, u32 too close, i64 cost, i64 bound; then the cells, number by number in 32 bits; then the canvas */
+
+#define MOSAIC__STATE_HEADER 64
+#define MOSAIC__LOOK_NUMBERS (3 + 3 * MOSAIC__BLOCKS + 3 + 3)
+#define MOSAIC__CELL_NUMBERS (5 + 3 * MOSAIC__LOOK_NUMBERS + 15)
+
+static size_t mosaic__canvas_bytes(const mosaic_engine *e)
+{
+    return e->canvas ? (size_t)e->grid.width * 3 * (size_t)e->grid.height : 0;
+}
+
+MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *e)
+{
+    return e ? MOSAIC__STATE_HEADER + (size_t)e->cells * MOSAIC__CELL_NUMBERS * 4 + mosaic__canvas_bytes(e) : 0;
+}
+
+/* One order of a cell's numbers for both directions: writes them to `to`, or reads them from `from` where it is not null. */
+static void mosaic__number32(int32_t *value, const uint8_t *from, uint8_t *to, size_t *at)
+{
+    if (from)
+        *value = (int32_t)mosaic__get32(from + *at);
+    else
+        mosaic__put32(to + *at, (uint32_t)*value);
+    *at += 4;
+}
+
+static void mosaic__number16(int16_t *value, const uint8_t *from, uint8_t *to, size_t *at)
+{
+    int32_t wide = *value;
+    mosaic__number32(&wide, from, to, at);
+    *value = (int16_t)mosaic__clamp(wide, -32767, 32767);
+}
+
+static void mosaic__state_look(mosaic__look *look, const uint8_t *from, uint8_t *to, size_t *at)
+{
+    int c, k;
+    for (c = 0; c < 3; c++) {
+        mosaic__number16(&look->mean[c], from, to, at);
+        for (k = 0; k < MOSAIC__BLOCKS; k++) mosaic__number16(&look->block[c][k], from, to, at);
+        mosaic__number32(&look->energy[c], from, to, at);
+        mosaic__number32(&look->spread[c], from, to, at);
+    }
+}
+
+static void mosaic__state_cell(mosaic__cell *cell, mosaic_draw *draw, const uint8_t *from, uint8_t *to, size_t *at)
+{
+    int c, k;
+    mosaic__number32(&cell->photo, from, to, at);
+    mosaic__number32(&cell->variant, from, to, at);
+    for (k = 0; k < 2; k++) mosaic__number32(&cell->offset[k], from, to, at);
+    mosaic__number32(&cell->speed, from, to, at);
+    mosaic__state_look(&cell->seen, from, to, at);
+    mosaic__state_look(&cell->priced, from, to, at);
+    mosaic__state_look(&cell->painted, from, to, at);
+    for (c = 0; c < 3; c++)
+        for (k = 0; k < 5; k++) mosaic__number16(&draw->colour[c][k], from, to, at);
+}
+
+static uint64_t mosaic__state_checksum(const uint8_t *data, size_t size)
+{
+    return mosaic__hash(mosaic__hash(3, data, 24), data + 32, size - 32);
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void *data, size_t size)
+{
+    uint8_t *p = (uint8_t *)data;
+    size_t at = MOSAIC__STATE_HEADER;
+    int i;
+    if (!e || !data) return MOSAIC_ERROR_NULL;
+    if (size < mosaic_state_size(e)) return MOSAIC_ERROR_BUFFER;
+    memcpy(p, "MOSAICST", 8);
+    mosaic__put32(p + 8, 1);
+    mosaic__put32(p + 12, (uint32_t)e->cells);
+    mosaic__put64(p + 16, e->identity);
+    mosaic__put64(p + 32, (uint64_t)e->frames);
+    mosaic__put32(p + 40, (uint32_t)e->steady);
+    mosaic__put32(p + 44, (uint32_t)e->frame.too_close);
+    mosaic__put64(p + 48, (uint64_t)e->frame.cost);
+    mosaic__put64(p + 56, (uint64_t)e->frame.bound);
+    for (i = 0; i < e->cells; i++) {
+        mosaic__cell cell = e->cell[i];
+        mosaic_draw draw = e->draw[i];
+        mosaic__state_cell(&cell, &draw, 0, p, &at);
+    }
+    if (e->canvas) memcpy(p + at, e->canvas, mosaic__canvas_bytes(e));
+    mosaic__put64(p + 24, mosaic__state_checksum(p, mosaic_state_size(e)));
+    return MOSAIC_OK;
+}
+
+/* A look that the arithmetic of the costs is safe with. */
+static int mosaic__look_ok(const mosaic__look *look)
+{
+    int c, k;
+    for (c = 0; c < 3; c++) {
+        int32_t energy = 0;
+        if (mosaic__abs(look->mean[c]) > 1100 || look->spread[c] < MOSAIC__SPREAD_FLOOR || look->spread[c] > 16384) return 0;
+        for (k = 0; k < MOSAIC__BLOCKS; k++) {
+            if (mosaic__abs(look->block[c][k]) > 1100) return 0;
+            energy += look->block[c][k] * look->block[c][k];
+        }
+        if (energy != look->energy[c] || energy > 9 * 1024 * 1024 / 4) return 0;
+    }
+    return 1;
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void *data, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    size_t at;
+    int64_t frames;
+    int i, pass;
+    if (!e || !data) return MOSAIC_ERROR_NULL;
+    if (size < MOSAIC__STATE_HEADER || memcmp(p, "MOSAICST", 8) != 0) return MOSAIC_ERROR_CORRUPT;
+    if (mosaic__get32(p + 8) != 1) return MOSAIC_ERROR_VERSION;
+    if (mosaic__get64(p + 16) != e->identity || mosaic__get32(p + 12) != (uint32_t)e->cells) return MOSAIC_ERROR_MISMATCH;
+    if (size != mosaic_state_size(e) || mosaic__state_checksum(p, size) != mosaic__get64(p + 24)) return MOSAIC_ERROR_CORRUPT;
+    frames = (int64_t)mosaic__get64(p + 32);
+    if (frames < 0) return MOSAIC_ERROR_CORRUPT;
+    /* First everything is looked at, then taken over. */
+    for (pass = 0; pass < 2; pass++) {
+        at = MOSAIC__STATE_HEADER;
+        for (i = 0; i < e->cells; i++) {
+            mosaic__cell cell;
+            mosaic_draw draw;
+            memset(&cell, 0, sizeof cell);
+            memset(&draw, 0, sizeof draw);
+            mosaic__state_cell(&cell, &draw, p, 0, &at);
+            if (frames > 0 && (!mosaic__pool_has(e->pool, cell.photo) || cell.variant < 0 || cell.variant >= MOSAIC_VARIANTS ||
+                               !(e->settings.variants >> cell.variant & 1) || cell.offset[0] != mosaic__cells(cell.offset[0]) ||
+                               cell.offset[1] != mosaic__cells(cell.offset[1]) || cell.speed < 0 || cell.speed > 1 << 23 || !mosaic__look_ok(&cell.seen) ||
+                               !mosaic__look_ok(&cell.priced) || !mosaic__look_ok(&cell.painted)))
+                return MOSAIC_ERROR_CORRUPT;
+            if (pass == 0) continue;
+            draw.photo = cell.photo;
+            draw.variant = (uint8_t)cell.variant;
+            e->cell[i] = cell;
+            e->draw[i] = draw;
+            e->chosen[i] = cell.photo;
+            e->stale[i] = 1;
+        }
+    }
+    if (e->canvas) memcpy(e->canvas, p + at, mosaic__canvas_bytes(e));
+    e->frames = frames;
+    e->ended = 0;
+    e->steady = mosaic__get32(p + 40) != 0;
+    e->frame.too_close = (int)(mosaic__get32(p + 44) & 0xffffff);
+    e->frame.cost = (int64_t)mosaic__get64(p + 48);
+    e->frame.bound = (int64_t)mosaic__get64(p + 56);
+    /* The table of costs is no state: it follows from what the cells were priced for. */
+    if (frames > 0) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+    if (e->flow) mosaic_flow_reset(e->flow);
+    return MOSAIC_OK;
+}
+
+#ifdef __cplusplus
+}
+#endif
+/* === mosaic shared block, closing part === */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT DEFAULT
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
+/* === end of the closing part === */
+#endif /* MOSAIC_TEMPORAL_IMPLEMENTATION */
+
+/*
+   This software is available under two licences; choose the one you prefer.
+
+   ALTERNATIVE A - MIT License
+
+   Copyright (c) 2026 the mosaic authors
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the
+   "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish,
+   distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to
+   the following conditions:
+
+   The above copyright notice and this permission notice shall be included in all copies or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF
+   MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR
+   ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE
+   SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+   ALTERNATIVE B - Public Domain (www.unlicense.org)
+
+   This is free and unencumbered software released into the public domain. Anyone is free to copy, modify, publish, use, compile, sell, or
+   distribute this software, either in source code form or as a compiled binary, for any purpose, commercial or non-commercial, and by any
+   means. In jurisdictions that recognize copyright laws, the author or authors of this software dedicate any and all copyright interest in
+   the software to the public domain. We make this dedication for the benefit of the public at large and to the detriment of our heirs and
+   successors. We intend this dedication to be an overt act of relinquishment in perpetuity of all present and future rights to this software
+   under copyright law.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF
+   MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR
+   OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
+   OTHER DEALINGS IN THE SOFTWARE.
+*/

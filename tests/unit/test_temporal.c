@@ -1,0 +1,1067 @@
+/* The engine: every stage against a plain reference, streams of synthetic clips, saved pools and states, bad input, failing memory. */
+#include "../test.h"
+#include "../threads.h"
+#include <math.h>
+
+/* An allocator that counts and can be told to fail. */
+static long test_live, test_allocations, test_fail_at = -1;
+static void *test_malloc(size_t size)
+{
+    void *p;
+    if (test_allocations++ == test_fail_at) return NULL;
+    p = malloc(size);
+    if (p) test_live++;
+    return p;
+}
+static void test_free(void *p)
+{
+    if (p) test_live--;
+    free(p);
+}
+#define MOSAIC_TEMPORAL_MALLOC(ctx, size) ((void)(ctx), test_malloc(size))
+#define MOSAIC_TEMPORAL_FREE(ctx, ptr) ((void)(ctx), test_free(ptr))
+#define MOSAIC_TEMPORAL_IMPLEMENTATION
+#include "../../mosaic_temporal.h"
+
+enum { CELL = 16, COLS = 20, ROWS = 12, WIDTH = CELL * COLS, HEIGHT = CELL * ROWS };
+
+/* ---- Material ---- */
+
+/* Smooth noise of period `scale`, 0 … 255. */
+static unsigned lattice(unsigned x, unsigned y, unsigned seed)
+{
+    unsigned h = x * 0x9e3779b1u ^ y * 0x85ebca77u ^ seed * 0xc2b2ae3du;
+    h ^= h >> 15;
+    h *= 0x2c1b3c6du;
+    h ^= h >> 12;
+    h *= 0x297a2d39u;
+    return (h ^ h >> 15) & 255;
+}
+static int noise(int x, int y, int scale, unsigned seed)
+{
+    int gx = x / scale, gy = y / scale, fx = x % scale, fy = y % scale;
+    int a = (int)lattice((unsigned)gx, (unsigned)gy, seed) * (scale - fx) + (int)lattice((unsigned)gx + 1, (unsigned)gy, seed) * fx;
+    int b = (int)lattice((unsigned)gx, (unsigned)gy + 1, seed) * (scale - fx) + (int)lattice((unsigned)gx + 1, (unsigned)gy + 1, seed) * fx;
+    return (a * (scale - fy) + b * fy) / (scale * scale);
+}
+
+/* A world to look at through a window at (x, y). */
+static void world(uint8_t *rgb, int width, int height, int x0, int y0, unsigned seed)
+{
+    int x, y, c;
+    for (y = 0; y < height; y++)
+        for (x = 0; x < width; x++)
+            for (c = 0; c < 3; c++)
+                rgb[(y * width + x) * 3 + c] = (uint8_t)((3 * noise(x + x0, y + y0, 47, seed + (unsigned)c) + noise(x + x0, y + y0, 11, seed + 9)) / 4);
+}
+
+static mosaic_pool *make_pool(int photos, int cell_width, int cell_height)
+{
+    mosaic_pool *pool = NULL;
+    uint8_t *tile = (uint8_t *)malloc((size_t)cell_width * (size_t)cell_height * 3);
+    char name[32];
+    int i, p, c;
+    CHECK(mosaic_pool_create(cell_width, cell_height, NULL, &pool) == MOSAIC_OK);
+    for (i = 0; i < photos; i++) {
+        int tint[3];
+        for (c = 0; c < 3; c++) tint[c] = (int)lattice((unsigned)i, (unsigned)c, 77);
+        for (p = 0; p < cell_width * cell_height; p++)
+            for (c = 0; c < 3; c++)
+                tile[p * 3 + c] = (uint8_t)((2 * tint[c] + noise(p % cell_width, p / cell_width, 5, (unsigned)i)) / 3);
+        sprintf(name, "photo-%d.jpg", i);
+        CHECK(mosaic_pool_add(pool, tile, name, (uint64_t)i * 3) == MOSAIC_OK);
+    }
+    free(tile);
+    return pool;
+}
+
+static mosaic_grid make_grid(void)
+{
+    mosaic_grid grid;
+    mosaic_fit fit;
+    memset(&fit, 0, sizeof fit);
+    fit.cell_width = CELL;
+    fit.height = HEIGHT;
+    CHECK(mosaic_grid_fit(WIDTH, HEIGHT, &fit, &grid) == MOSAIC_OK);
+    CHECK(grid.cols == COLS && grid.rows == ROWS && grid.width == WIDTH && grid.height == HEIGHT);
+    return grid;
+}
+
+static mosaic_engine *make_engine(const mosaic_pool *pool, const mosaic_options *options)
+{
+    mosaic_grid grid = make_grid();
+    mosaic_engine *engine = NULL;
+    mosaic_result result = mosaic_open(&grid, pool, options, &engine);
+    CHECK_MSG(result == MOSAIC_OK, "%s", mosaic_result_string(result));
+    return engine;
+}
+
+static const mosaic_frame *push(mosaic_engine *engine, const uint8_t *rgb, const mosaic_flow_field *motion)
+{
+    mosaic_input input;
+    const mosaic_frame *frame = NULL;
+    input.rgb = rgb;
+    input.stride = WIDTH * 3;
+    input.motion = motion;
+    CHECK(mosaic_push(engine, &input, &frame) == MOSAIC_OK);
+    CHECK(frame != NULL);
+    return frame;
+}
+
+static uint64_t fnv(uint64_t hash, const void *data, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    while (size--) hash = (hash ^ *p++) * 0x100000001b3u;
+    return hash;
+}
+
+/* ---- Colour ---- */
+
+static double to_linear(double c) { return c <= .04045 ? c / 12.92 : pow((c + .055) / 1.055, 2.4); }
+
+static void oklab_reference(const double rgb[3], double lab[3])
+{
+    double v[3], l, m, s;
+    int c;
+    for (c = 0; c < 3; c++) v[c] = to_linear(rgb[c]);
+    l = cbrt(.4122214708 * v[0] + .5363325363 * v[1] + .0514459929 * v[2]);
+    m = cbrt(.2119034982 * v[0] + .6806995451 * v[1] + .1073969566 * v[2]);
+    s = cbrt(.0883024619 * v[0] + .2817188376 * v[1] + .6299787005 * v[2]);
+    lab[0] = .2104542553 * l + .7936177850 * m - .0040720468 * s;
+    lab[1] = 1.9779984951 * l - 2.4285922050 * m + .4505937099 * s;
+    lab[2] = .0259040371 * l + .7827717662 * m - .8086757660 * s;
+}
+
+static void test_colour(void)
+{
+    mosaic__roots roots;
+    double worst = 0;
+    int i, c;
+    for (i = 0; i < 256; i++) {
+        CHECK_MSG(fabs(mosaic__linear[i] - 262144 * to_linear(i / 255.)) <= .5001, "byte %d", i);
+        CHECK(mosaic__srgb(mosaic__linear[i]) == i);
+    }
+    mosaic__roots_fill(&roots);
+    for (i = 0; i < 200000; i++) {
+        uint16_t code[3];
+        int32_t lab[3];
+        double rgb[3], want[3];
+        for (c = 0; c < 3; c++) {
+            code[c] = (uint16_t)(i < 256 ? i * 16 : test_range(0, 4080));
+            rgb[c] = code[c] / 4080.;
+        }
+        mosaic__oklab(&roots, code, lab);
+        oklab_reference(rgb, want);
+        for (c = 0; c < 3; c++)
+            if (fabs(lab[c] / 16384. - want[c]) > worst) worst = fabs(lab[c] / 16384. - want[c]);
+        if (i < 256) CHECK_MSG(abs(lab[1]) <= 1 && abs(lab[2]) <= 1, "grey %d has a colour", i);
+    }
+    CHECK_MSG(worst < .0025, "worst error %g", worst);
+    for (i = 0; i < 100000; i++) {
+        uint64_t v = ((uint64_t)test_random() << 32 | test_random()) >> test_range(0, 63), r = mosaic__isqrt(v);
+        CHECK(r * r <= v && (r == 0xffffffffu || (r + 1) * (r + 1) > v));
+    }
+}
+
+/* ---- Tiles and descriptions ---- */
+
+static void test_tile_reduce(void)
+{
+    static const int size[][4] = {{64, 64, 16, 16}, {100, 37, 12, 9}, {31, 90, 10, 10}, {5, 7, 16, 16}, {1, 1, 8, 8}, {240, 180, 54, 54}, {33, 33, 33, 33}};
+    size_t k;
+    for (k = 0; k < sizeof size / sizeof *size; k++) {
+        int w = size[k][0], h = size[k][1], cw = size[k][2], ch = size[k][3], x, y, c, i, j, worst = 0;
+        size_t stride = (size_t)w * 3 + 5;
+        uint8_t *rgb = (uint8_t *)malloc(stride * (size_t)h), *tile = (uint8_t *)malloc((size_t)(cw * ch * 3));
+        double sx = w, sy = h;
+        for (i = 0; i < (int)stride * h; i++) rgb[i] = (uint8_t)test_random();
+        if (w * ch > h * cw)
+            sx = (double)h * cw / ch;
+        else
+            sy = (double)w * ch / cw;
+        CHECK(mosaic_tile_reduce(rgb, w, h, stride, cw, ch, tile, NULL) == MOSAIC_OK);
+        for (y = 0; y < ch; y++)
+            for (x = 0; x < cw; x++)
+                for (c = 0; c < 3; c++) {
+                    double x0 = (w - sx) / 2 + sx * x / cw, x1 = (w - sx) / 2 + sx * (x + 1) / cw, y0 = (h - sy) / 2 + sy * y / ch,
+                           y1 = (h - sy) / 2 + sy * (y + 1) / ch, sum = 0, area = 0, linear, want;
+                    for (j = (int)y0; j < h && j < y1; j++)
+                        for (i = (int)x0; i < w && i < x1; i++) {
+                            double a = (fmin(x1, i + 1) - fmax(x0, i)) * (fmin(y1, j + 1) - fmax(y0, j));
+                            if (a <= 0) continue;
+                            sum += a * to_linear(rgb[(size_t)j * stride + (size_t)(i * 3 + c)] / 255.);
+                            area += a;
+                        }
+                    linear = sum / area;
+                    want = 255 * (linear <= .0031308 ? 12.92 * linear : 1.055 * pow(linear, 1 / 2.4) - .055);
+                    i = (int)fabs(tile[(y * cw + x) * 3 + c] - want + (tile[(y * cw + x) * 3 + c] > want ? -.5 : .5));
+                    if (i > worst) worst = i;
+                }
+        CHECK_MSG(worst < 1, "%dx%d to %dx%d: off by %d", w, h, cw, ch, worst);
+        free(rgb);
+        free(tile);
+    }
+}
+
+/* The documented cost in doubles, from the integer descriptions. */
+static double cost_reference(const mosaic__settings *s, const mosaic__look *cell, const mosaic__look *tile)
+{
+    double keep = (1 - s->paint_bleed) * (1 - s->paint_bleed), sum = 0;
+    int c, b;
+    for (c = 0; c < 3; c++) {
+        double g = (double)cell->spread[c] / tile->spread[c], k, mean = (cell->mean[c] - tile->mean[c]) / 1024.;
+        g = g < s->paint_low ? s->paint_low : g > s->paint_high ? s->paint_high : g;
+        k = 1 + s->paint_spread * (g - 1);
+        sum += (1 - s->paint_mean) * (1 - s->paint_mean) * mean * mean;
+        for (b = 0; b < 9; b++) {
+            double d = (cell->block[c][b] - k * tile->block[c][b]) / 1024.;
+            sum += d * d / 9;
+        }
+    }
+    return 262144 * keep * sum;
+}
+
+static void random_look(mosaic__look *look, int amplitude)
+{
+    int c, b;
+    memset(look, 0, sizeof *look);
+    for (c = 0; c < 3; c++) {
+        look->mean[c] = (int16_t)(c ? test_range(-300, 300) : test_range(0, 1024));
+        for (b = 0; b < 9; b++) {
+            look->block[c][b] = (int16_t)test_range(-amplitude, amplitude);
+            look->energy[c] += look->block[c][b] * look->block[c][b];
+        }
+        look->spread[c] = test_range(MOSAIC__SPREAD_FLOOR, amplitude * 16 + MOSAIC__SPREAD_FLOOR);
+    }
+}
+
+static void test_costs(void)
+{
+    mosaic__settings s;
+    mosaic_options o;
+    int round, level, lane, v;
+    memset(&o, 0, sizeof o);
+    for (round = 0; round < 400; round++) {
+        mosaic__look cell, tile[4][MOSAIC__LANES];
+        mosaic__pack pack[4];
+        int amplitude = round % 4 == 3 ? 500 : 10 + round % 100, weight = test_range(256, 512), variants = 1 + round % 4;
+        int32_t scalar[MOSAIC__LANES], simd[MOSAIC__LANES];
+        o.preset = round % 2 ? MOSAIC_PRESET_LEGACY : MOSAIC_PRESET_DEFAULT;
+        if (round % 7 == 0) o.spread_strength = 1, o.mean_strength = MOSAIC_OFF, o.bleed = MOSAIC_OFF;
+        else o.spread_strength = o.mean_strength = o.bleed = 0;
+        CHECK(mosaic__settings_of(&o, &s) == MOSAIC_OK);
+        random_look(&cell, amplitude);
+        for (v = 0; v < variants; v++)
+            for (lane = 0; lane < MOSAIC__LANES; lane++) {
+                double want;
+                int32_t got;
+                random_look(&tile[v][lane], amplitude);
+                mosaic__pack_put(pack + v, lane, &tile[v][lane]);
+                want = cost_reference(&s, &cell, &tile[v][lane]);
+                got = mosaic__pair_cost(&s, &cell, pack + v, lane);
+                if (want > MOSAIC__COST_LIMIT) want = MOSAIC__COST_LIMIT;
+                CHECK_MSG(fabs(got - want) <= 6 + .02 * want, "amplitude %d: %d, not %g", amplitude, got, want);
+            }
+        mosaic__costs_scalar(&s, &cell, pack, variants, weight, scalar);
+        for (lane = 0; lane < MOSAIC__LANES; lane++) {
+            int32_t best = INT32_MAX;
+            for (v = 0; v < variants; v++) {
+                int32_t c = mosaic__pair_cost(&s, &cell, pack + v, lane);
+                if (c < best) best = c;
+            }
+            CHECK(scalar[lane] == (best >> 4) * weight >> 4);
+        }
+        for (level = 1; level <= mosaic__cpu_level() && level <= 2; level++) {
+            mosaic__costs_kernel(level)(&s, &cell, pack, variants, weight, simd);
+            CHECK_MSG(memcmp(scalar, simd, sizeof simd) == 0, "level %d", level);
+        }
+    }
+}
+
+/* ---- Recolouring ---- */
+
+static void test_recolour(void)
+{
+    mosaic__settings s;
+    mosaic_options o;
+    int round, r, c, k, i;
+    memset(&o, 0, sizeof o);
+    o.mean_strength = 1;
+    o.spread_strength = 1;
+    o.bleed = MOSAIC_OFF;
+    o.spread_low = .01f;
+    CHECK(mosaic__settings_of(&o, &s) == MOSAIC_OK);
+    for (round = 0; round < 200; round++) {
+        mosaic__colours tile, cell;
+        mosaic__palette palette;
+        mosaic__sym ct, cc;
+        double mt[3], mc[3], a[3][3];
+        int16_t colour[3][5];
+        int variant = round % 4;
+        double f = variant == MOSAIC_BRIGHT ? 1.1 : variant == MOSAIC_DARK ? .9 : 1;
+        memset(&tile, 0, sizeof tile);
+        memset(&cell, 0, sizeof cell);
+        for (i = 0; i < MOSAIC__PIXELS; i++) {
+            int base = test_range(1000, 3000), v[3], w[3];
+            for (c = 0; c < 3; c++) v[c] = base + test_range(-500, 500), w[c] = 1500 + (base - 2000) / (c + 2) + test_range(-300, 300);
+            for (c = 0; c < 3; c++) tile.sum[c] += v[c], cell.sum[c] += w[c];
+            for (r = 0, k = 0; r < 3; r++)
+                for (c = r; c < 3; c++, k++) tile.product[k] += v[r] * v[c], cell.product[k] += w[r] * w[c];
+        }
+        mosaic__palette_of(&tile, &palette);
+        mosaic__recolour(&s, &palette, variant, &cell, colour);
+        ct = mosaic__covariance(&tile, mt);
+        cc = mosaic__covariance(&cell, mc);
+        for (r = 0; r < 3; r++) {
+            double mean = colour[r][4] / 16.;
+            for (c = 0; c < 3; c++) {
+                a[r][c] = colour[r][c] / 4096.;
+                mean += a[r][c] * mt[c];
+            }
+            CHECK_MSG(fabs(mean - mc[r]) < .2, "mean %g, not %g", mean, mc[r]);
+            CHECK(colour[r][3] == 0);
+        }
+        /* With full strength the map carries the tile's covariance to the cell's, and is symmetric. */
+        for (r = 0; r < 3; r++)
+            for (c = 0; c < 3; c++) {
+                double got = 0;
+                for (k = 0; k < 3; k++)
+                    for (i = 0; i < 3; i++) got += a[r][k] * mosaic__sym_at(&ct, k, i) * a[c][i];
+                CHECK_MSG(fabs(got - mosaic__sym_at(&cc, r, c)) < .01 * (mosaic__sym_at(&cc, r, r) + mosaic__sym_at(&cc, c, c)), "f %g", f);
+                CHECK(fabs(a[r][c] - a[c][r]) < .001);
+            }
+    }
+    for (i = 0; i < 1000; i++) {
+        double x = exp((double)test_range(-4000, 4000) / 20.);
+        CHECK_MSG(fabs(mosaic__sqrt(x) / sqrt(x) - 1) < 1e-15, "sqrt(%g)", x);
+    }
+    CHECK(mosaic__sqrt(0) == 0);
+}
+
+/* ---- Painting ---- */
+
+/* Triangle-filtered source at a continuous position along one axis, in doubles. */
+static double scaled(const uint8_t *line, size_t step, int size, double centre, double radius)
+{
+    double sum = 0, weight = 0;
+    int i;
+    if (radius < 1) radius = 1;
+    for (i = 0; i < size; i++) {
+        double w = radius - fabs(i - centre);
+        if (w <= 0) continue;
+        sum += w * line[(size_t)i * step];
+        weight += w;
+    }
+    return weight > 0 ? sum / weight : line[(size_t)(centre > 0 ? size - 1 : 0) * step];
+}
+
+static void test_paint(void)
+{
+    static const int source[][2] = {{WIDTH, HEIGHT}, {97, 61}, {641, 389}, {3, 2}};
+    mosaic_pool *pool = make_pool(5, CELL, CELL);
+    size_t k;
+    for (k = 0; k < sizeof source / sizeof *source; k++) {
+        int sw = source[k][0], sh = source[k][1], x, y, c, i, threads;
+        mosaic_grid grid = make_grid();
+        mosaic_draw *draw = (mosaic_draw *)calloc(COLS * ROWS, sizeof *draw);
+        uint8_t *rgb = (uint8_t *)malloc((size_t)(sw * sh * 3)), *out = (uint8_t *)malloc(WIDTH * HEIGHT * 3),
+                *again = (uint8_t *)malloc(WIDTH * HEIGHT * 3), *line = (uint8_t *)malloc((size_t)sh);
+        int worst = 0;
+        grid.source_width = sw;
+        grid.source_height = sh;
+        grid.crop_x = sw > 10 ? 77 : 0;
+        grid.crop_y = sh > 10 ? 130 : 0;
+        grid.crop_width = sw * 64 - 2 * grid.crop_x;
+        grid.crop_height = sh * 64 - 2 * grid.crop_y;
+        grid.origin_x = -5 * 64;
+        grid.origin_y = 3 * 64;
+        world(rgb, sw, sh, 0, 0, 3);
+        for (i = 0; i < COLS * ROWS; i++) {
+            draw[i].photo = i % 5;
+            draw[i].variant = (uint8_t)(i % 4);
+            draw[i].repaint = 1;
+            for (c = 0; c < 3; c++) {
+                for (x = 0; x < 3; x++) draw[i].colour[c][x] = (int16_t)test_range(-2000, 4000);
+                draw[i].colour[c][3] = (int16_t)(i % 3 ? 4096 : 0); /* all source, to see the scaling, or none */
+                draw[i].colour[c][4] = (int16_t)test_range(-500, 1000);
+                if (i % 3) memset(draw[i].colour[c], 0, 3 * sizeof(int16_t)), draw[i].colour[c][4] = 0;
+            }
+        }
+        memset(out, 7, WIDTH * HEIGHT * 3);
+        CHECK(mosaic_paint(&grid, pool, draw, COLS * ROWS, 1, rgb, (size_t)sw * 3, out, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_OK);
+        for (y = 0; y < HEIGHT; y++)
+            for (x = 0; x < WIDTH; x++)
+                for (c = 0; c < 3; c++) {
+                    int cx = (x + 5) / CELL, cy = (y - 3 + CELL) / CELL - 1, got = out[(y * WIDTH + x) * 3 + c];
+                    if (cx >= COLS || cy < 0 || cy >= ROWS) {
+                        CHECK(got == 7);
+                        continue;
+                    }
+                    i = cy * COLS + cx;
+                    if (i % 3) {
+                        double rx = grid.crop_width / 64. / WIDTH, ry = grid.crop_height / 64. / HEIGHT;
+                        double u = grid.crop_x / 64. + (x + .5) * rx - .5, v = grid.crop_y / 64. + (y + .5) * ry - .5;
+                        int j, off;
+                        for (j = 0; j < sh; j++) line[j] = 0;
+                        /* across first, kept in doubles only where needed: a column of row results, rounded to levels * 1 */
+                        {
+                            double sum = 0, weight = 0, radius = ry < 1 ? 1 : ry;
+                            for (j = 0; j < sh; j++) {
+                                double w = radius - fabs(j - v);
+                                if (w <= 0) continue;
+                                sum += w * scaled(rgb + (size_t)(j * sw * 3 + c), 3, sw, u, rx);
+                                weight += w;
+                            }
+                            if (weight == 0) {
+                                sum = scaled(rgb + (size_t)((v > 0 ? sh - 1 : 0) * sw * 3 + c), 3, sw, u, rx);
+                                weight = 1;
+                            }
+                            off = (int)floor(fabs(got - sum / weight) + .4);
+                        }
+                        if (off > worst) worst = off;
+                    } else {
+                        int px = (x + 5) % CELL, py = (y - 3) % CELL;
+                        const uint8_t *t = mosaic_pool_pixels(pool, i % 5) + (py * CELL + (i % 4 == MOSAIC_MIRROR ? CELL - 1 - px : px)) * 3;
+                        const int16_t *m = draw[i].colour[c];
+                        int want = (m[0] * t[0] + m[1] * t[1] + m[2] * t[2] + 256 * m[4] + 2048) >> 12;
+                        CHECK(got == (want < 0 ? 0 : want > 255 ? 255 : want));
+                    }
+                }
+        CHECK_MSG(worst < 1, "%dx%d source: scaled picture off by %d", sw, sh, worst);
+        for (threads = 1; threads <= 5; threads++) {
+            memset(again, 7, WIDTH * HEIGHT * 3);
+            CHECK(mosaic_paint(&grid, pool, draw, COLS * ROWS, 0, rgb, (size_t)sw * 3, again, WIDTH * 3, 1, test_run, &threads, NULL) == MOSAIC_OK);
+            CHECK(memcmp(out, again, WIDTH * HEIGHT * 3) == 0);
+        }
+        free(draw);
+        free(rgb);
+        free(out);
+        free(again);
+        free(line);
+    }
+    mosaic_pool_destroy(pool);
+}
+
+/* ---- Grids ---- */
+
+static void test_grids(void)
+{
+    static const int known[][7] = {
+        /* source, cells, height: cols, rows, cell */
+        {1280, 720, 700, 1080, 35, 20, 54},
+        {768, 432, 700, 1080, 35, 20, 54},
+    };
+    mosaic_grid g;
+    mosaic_fit fit;
+    int i;
+    memset(&fit, 0, sizeof fit);
+    for (i = 0; i < 2; i++) {
+        fit.cells = known[i][2];
+        fit.height = known[i][3];
+        CHECK(mosaic_grid_fit(known[i][0], known[i][1], &fit, &g) == MOSAIC_OK);
+        CHECK(g.cols == known[i][4] && g.rows == known[i][5] && g.cell_width == known[i][6] && g.width == 1890 && g.height == 1080);
+    }
+    for (i = 0; i < 3000; i++) {
+        int w = test_range(1, i % 3 ? 4000 : 200), h = test_range(1, i % 3 ? 3000 : 200);
+        mosaic_result result;
+        memset(&fit, 0, sizeof fit);
+        fit.cells = test_range(0, 3) ? test_range(4, 5000) : 0;
+        fit.height = test_range(0, 3) ? test_range(60, 2200) : 0;
+        if (i % 5 == 0) fit.cell_width = test_range(4, 80);
+        if (i % 10 == 0) fit.cell_height = test_range(4, 80);
+        result = mosaic_grid_fit(w, h, &fit, &g);
+        if (result != MOSAIC_OK) {
+            CHECK(result == MOSAIC_ERROR_SIZE);
+            CHECK_MSG(g.cols == 0, "a failed fit leaves no grid");
+            continue;
+        }
+        CHECK(g.width == g.cols * g.cell_width && g.height == g.rows * g.cell_height);
+        CHECK(mosaic__grid_check(&g) == MOSAIC_OK);
+        if (!fit.cell_width) CHECK(g.width % 2 == 0 && g.height % 2 == 0 && g.cell_width == g.cell_height);
+        /* centred, at most half a cell at each side, and scaled evenly */
+        CHECK(abs(w * 64 - g.crop_width - 2 * g.crop_x) <= 1 && abs(h * 64 - g.crop_height - 2 * g.crop_y) <= 1);
+        CHECK_MSG((double)g.crop_x / g.crop_width * g.cols <= .5 + .6 * g.cols / g.crop_width + 40. / g.crop_width, "%dx%d cells %d height %d cell %d", w, h, fit.cells, fit.height, fit.cell_width);
+        CHECK((double)g.crop_y / g.crop_height * g.rows <= .5 + .6 * g.rows / g.crop_height + 40. / g.crop_height);
+        CHECK(fabs((double)g.crop_width * g.height - (double)g.crop_height * g.width) <= 1.01 * (g.width > g.height ? g.width : g.height));
+        if (!fit.cell_width) {
+            int cells = fit.cells ? fit.cells : 700;
+            CHECK(g.cols * g.rows <= 2 * cells && 2 * g.cols * g.rows >= cells);
+        }
+    }
+    memset(&fit, 0, sizeof fit);
+    CHECK(mosaic_grid_fit(0, 5, NULL, &g) == MOSAIC_ERROR_SIZE);
+    CHECK(mosaic_grid_fit(5, -1, NULL, &g) == MOSAIC_ERROR_SIZE);
+    CHECK(mosaic_grid_fit(100000, 5, NULL, &g) == MOSAIC_ERROR_SIZE);
+    CHECK(mosaic_grid_fit(100, 100, NULL, NULL) == MOSAIC_ERROR_NULL);
+    fit.cells = 1 << 23;
+    CHECK(mosaic_grid_fit(100, 100, &fit, &g) == MOSAIC_ERROR_SIZE);
+    CHECK(mosaic_grid_fit(1, 1, NULL, &g) == MOSAIC_OK);
+}
+
+/* ---- Streams ---- */
+
+/* No photograph twice within `distance`, none more than `uses` times. */
+static void check_rules(const mosaic_frame *frame, int distance, int uses, int photos)
+{
+    int *count = (int *)calloc((size_t)photos, sizeof *count), i, x, y;
+    for (i = 0; i < frame->cells; i++) {
+        CHECK(frame->draw[i].photo >= 0 && frame->draw[i].photo < photos);
+        CHECK(++count[frame->draw[i].photo] <= uses);
+        for (y = i / COLS; y <= i / COLS + distance && y < ROWS; y++)
+            for (x = i % COLS - distance; x <= i % COLS + distance; x++)
+                if (x >= 0 && x < COLS && y * COLS + x > i) CHECK(frame->draw[y * COLS + x].photo != frame->draw[i].photo);
+    }
+    CHECK(frame->too_close == 0);
+    CHECK(frame->cost >= frame->bound);
+    free(count);
+}
+
+static void test_still(void)
+{
+    static uint8_t first[WIDTH * HEIGHT * 3], noisy[WIDTH * HEIGHT * 3], canvas[WIDTH * HEIGHT * 3];
+    mosaic_pool *pool = make_pool(150, CELL, CELL);
+    mosaic_engine *e = make_engine(pool, NULL);
+    const mosaic_frame *f;
+    int i, k, round, different;
+    world(first, WIDTH, HEIGHT, 0, 0, 1);
+    f = push(e, first, NULL);
+    CHECK(f->index == 0 && f->cut && f->changed == COLS * ROWS && f->repainted == COLS * ROWS);
+    check_rules(f, 2, 4, 150);
+    memcpy(canvas, f->rgb, sizeof canvas);
+    for (round = 1; round < 4; round++) {
+        f = push(e, first, NULL);
+        CHECK(f->index == round && !f->cut && f->changed == 0 && f->repainted == 0);
+        CHECK_MSG(memcmp(canvas, f->rgb, sizeof canvas) == 0, "a still clip changes no byte");
+    }
+    /* Noise of standard deviation 2: a sum of four uniform numbers. */
+    for (round = 0; round < 12; round++) {
+        for (i = 0; i < WIDTH * HEIGHT * 3; i++) {
+            int n = 0;
+            for (k = 0; k < 4; k++) n += test_range(-173, 173);
+            noisy[i] = (uint8_t)mosaic__clamp(first[i] + (int)lround(n / 100.), 0, 255);
+        }
+        f = push(e, noisy, NULL);
+        CHECK_MSG(!f->cut && f->changed == 0, "round %d: %d cells changed", round, f->changed);
+        for (i = 0, different = 0; i < f->cells; i++) {
+            int x, y;
+            if (f->draw[i].repaint) continue;
+            for (y = 0; y < CELL; y++)
+                for (x = 0; x < CELL * 3; x++) {
+                    size_t at = (size_t)((i / COLS * CELL + y) * WIDTH + i % COLS * CELL) * 3 + (size_t)x;
+                    different += f->rgb[at] != canvas[at];
+                }
+        }
+        CHECK_MSG(different == 0, "%d bytes outside repainted cells differ", different);
+        memcpy(canvas, f->rgb, sizeof canvas);
+    }
+    mosaic_close(e);
+    mosaic_pool_destroy(pool);
+}
+
+static void uniform_motion(int16_t *field, int dx, int dy)
+{
+    int i;
+    for (i = 0; i < 80 * 48; i++) {
+        field[2 * i] = (int16_t)dx;
+        field[2 * i + 1] = (int16_t)dy;
+    }
+}
+
+/* A pan of 1.3 cells a frame whose true motion is given: the photographs travel with it. */
+static void test_pan(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    static int16_t forward[80 * 48 * 2], backward[80 * 48 * 2];
+    mosaic_pool *pool = make_pool(200, CELL, CELL);
+    mosaic_flow_field motion;
+    int variant;
+    memset(&motion, 0, sizeof motion);
+    motion.width = 80;
+    motion.height = 48;
+    motion.stride = 80 * 4;
+    motion.forward = forward;
+    motion.backward = backward;
+    /* 1.3 cells = 20.8 px to the left; the field has a quarter of the pixels: 5.2 px of its own */
+    uniform_motion(forward, -333, 0);
+    uniform_motion(backward, 333, 0);
+    for (variant = 0; variant < 3; variant++) {
+        int history[9][COLS * ROWS], n, i, followed = 0, stayed = 0, seen = 0;
+        mosaic_options o;
+        mosaic_engine *e;
+        memset(&o, 0, sizeof o);
+        if (variant == 2) o.coherence = MOSAIC_OFF;
+        e = make_engine(pool, &o);
+        for (n = 0; n < 9; n++) {
+            const mosaic_frame *f;
+            world(rgb, WIDTH, HEIGHT, (n * 208 + 5) / 10, 0, 5);
+            f = push(e, rgb, n > 0 && variant != 1 ? &motion : NULL);
+            CHECK(f->cut == (n == 0));
+            check_rules(f, 2, 4, 200);
+            for (i = 0; i < f->cells; i++) history[n][i] = f->draw[i].photo;
+        }
+        /* over five frames content moves by 6.5 cells: it is now 6 or 7 cells further left */
+        for (i = 0; i < COLS * ROWS; i++) {
+            if (i % COLS < 8) continue;
+            seen++;
+            followed += history[3][i] == history[8][i - 6] || history[3][i] == history[8][i - 7];
+            stayed += history[3][i] == history[8][i];
+        }
+        if (variant == 0) CHECK_MSG(followed >= seen * 98 / 100 && stayed < seen / 10, "with motion %d of %d followed, %d stayed", followed, seen, stayed);
+        if (variant == 1) CHECK_MSG(followed < seen / 3, "without motion %d of %d followed", followed, seen);
+        if (variant == 2) CHECK_MSG(followed < seen * 6 / 10, "with the dial at 0 %d of %d followed", followed, seen);
+        mosaic_close(e);
+    }
+    mosaic_pool_destroy(pool);
+}
+
+static void test_cut(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    mosaic_pool *pool = make_pool(150, CELL, CELL);
+    mosaic_engine *e = make_engine(pool, NULL);
+    int n;
+    for (n = 0; n < 12; n++) {
+        const mosaic_frame *f;
+        int i, flash = n == 3 || n == 9;
+        world(rgb, WIDTH, HEIGHT, n * 3, 0, n < 6 ? 1 : 400);
+        for (i = 0; i < WIDTH * HEIGHT * 3 && flash; i++) rgb[i] = (uint8_t)mosaic__clamp(rgb[i] + 50, 0, 255);
+        f = push(e, rgb, NULL);
+        CHECK_MSG(f->cut == (n == 0 || n == 6), "frame %d", n);
+        if (n == 6) CHECK_MSG(f->changed == COLS * ROWS && f->repainted == COLS * ROWS, "a cut is a new assignment");
+        if (n % 6 && !flash) CHECK_MSG(f->changed < COLS * ROWS / 3, "frame %d: %d cells changed", n, f->changed);
+        check_rules(f, 2, 4, 150);
+    }
+    mosaic_close(e);
+    mosaic_pool_destroy(pool);
+}
+
+/* The dial: more coherence, fewer changes. And each constraint where it binds. */
+static void test_options(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    static const float dial[5] = {MOSAIC_OFF, .2f, .5f, .8f, 1.f};
+    mosaic_pool *pool = make_pool(130, CELL, CELL), *small = make_pool(30, CELL, CELL);
+    mosaic_options o;
+    mosaic_engine *e;
+    mosaic_grid grid = make_grid();
+    int changes[5], k, n;
+    for (k = 0; k < 5; k++) {
+        memset(&o, 0, sizeof o);
+        o.coherence = dial[k];
+        e = make_engine(pool, &o);
+        for (n = 0, changes[k] = 0; n < 8; n++) {
+            const mosaic_frame *f;
+            world(rgb, WIDTH, HEIGHT, n * 4, n * 2, 21);
+            f = push(e, rgb, NULL);
+            if (n) changes[k] += f->changed;
+            check_rules(f, 2, 4, 130);
+        }
+        if (k) CHECK_MSG(changes[k] <= changes[k - 1], "dial %g: %d changes, %d before", (double)dial[k], changes[k], changes[k - 1]);
+        mosaic_close(e);
+    }
+    CHECK_MSG(changes[0] > 4 * changes[2] && changes[4] == 0, "%d %d %d %d %d", changes[0], changes[1], changes[2], changes[3], changes[4]);
+
+    world(rgb, WIDTH, HEIGHT, 0, 0, 33);
+    for (k = 0; k < 6; k++) {
+        static const struct {
+            int uses, distance;
+        } rule[6] = {{2, 2}, {3, 4}, {2, 0}, {240, 3}, {4, 0}, {8, 2}};
+        memset(&o, 0, sizeof o);
+        o.max_uses = rule[k].uses == 240 ? MOSAIC_OFF : rule[k].uses;
+        o.min_distance = rule[k].distance ? rule[k].distance : MOSAIC_OFF;
+        o.saliency = k % 2 ? .5f : 0;
+        e = make_engine(pool, &o);
+        check_rules(push(e, rgb, NULL), rule[k].distance, rule[k].uses, 130);
+        mosaic_close(e);
+    }
+    /* Only what is allowed is shown. */
+    memset(&o, 0, sizeof o);
+    o.variants = 1u << MOSAIC_PLAIN | 1u << MOSAIC_DARK;
+    o.max_uses = 4;
+    e = make_engine(pool, &o);
+    {
+        const mosaic_frame *f = push(e, rgb, NULL);
+        int i, dark = 0;
+        for (i = 0; i < f->cells; i++) {
+            CHECK(f->draw[i].variant == MOSAIC_PLAIN || f->draw[i].variant == MOSAIC_DARK);
+            dark += f->draw[i].variant == MOSAIC_DARK;
+        }
+        CHECK(dark > 0 && dark < f->cells);
+    }
+    mosaic_close(e);
+    /* Too few photographs: how many are missing, or reuse. */
+    memset(&o, 0, sizeof o);
+    CHECK(mosaic_photos_missing(&grid, 30, NULL) == 30);
+    CHECK(mosaic_photos_missing(&grid, 60, NULL) == 0);
+    CHECK(mosaic_open(&grid, small, NULL, &e) == MOSAIC_ERROR_PHOTOS && e == NULL);
+    o.max_uses = MOSAIC_OFF;
+    CHECK(mosaic_photos_missing(&grid, 1, &o) == 0);
+    e = make_engine(small, &o);
+    check_rules(push(e, rgb, NULL), 2, 240, 30);
+    mosaic_close(e);
+    /* Fewer photographs than the distance rule can place: no hole, and a count of what could not be kept. */
+    mosaic_pool_destroy(small);
+    small = make_pool(4, CELL, CELL);
+    e = make_engine(small, &o);
+    CHECK(push(e, rgb, NULL)->too_close > 0);
+    mosaic_close(e);
+    mosaic_pool_destroy(small);
+    mosaic_pool_destroy(pool);
+}
+
+/* A short film with a pan, given motion, noise and a cut. Returns a hash of all frames and draw lists. */
+static uint64_t film(const mosaic_pool *pool, const mosaic_options *options, int save_at)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    static int16_t forward[80 * 48 * 2];
+    mosaic_flow_field motion;
+    mosaic_engine *e = make_engine(pool, options);
+    uint64_t hash = 0xcbf29ce484222325u;
+    int n;
+    memset(&motion, 0, sizeof motion);
+    motion.width = 80;
+    motion.height = 48;
+    motion.stride = 80 * 4;
+    motion.forward = forward;
+    uniform_motion(forward, -64, 32);
+    for (n = 0; n < 8; n++) {
+        const mosaic_frame *f;
+        world(rgb, WIDTH, HEIGHT, n * 4, 100 - n * 2, n < 6 ? 8 : 90);
+        f = push(e, rgb, n == 0 || n == 6 ? NULL : &motion);
+        hash = fnv(hash, f->draw, (size_t)f->cells * sizeof *f->draw);
+        if (f->rgb) hash = fnv(hash, f->rgb, WIDTH * HEIGHT * 3);
+        hash = fnv(hash, &f->cost, sizeof f->cost);
+        if (n == save_at) {
+            size_t size = mosaic_state_size(e);
+            uint8_t *state = (uint8_t *)malloc(size);
+            CHECK(mosaic_state_save(e, state, size) == MOSAIC_OK);
+            CHECK(mosaic_state_save(e, state, size - 1) == MOSAIC_ERROR_BUFFER);
+            mosaic_close(e);
+            e = make_engine(pool, options);
+            CHECK(mosaic_state_load(e, state, size) == MOSAIC_OK);
+            free(state);
+        }
+    }
+    mosaic_close(e);
+    return hash;
+}
+
+static void test_one_answer(void)
+{
+    mosaic_pool *pool = make_pool(100, CELL, CELL);
+    mosaic_options o;
+    uint64_t want;
+    int simd, threads, at;
+    memset(&o, 0, sizeof o);
+    want = film(pool, &o, -1);
+    for (simd = MOSAIC_SIMD_SCALAR; simd <= mosaic__cpu_level() + 1; simd++)
+        for (threads = 1; threads <= 5; threads++) {
+            o.simd = simd;
+            o.run = test_run;
+            o.run_ctx = &threads;
+            CHECK_MSG(film(pool, &o, -1) == want, "simd %d, %d threads", simd, threads);
+        }
+    memset(&o, 0, sizeof o);
+    for (at = 0; at < 8; at++) CHECK_MSG(film(pool, &o, at) == want, "saved and loaded after frame %d", at);
+    o.draw_list_only = 1;
+    want = film(pool, &o, -1);
+    CHECK_MSG(film(pool, &o, 3) == want, "draw list only, saved and loaded");
+    mosaic_pool_destroy(pool);
+}
+
+static void test_legacy(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    mosaic_pool *pool = make_pool(100, CELL, CELL);
+    mosaic_options o;
+    mosaic_engine *stream, *alone;
+    int n;
+    memset(&o, 0, sizeof o);
+    o.preset = MOSAIC_PRESET_LEGACY;
+    stream = make_engine(pool, &o);
+    for (n = 0; n < 4; n++) {
+        const mosaic_frame *a, *b;
+        world(rgb, WIDTH, HEIGHT, n * 40, 0, 5);
+        a = push(stream, rgb, NULL);
+        alone = make_engine(pool, &o);
+        b = push(alone, rgb, NULL);
+        CHECK_MSG(memcmp(a->rgb, b->rgb, WIDTH * HEIGHT * 3) == 0, "frame %d: each frame for itself", n);
+        mosaic_close(alone);
+    }
+    mosaic_close(stream);
+    mosaic_pool_destroy(pool);
+}
+
+/* ---- Saved pools and states, bad input, failing memory ---- */
+
+static void test_pool_file(void)
+{
+    mosaic_pool *pool = make_pool(7, 9, 6), *loaded = NULL;
+    size_t size = mosaic_pool_save_size(pool), at;
+    uint8_t *data = (uint8_t *)malloc(size), *copy = (uint8_t *)malloc(size);
+    int i, w, h;
+    CHECK(mosaic_pool_save(pool, data, size - 1) == MOSAIC_ERROR_BUFFER);
+    CHECK(mosaic_pool_save(pool, data, size) == MOSAIC_OK);
+    CHECK(mosaic_pool_load(data, size, NULL, &loaded) == MOSAIC_OK);
+    mosaic_pool_cell(loaded, &w, &h);
+    CHECK(w == 9 && h == 6 && mosaic_pool_photos(loaded) == 7);
+    for (i = 0; i < 7; i++) {
+        CHECK(memcmp(mosaic_pool_pixels(pool, i), mosaic_pool_pixels(loaded, i), 9 * 6 * 3) == 0);
+        CHECK(strcmp(mosaic_pool_name(pool, i), mosaic_pool_name(loaded, i)) == 0);
+        CHECK(mosaic_pool_stamp(loaded, i) == (uint64_t)i * 3);
+    }
+    CHECK(mosaic_pool_add(loaded, mosaic_pool_pixels(pool, 0), NULL, 1) == MOSAIC_OK && strcmp(mosaic_pool_name(loaded, 7), "") == 0);
+    CHECK(mosaic_pool_pixels(loaded, 8) == NULL && mosaic_pool_name(loaded, -1) == NULL && mosaic_pool_stamp(loaded, 99) == 0);
+    mosaic_pool_destroy(loaded);
+    for (at = 0; at < size; at++) {
+        memcpy(copy, data, size);
+        copy[at] ^= (uint8_t)(1 << at % 8);
+        CHECK_MSG(mosaic_pool_load(copy, size, NULL, &loaded) != MOSAIC_OK && !loaded, "byte %d damaged", (int)at);
+        CHECK_MSG(mosaic_pool_load(data, at, NULL, &loaded) == MOSAIC_ERROR_CORRUPT && !loaded, "cut off at %d", (int)at);
+    }
+    memcpy(copy, data, size);
+    copy[8] = 2;
+    CHECK(mosaic_pool_load(copy, size, NULL, &loaded) == MOSAIC_ERROR_VERSION);
+    /* Forged lengths with a right checksum must not be believed either. */
+    for (i = 12; i < 32; i += 4) {
+        static const uint32_t extreme[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff8};
+        int k;
+        for (k = 0; k < 6; k++) {
+            memcpy(copy, data, size);
+            if (mosaic__get32(copy + i) == extreme[k]) continue;
+            mosaic__put32(copy + i, extreme[k]);
+            mosaic__put64(copy + 32, mosaic__pool_checksum(copy, size));
+            CHECK(mosaic_pool_load(copy, size, NULL, &loaded) == MOSAIC_ERROR_CORRUPT);
+        }
+    }
+    /* names without an end */
+    memcpy(copy, data, size);
+    memset(copy + 40 + 7 * 8, 'x', mosaic__pool_names_size(pool));
+    mosaic__put64(copy + 32, mosaic__pool_checksum(copy, size));
+    CHECK(mosaic_pool_load(copy, size, NULL, &loaded) == MOSAIC_ERROR_CORRUPT);
+    free(data);
+    free(copy);
+    mosaic_pool_destroy(pool);
+}
+
+static void test_state_file(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    mosaic_pool *pool = make_pool(70, CELL, CELL), *other = make_pool(71, CELL, CELL);
+    mosaic_options o;
+    mosaic_engine *e, *strange;
+    size_t size, at;
+    uint8_t *state, *copy;
+    memset(&o, 0, sizeof o);
+    o.draw_list_only = 1;
+    e = make_engine(pool, &o);
+    world(rgb, WIDTH, HEIGHT, 0, 0, 4);
+    push(e, rgb, NULL);
+    size = mosaic_state_size(e);
+    state = (uint8_t *)malloc(size);
+    copy = (uint8_t *)malloc(size);
+    CHECK(mosaic_state_save(e, state, size) == MOSAIC_OK);
+    for (at = 0; at < size; at += 97) {
+        memcpy(copy, state, size);
+        copy[at] ^= 4;
+        CHECK(mosaic_state_load(e, copy, size) != MOSAIC_OK);
+        CHECK(mosaic_state_load(e, state, at) != MOSAIC_OK);
+    }
+    /* Forged numbers with a right checksum: refused, or harmless. */
+    for (at = 32; at < size; at += 4 * 17) {
+        memcpy(copy, state, size);
+        mosaic__put32(copy + at, at % 8 ? 0x7fffffffu : 0x80000000u);
+        mosaic__put64(copy + 24, mosaic__state_checksum(copy, size));
+        if (mosaic_state_load(e, copy, size) == MOSAIC_OK) push(e, rgb, NULL);
+        CHECK(mosaic_state_load(e, state, size) == MOSAIC_OK);
+    }
+    strange = make_engine(other, &o);
+    CHECK(mosaic_state_load(strange, state, size) == MOSAIC_ERROR_MISMATCH);
+    mosaic_close(strange);
+    o.coherence = .6f;
+    strange = make_engine(pool, &o);
+    CHECK(mosaic_state_load(strange, state, size) == MOSAIC_ERROR_MISMATCH);
+    mosaic_close(strange);
+    CHECK(mosaic_state_load(NULL, state, size) == MOSAIC_ERROR_NULL && mosaic_state_load(e, NULL, size) == MOSAIC_ERROR_NULL);
+    mosaic_close(e);
+    free(state);
+    free(copy);
+    mosaic_pool_destroy(pool);
+    mosaic_pool_destroy(other);
+}
+
+static void test_bad_input(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3], tile[CELL * CELL * 3];
+    static int16_t vectors[80 * 48 * 2];
+    mosaic_pool *pool = make_pool(70, CELL, CELL), *none = NULL;
+    mosaic_grid good = make_grid(), g;
+    mosaic_options o;
+    mosaic_engine *e = NULL;
+    mosaic_input input;
+    mosaic_flow_field motion;
+    const mosaic_frame *frame = NULL;
+    const float nan_value = (float)nan("");
+    int i;
+
+    CHECK(mosaic_tile_reduce(NULL, 5, 5, 15, CELL, CELL, tile, NULL) == MOSAIC_ERROR_NULL);
+    CHECK(mosaic_tile_reduce(rgb, 5, 5, 15, CELL, CELL, NULL, NULL) == MOSAIC_ERROR_NULL);
+    CHECK(mosaic_tile_reduce(rgb, 0, 5, 15, CELL, CELL, tile, NULL) == MOSAIC_ERROR_SIZE);
+    CHECK(mosaic_tile_reduce(rgb, 5, 5, 15, 0, CELL, tile, NULL) == MOSAIC_ERROR_SIZE);
+    CHECK(mosaic_tile_reduce(rgb, 5, 5, 15, 1025, CELL, tile, NULL) == MOSAIC_ERROR_SIZE);
+    CHECK(mosaic_tile_reduce(rgb, 5, 5, 14, CELL, CELL, tile, NULL) == MOSAIC_ERROR_STRIDE);
+    CHECK(mosaic_pool_create(0, 5, NULL, &none) == MOSAIC_ERROR_SIZE && !none);
+    CHECK(mosaic_pool_create(5, 5, NULL, NULL) == MOSAIC_ERROR_NULL);
+    CHECK(mosaic_pool_add(NULL, tile, "", 0) == MOSAIC_ERROR_NULL && mosaic_pool_add(pool, NULL, "", 0) == MOSAIC_ERROR_NULL);
+    CHECK(mosaic_pool_load(NULL, 0, NULL, &none) == MOSAIC_ERROR_NULL && mosaic_pool_load(rgb, 10, NULL, NULL) == MOSAIC_ERROR_NULL);
+    mosaic_pool_destroy(NULL);
+    mosaic_close(NULL);
+    CHECK(mosaic_pool_photos(NULL) == 0 && mosaic_state_size(NULL) == 0 && mosaic_pool_save_size(NULL) == 0);
+
+    memset(&o, 0, sizeof o);
+    CHECK(mosaic_open(NULL, pool, &o, &e) == MOSAIC_ERROR_NULL && mosaic_open(&good, NULL, &o, &e) == MOSAIC_ERROR_NULL &&
+          mosaic_open(&good, pool, &o, NULL) == MOSAIC_ERROR_NULL);
+#define BAD_GRID(change)                                                    \
+    do {                                                                    \
+        g = good;                                                           \
+        change;                                                             \
+        CHECK(mosaic_open(&g, pool, &o, &e) == MOSAIC_ERROR_SIZE && !e);    \
+    } while (0)
+    BAD_GRID(g.cols = 0);
+    BAD_GRID(g.rows = 4097);
+    BAD_GRID(g.cell_width = -3);
+    BAD_GRID(g.width = 40000);
+    BAD_GRID(g.source_height = 0);
+    BAD_GRID(g.crop_width = 0);
+    BAD_GRID(g.crop_x = 1);
+    BAD_GRID(g.crop_y = INT32_MAX);
+    BAD_GRID(g.origin_x = INT32_MIN + 64);
+    g = good;
+    g.cell_width = 8;
+    CHECK(mosaic_open(&g, pool, &o, &e) == MOSAIC_ERROR_MISMATCH && !e);
+#define BAD_OPTION(change, code)                                  \
+    do {                                                          \
+        memset(&o, 0, sizeof o);                                  \
+        change;                                                   \
+        CHECK(mosaic_open(&good, pool, &o, &e) == (code) && !e);  \
+    } while (0)
+    BAD_OPTION(o.preset = (mosaic_preset)99, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.coherence = 1.5f, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.coherence = nan_value, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.coherence = -.5f, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.bleed = .9f, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.spread_high = MOSAIC_OFF, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.spread_low = 1.5f, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.max_uses = -2, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.min_distance = 17, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.variants = 16, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.simd = 9, MOSAIC_ERROR_SIMD);
+    BAD_OPTION(o.simd = -1, MOSAIC_ERROR_SIMD);
+    BAD_OPTION(o.max_uses = 1, MOSAIC_ERROR_PHOTOS);
+
+    e = make_engine(pool, NULL);
+    memset(&input, 0, sizeof input);
+    input.stride = WIDTH * 3;
+    CHECK(mosaic_push(NULL, &input, &frame) == MOSAIC_ERROR_NULL && mosaic_push(e, &input, NULL) == MOSAIC_ERROR_NULL);
+    CHECK(mosaic_push(e, &input, &frame) == MOSAIC_ERROR_NULL && !frame);
+    input.rgb = rgb;
+    input.stride = WIDTH * 3 - 1;
+    CHECK(mosaic_push(e, &input, &frame) == MOSAIC_ERROR_STRIDE && !frame);
+    input.stride = WIDTH * 3;
+    memset(&motion, 0, sizeof motion);
+    input.motion = &motion;
+    CHECK(mosaic_push(e, &input, &frame) == MOSAIC_ERROR_MOTION && !frame);
+    motion.width = 80;
+    motion.height = 48;
+    motion.stride = 80 * 4 - 2;
+    CHECK(mosaic_push(e, &input, &frame) == MOSAIC_ERROR_MOTION && !frame);
+    /* Vectors are any numbers: the largest must do no harm. */
+    motion.stride = 80 * 4;
+    motion.forward = vectors;
+    for (i = 0; i < 80 * 48 * 2; i++) vectors[i] = (int16_t)(i % 3 ? 32767 : -32768);
+    for (i = 0; i < 4; i++) {
+        motion.backward = i % 2 ? vectors : NULL;
+        motion.forward = i == 2 ? NULL : vectors;
+        motion.width = i == 3 ? 1 : 80;
+        CHECK(mosaic_push(e, &input, &frame) == MOSAIC_OK && frame && frame->index == i);
+    }
+    CHECK(mosaic_push(e, NULL, &frame) == MOSAIC_OK && !frame);
+    CHECK(mosaic_push(e, &input, &frame) == MOSAIC_ERROR_ENDED && !frame);
+    mosaic_close(e);
+
+    {
+        mosaic_draw draw[COLS * ROWS];
+        memset(draw, 0, sizeof draw);
+        CHECK(mosaic_paint(&good, pool, draw, 3, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_MISMATCH);
+        CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, 5, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_STRIDE);
+        draw[7].photo = 70;
+        CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_OPTION);
+        CHECK(mosaic_paint(&good, pool, NULL, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_NULL);
+    }
+    for (i = 0; i <= MOSAIC_ERROR_ENDED + 1; i++) CHECK(mosaic_result_string((mosaic_result)i) != NULL);
+    CHECK(strcmp(mosaic_preset_name(0), "default") == 0 && strcmp(mosaic_preset_name(1), "legacy") == 0 && !mosaic_preset_name(2));
+    CHECK(strcmp(mosaic_variant_name(1), "mirror") == 0 && !mosaic_variant_name(-1) && mosaic_preset_summary(0) && !mosaic_preset_summary(9));
+    mosaic_pool_destroy(pool);
+}
+
+static void test_memory(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    long before = test_live, k;
+    int complete = 0;
+    world(rgb, WIDTH, HEIGHT, 0, 0, 2);
+    for (k = 0; !complete && k < 400; k++) {
+        mosaic_pool *pool = NULL;
+        mosaic_engine *e = NULL;
+        mosaic_grid grid = make_grid();
+        uint8_t tile[CELL * CELL * 3];
+        mosaic_result result;
+        int i;
+        test_allocations = 0;
+        test_fail_at = k;
+        result = mosaic_tile_reduce(rgb, 40, 30, WIDTH * 3, CELL, CELL, tile, NULL);
+        if (result == MOSAIC_OK) result = mosaic_pool_create(CELL, CELL, NULL, &pool);
+        for (i = 0; i < 61 && result == MOSAIC_OK; i++) result = mosaic_pool_add(pool, tile, "x", 0);
+        if (result == MOSAIC_OK) result = mosaic_open(&grid, pool, NULL, &e);
+        if (result == MOSAIC_OK) {
+            mosaic_input input;
+            const mosaic_frame *frame;
+            long taken = test_allocations;
+            memset(&input, 0, sizeof input);
+            input.rgb = rgb;
+            input.stride = WIDTH * 3;
+            CHECK(mosaic_push(e, &input, &frame) == MOSAIC_OK);
+            CHECK_MSG(test_allocations == taken, "a push allocates");
+            complete = 1;
+        } else {
+            CHECK_MSG(result == MOSAIC_ERROR_MEMORY, "allocation %ld: %s", k, mosaic_result_string(result));
+        }
+        mosaic_close(e);
+        mosaic_pool_destroy(pool);
+        CHECK_MSG(test_live == before, "allocation %ld: %ld blocks leak", k, test_live - before);
+    }
+    CHECK(complete && k > 60);
+    test_fail_at = -1;
+}
+
+int main(void)
+{
+    test_colour();
+    test_tile_reduce();
+    test_costs();
+    test_recolour();
+    test_paint();
+    test_grids();
+    test_still();
+    test_pan();
+    test_cut();
+    test_options();
+    test_one_answer();
+    test_legacy();
+    test_pool_file();
+    test_state_file();
+    test_bad_input();
+    test_memory();
+    CHECK_MSG(test_live == 0, "%ld blocks leak", test_live);
+    return test_end("temporal");
+}
