@@ -1417,7 +1417,7 @@ static void mosaic__costs_scalar(const mosaic__settings *s, const mosaic__look *
             int32_t cost = mosaic__pair_cost(s, cell, pack + v, lane);
             if (cost < best) best = cost;
         }
-        out[lane] = (best >> 4) * weight >> 4;
+        out[lane] = best * weight >> 8;
     }
 }
 
@@ -1465,7 +1465,7 @@ static void mosaic__costs_avx2(const mosaic__settings *s, const mosaic__look *ce
             cost = _mm256_max_epi32(_mm256_add_epi32(means, residual), _mm256_setzero_si256());
             best = _mm256_min_epi32(best, cost);
         }
-        best = _mm256_srai_epi32(_mm256_mullo_epi32(_mm256_srai_epi32(best, 4), _mm256_set1_epi32(weight)), 4);
+        best = _mm256_srai_epi32(_mm256_mullo_epi32(best, _mm256_set1_epi32(weight)), 8);
         _mm256_storeu_si256((__m256i *)(void *)(out + half), best);
     }
 }
@@ -1500,7 +1500,7 @@ static void mosaic__costs_avx512(const mosaic__settings *s, const mosaic__look *
         cost = _mm512_max_epi32(_mm512_add_epi32(means, residual), _mm512_setzero_si512());
         best = _mm512_min_epi32(best, cost);
     }
-    best = _mm512_srai_epi32(_mm512_mullo_epi32(_mm512_srai_epi32(best, 4), _mm512_set1_epi32(weight)), 4);
+    best = _mm512_srai_epi32(_mm512_mullo_epi32(best, _mm512_set1_epi32(weight)), 8);
     _mm512_storeu_si512((void *)out, best);
 }
 #if defined(__GNUC__) && !defined(__clang__)
@@ -2290,7 +2290,7 @@ static int32_t mosaic__tile_cost(const mosaic_engine *e, int cell, int photo, in
 {
     const mosaic__pack *pack = e->pack + (size_t)(photo / MOSAIC__LANES) * (size_t)e->settings.variant_count + variant_index;
     const mosaic__look *look = &e->cell[cell].priced;
-    return (mosaic__pair_cost(&e->settings, look, pack, photo % MOSAIC__LANES) >> 4) * mosaic__weight(e, look) >> 4;
+    return mosaic__pair_cost(&e->settings, look, pack, photo % MOSAIC__LANES) * mosaic__weight(e, look) >> 8;
 }
 
 static int mosaic__variant_index(const mosaic_engine *e, int variant)
@@ -2422,7 +2422,7 @@ static int32_t mosaic__regret(const mosaic_engine *e, int cell)
     return best == INT32_MAX ? INT32_MAX : best - row[e->chosen[cell]];
 }
 
-/* First frame of a shot: copies that stand too close are made dearer where that hurts least, and the whole problem solved again. */
+/* First frame of a shot, or any with the dial at 0: copies that stand too close are made dearer where that hurts least, and the whole problem solved again. */
 static int mosaic__ban(mosaic_engine *e)
 {
     int i, other, bans = 0;
@@ -2493,12 +2493,13 @@ static int mosaic__best_variant(const mosaic_engine *e, int cell, int photo)
 /* Solves the frame's problem and moves the cells' states on. */
 static void mosaic__assign(mosaic_engine *e, int cut)
 {
+    const int alone = cut || e->settings.bonus == 0; /* a frame that owes nothing to the one before */
     int i, k, rounds, stale = 0, moved = 0, changed = 0;
     mosaic_frame *f = &e->frame;
 
     memset(e->fresh, 0, (size_t)e->cells);
     for (i = 0; i < e->cells; i++) {
-        e->stale[i] = (uint8_t)(cut || mosaic__look_distance(e->look + i, &e->cell[i].priced, 0) > MOSAIC__REFRESH);
+        e->stale[i] = (uint8_t)(alone || mosaic__look_distance(e->look + i, &e->cell[i].priced, 0) > MOSAIC__REFRESH);
         if (e->stale[i]) e->cell[i].priced = e->look[i];
         stale += e->stale[i];
         if (e->winner[i] != i) moved++;
@@ -2511,9 +2512,9 @@ static void mosaic__assign(mosaic_engine *e, int cut)
     }
     if (stale) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
     e->changes = 0;
-    if (!cut && e->settings.bonus > 0) mosaic__favour(e);
+    if (!alone) mosaic__favour(e);
     mosaic__solve(e, &f->bound);
-    if (cut && e->settings.distance > 0) {
+    if (alone && e->settings.distance > 0) {
         int64_t ignored;
         for (rounds = 0; rounds < MOSAIC__BAN_ROUNDS && mosaic__ban(e) > 0; rounds++) mosaic__solve(e, &ignored);
         mosaic__table_restore(e, 0);

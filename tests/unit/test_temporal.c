@@ -269,7 +269,7 @@ static void test_costs(void)
                 int32_t c = mosaic__pair_cost(&s, &cell, pack + v, lane);
                 if (c < best) best = c;
             }
-            CHECK(scalar[lane] == (best >> 4) * weight >> 4);
+            CHECK(scalar[lane] == best * weight >> 8);
         }
         for (level = 1; level <= mosaic__cpu_level() && level <= 2; level++) {
             mosaic__costs_kernel(level)(&s, &cell, pack, variants, weight, simd);
@@ -496,6 +496,46 @@ static void test_grids(void)
     fit.cells = 1 << 23;
     CHECK(mosaic_grid_fit(100, 100, &fit, &g) == MOSAIC_ERROR_SIZE);
     CHECK(mosaic_grid_fit(1, 1, NULL, &g) == MOSAIC_OK);
+}
+
+/* The cells of a grid that begins one cell further left and up, and by some pixels more, see what they would see from there. */
+static void test_origin(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    mosaic_pool *pool = make_pool(100, CELL, CELL);
+    mosaic_engine *plain = make_engine(pool, NULL), *moved = NULL, *beside = NULL;
+    mosaic_grid grid = make_grid();
+    mosaic_input input;
+    const mosaic_frame *frame;
+    int i, x, y;
+    world(rgb, WIDTH, HEIGHT, 0, 0, 14);
+    push(plain, rgb, NULL);
+    memset(&input, 0, sizeof input);
+    input.rgb = rgb;
+    input.stride = WIDTH * 3;
+    grid.cols++;
+    grid.rows++;
+    grid.origin_x = grid.origin_y = -CELL * 64;
+    CHECK(mosaic_open(&grid, pool, NULL, &moved) == MOSAIC_OK);
+    CHECK(mosaic_push(moved, &input, &frame) == MOSAIC_OK && frame->origin_x == -CELL * 64);
+    for (i = 0; i < COLS * ROWS; i++)
+        CHECK(memcmp(plain->look + i, moved->look + (i / COLS + 1) * grid.cols + i % COLS + 1, sizeof *plain->look) == 0);
+    CHECK(frame->draw[0].x == -CELL * 64 && frame->draw[grid.cols + 1].x == 0 && frame->draw[grid.cols + 1].y == 0);
+    /* A quarter of a cell further right: the picture moved the other way, away from the borders. */
+    grid = make_grid();
+    grid.origin_x = CELL * 64 / 4;
+    CHECK(mosaic_open(&grid, pool, NULL, &beside) == MOSAIC_OK);
+    CHECK(mosaic_push(beside, &input, &frame) == MOSAIC_OK);
+    for (y = 0; y < HEIGHT; y++)
+        for (x = 0; x < CELL / 4 * 3; x++) CHECK(frame->rgb[(size_t)y * frame->stride + (size_t)x] == 0);
+    world(rgb, WIDTH, HEIGHT, CELL / 4, 0, 14);
+    push(plain, rgb, NULL);
+    for (i = 0; i < COLS * ROWS; i++)
+        if (i % COLS < COLS - 1) CHECK(memcmp(plain->look + i, beside->look + i, sizeof *plain->look) == 0);
+    mosaic_close(plain);
+    mosaic_close(moved);
+    mosaic_close(beside);
+    mosaic_pool_destroy(pool);
 }
 
 /* ---- Streams ---- */
@@ -781,7 +821,7 @@ static void test_legacy(void)
     stream = make_engine(pool, &o);
     for (n = 0; n < 4; n++) {
         const mosaic_frame *a, *b;
-        world(rgb, WIDTH, HEIGHT, n * 40, 0, 5);
+        world(rgb, WIDTH, HEIGHT, n / 2, n * (n > 2), 5);
         a = push(stream, rgb, NULL);
         alone = make_engine(pool, &o);
         b = push(alone, rgb, NULL);
@@ -1052,6 +1092,7 @@ int main(void)
     test_recolour();
     test_paint();
     test_grids();
+    test_origin();
     test_still();
     test_pan();
     test_cut();
