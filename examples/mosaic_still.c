@@ -86,6 +86,7 @@ int main(int argc, char **argv)
     }
     free(names);
     free(tile);
+    if (mosaic_pool_photos(pool) == 0) return fail(argv[2], "no pictures in it");
 
     /* 3. The engine: with few photographs, each may be used more often. */
     mosaic_options options = {0};

@@ -600,11 +600,12 @@ VIDEO_IN__FN int video_in__settle(const video_in *in, char *err, size_t err_size
         if (reached != INT64_MIN && reached < last->timestamp) missing = (double)(last->timestamp - reached) * av_q2d(stream->time_base);
     }
     if (!is_mp4) { /* what the header promised, in seconds (Matroska) or in frames (AVI), with room for a careless writer */
-        const double start = in->format->start_time != AV_NOPTS_VALUE ? (double)in->format->start_time / AV_TIME_BASE : 0;
         const double played = (double)(in->last_end - in->first_pts) * av_q2d(stream->time_base);
         double lack = stream->nb_frames > 0 ? (double)stream->nb_frames / av_q2d(in->rate) - played : 0;
         if (lack > .25 && lack > missing) missing = lack;
-        lack = in->format->duration_estimation_method == AVFMT_DURATION_FROM_STREAM ? start + (double)in->format->duration / AV_TIME_BASE - in->other_end : 0;
+        /* Some writers mean by the duration the end of the last packet, some the time between first and last: the kinder reading, so that no whole
+           file is called cut off. */
+        lack = in->format->duration_estimation_method == AVFMT_DURATION_FROM_STREAM ? (double)in->format->duration / AV_TIME_BASE - in->other_end : 0;
         if (lack > .25 && lack > missing) missing = lack;
     }
     if (missing > 0)

@@ -1,0 +1,47 @@
+# The headers need no build system; this builds the examples and runs the checks. Every command is described in README.md.
+
+BUILD := build
+DATA ?= ../shared/data
+
+HEADERS := $(wildcard mosaic_*.h) $(wildcard examples/util/*.h)
+EXAMPLES := $(patsubst examples/%.c,%,$(wildcard examples/*.c))
+# Examples that need more than a C compiler and stb are left out, with a word, where their libraries are missing.
+WITH_FFMPEG := mosaic_video mosaic_measure
+FFMPEG := libavformat libavcodec libavutil libswscale libswresample libcjson libcrypto
+HAVE_FFMPEG := $(shell pkg-config --exists $(FFMPEG) 2>/dev/null && echo yes)
+ifeq ($(HAVE_FFMPEG),yes)
+BUILT := $(EXAMPLES)
+else
+BUILT := $(filter-out $(WITH_FFMPEG),$(EXAMPLES))
+endif
+
+.PHONY: all deps demo test parity bench clean
+
+all: $(BUILT:%=$(BUILD)/%)
+ifneq ($(HAVE_FFMPEG),yes)
+	@echo "left out, for want of FFmpeg's libraries, cJSON or OpenSSL ('make deps' installs them): $(WITH_FFMPEG)"
+endif
+
+# Each example is built by the command in its own opening comment.
+$(BUILD)/%: examples/%.c $(HEADERS) tests/one_line.sh
+	@mkdir -p $(BUILD)
+	sh tests/one_line.sh $< $@
+
+deps:
+	@sh tests/deps.sh
+
+# make demo INPUT=film.mp4 TILES=photos does the same with your own.
+demo: all
+	@BUILD=$(BUILD) INPUT="$(INPUT)" TILES="$(TILES)" sh tests/demo.sh
+
+test: all
+	@BUILD=$(BUILD) sh tests/run.sh
+
+parity: all
+	@BUILD=$(BUILD) sh tests/parity.sh
+
+bench: all
+	@BUILD=$(BUILD) DATA=$(DATA) sh tests/bench.sh
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,177 @@
+/* settings.h - what mosaic_video is told on its command line.
+
+   Include mosaic_temporal.h first. Needs libavutil. */
+#ifndef MOSAIC_UTIL_SETTINGS_H
+#define MOSAIC_UTIL_SETTINGS_H
+
+#include "options.h"
+#include "video_out.h"
+#include <libavutil/parseutils.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+enum { SETTINGS_GOOD, SETTINGS_BAD, SETTINGS_TOLD };
+
+typedef struct settings {
+    const char *input, *frames, *output, *pool, *placements, *report, *contact_sheet; /* as on the command line */
+    const char *tile_size_text, *variants_text, *fps_text, *start_text;
+    option_list tiles;
+    int preset, cells, height, max_uses, min_distance, crf, encoder_preset, count, threads, simd;
+    double coherence;
+    int diagnose, quiet, help, version;
+    int cell_width, cell_height; /* made from the texts */
+    unsigned variants;
+    AVRational fps;
+    double start;
+} settings;
+
+static const char *const x264_presets[] = {"ultrafast", "superfast", "veryfast", "faster",  "fast", "medium",
+                                           "slow",      "slower",    "veryslow", "placebo", NULL};
+static const char *const simd_levels[] = {"auto", "scalar", "avx2", "avx512", "avx512vnni", NULL};
+static const char *preset_names[MOSAIC_PRESETS + 1];
+static char preset_help[1024]; /* a line for each */
+static const char *variant_names[MOSAIC_VARIANTS + 1];
+
+static int size_from_text(settings *s, char *err, size_t err_size)
+{
+    char rest;
+    const int fields = sscanf(s->tile_size_text, "%dx%d%c", &s->cell_width, &s->cell_height, &rest);
+    if (fields == 1 && strspn(s->tile_size_text, "0123456789") == strlen(s->tile_size_text))
+        s->cell_height = s->cell_width;
+    else if (fields != 2)
+        s->cell_width = 0;
+    if (s->cell_width > 0 && s->cell_height > 0 && s->cell_width <= 4096 && s->cell_height <= 4096) return 0;
+    snprintf(err, err_size, "--tile-size: \"%s\" is no size in pixels; write 54, or 60x40 for cells that are not square", s->tile_size_text);
+    return -1;
+}
+
+static int variants_from_text(settings *s, char *err, size_t err_size)
+{
+    const char *word = s->variants_text;
+    char name[32];
+    while (word) {
+        const char *comma = strchr(word, ',');
+        int index;
+        snprintf(name, sizeof name, "%.*s", comma ? (int)(comma - word) : 31, word);
+        index = options_choice("--variants", name, variant_names, err, err_size);
+        if (index < 0) return -1;
+        s->variants |= 1u << index;
+        word = comma ? comma + 1 : NULL;
+    }
+    return 0;
+}
+
+static int times_from_text(settings *s, char *err, size_t err_size)
+{
+    int64_t start = 0;
+    if (s->fps_text && (av_parse_video_rate(&s->fps, s->fps_text) < 0 || s->fps.num / s->fps.den > 1000)) {
+        snprintf(err, err_size, "--fps: \"%s\" is no frame rate; write 25, 23.976 or 30000/1001", s->fps_text);
+        return -1;
+    }
+    if (s->start_text && (av_parse_time(&start, s->start_text, 1) < 0 || start < 0)) {
+        snprintf(err, err_size, "--start: \"%s\" is no time; write seconds (12.5) or h:mm:ss (0:01:30)", s->start_text);
+        return -1;
+    }
+    s->start = (double)start / AV_TIME_BASE;
+    return 0;
+}
+
+/* What belongs together, and what must be there. */
+static int settings_check(settings *s, char *err, size_t err_size)
+{
+    const char *missing = !s->input && !s->frames ? "--input FILE" : !s->tiles.count ? "--tiles DIR" : !s->output ? "--output FILE" : NULL;
+    if (missing) {
+        snprintf(err, err_size, "%s is missing; a mosaic needs --input, --tiles and --output (--help lists all options)", missing);
+        return -1;
+    }
+    if (s->input && s->frames) {
+        snprintf(err, err_size, "--frames is another name for --input; give one of them");
+        return -1;
+    }
+    if (s->frames) s->input = s->frames;
+    if (s->tile_size_text && size_from_text(s, err, err_size)) return -1;
+    if (s->variants_text && variants_from_text(s, err, err_size)) return -1;
+    if (times_from_text(s, err, err_size)) return -1;
+    return video_out_kind(s->output, err, err_size) < 0 ? -1 : 0;
+}
+
+/* SETTINGS_GOOD, SETTINGS_BAD with a line in err, or SETTINGS_TOLD when help or version were asked for and printed. */
+static int settings_read(settings *s, int argc, char **argv, char *err, size_t err_size)
+{
+    const option table[] = {
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "What goes in and out"},
+        {"--input", "FILE", OPTION_TEXT, &s->input, 0, 0, NULL, "a video, one picture, or a folder of frames"},
+        {"--frames", "DIR", OPTION_TEXT, &s->frames, 0, 0, NULL, "another name for --input"},
+        {"--tiles", "DIR...", OPTION_LIST, &s->tiles, 0, 0, NULL, "folders with photographs, searched with all folders below"},
+        {"--output", "FILE", OPTION_TEXT, &s->output, 0, 0, NULL,
+         "film.mp4, .mov or .mkv (H.264, with the source's sound); picture.png or .jpg;\nfolder/ for a PNG of every frame; - for y4m (4:4:4) on "
+         "standard output"},
+        {"--start", "TIME", OPTION_TEXT, &s->start_text, 0, 0, NULL, "begin here, in seconds or h:mm:ss (default 0)"},
+        {"--count", "N", OPTION_INT, &s->count, 1, INT_MAX, NULL, "most frames to make (default all)"},
+        {"--fps", "RATE", OPTION_TEXT, &s->fps_text, 0, 0, NULL, "frame rate; frames are repeated or dropped (default: the source's)"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "The mosaic"},
+        {"--preset", "NAME", OPTION_CHOICE, &s->preset, 0, 0, preset_names, preset_help},
+        {"--cells", "N", OPTION_INT, &s->cells, 1, 4000000, NULL, "about so many (default 700)"},
+        {"--tile-size", "PX", OPTION_TEXT, &s->tile_size_text, 0, 0, NULL, "size of a cell, 54 or 60x40, instead of --cells (default: from --cells)"},
+        {"--height", "PX", OPTION_INT, &s->height, 1, 32768, NULL, "of the output (default 1080)"},
+        {"--coherence", "0...1", OPTION_NUMBER, &s->coherence, 0, 1, NULL,
+         "0: every frame as close as can be; 1: as calm as can be (default: the preset's, 0.5)"},
+        {"--max-uses", "N", OPTION_INT, &s->max_uses, 0, 1000000, NULL,
+         "of one photograph in a frame; 0 is no limit (default: as many as it has variants)"},
+        {"--min-distance", "N", OPTION_INT, &s->min_distance, 0, 16, NULL, "cells around a photograph without a copy of it; 0 is none (default 2)"},
+        {"--variants", "LIST", OPTION_TEXT, &s->variants_text, 0, 0, NULL,
+         "ways a photograph may be shown, of plain,mirror,bright,dark (default all)"},
+        {"--pool", "FILE", OPTION_TEXT, &s->pool, 0, 0, NULL, "keep the finished photographs here; made anew when they change (default: none)"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "Encoding"},
+        {"--crf", "0...51", OPTION_INT, &s->crf, 0, 51, NULL, "quality: less is better and larger (default 18)"},
+        {"--encoder-preset", "NAME", OPTION_CHOICE, &s->encoder_preset, 0, 0, x264_presets, "of x264, from ultrafast to placebo (default veryfast)"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "What is told"},
+        {"--placements", "FILE", OPTION_TEXT, &s->placements, 0, 0, NULL, "which photograph is where in every frame, as JSON lines"},
+        {"--report", "FILE", OPTION_TEXT, &s->report, 0, 0, NULL, "figures of the run, and the hash of its frames, as JSON"},
+        {"--contact-sheet", "PNG", OPTION_TEXT, &s->contact_sheet, 0, 0, NULL, "source, mosaic, placements and a close-up in one picture"},
+        {"--diagnose", NULL, OPTION_FLAG, &s->diagnose, 0, 0, NULL, "which photographs are used, skipped, missing"},
+        {"--quiet", NULL, OPTION_FLAG, &s->quiet, 0, 0, NULL, "errors only"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "How it runs"},
+        {"--threads", "N", OPTION_INT, &s->threads, 0, 256, NULL,
+         "of engine and decoder; 0 is one for each core (default 0). The result does not depend\non it; the encoder always has 4, because its result "
+         "does"},
+        {"--simd", "LEVEL", OPTION_CHOICE, &s->simd, 0, 0, simd_levels,
+         "auto, scalar, avx2, avx512 or avx512vnni; the result is the same (default auto)"},
+        {"--help", NULL, OPTION_FLAG, &s->help, 0, 0, NULL, "this text"},
+        {"--version", NULL, OPTION_FLAG, &s->version, 0, 0, NULL, "the version"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, NULL},
+    };
+    int i;
+    for (i = 0; i < MOSAIC_PRESETS; i++) {
+        const size_t length = strlen(preset_help);
+        preset_names[i] = mosaic_preset_name(i);
+        snprintf(preset_help + length, sizeof preset_help - length, "%s%s: %s", i ? "\n" : "", preset_names[i], mosaic_preset_summary(i));
+    }
+    for (i = 0; i < MOSAIC_VARIANTS; i++) variant_names[i] = mosaic_variant_name(i);
+    memset(s, 0, sizeof *s);
+    s->coherence = -1;
+    s->max_uses = s->min_distance = -1;
+    s->crf = 18;
+    s->encoder_preset = 2;
+    if (options_parse(table, argc, argv, err, err_size)) return SETTINGS_BAD;
+    if (s->help) {
+        printf("mosaic_video: a video as a mosaic of photographs\n\n  mosaic_video --input film.mp4 --tiles photographs --output mosaic.mp4\n");
+        options_help(table, stdout);
+        printf("\nEnds with 0, 1 after an error, 2 when misused, 3 when the source was damaged (what could be\nread is there, whole), 130 after "
+               "Ctrl-C (the frames so far are there, whole).\n");
+        return SETTINGS_TOLD;
+    }
+    if (s->version) {
+        printf("mosaic_video %s\n", MOSAIC_VERSION);
+        return SETTINGS_TOLD;
+    }
+    if (settings_check(s, err, err_size)) return SETTINGS_BAD;
+#ifdef _OPENMP
+    if (!s->threads) s->threads = omp_get_num_procs();
+#endif
+    if (!s->threads) s->threads = 1;
+    return SETTINGS_GOOD;
+}
+
+#endif

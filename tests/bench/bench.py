@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""make bench: our figures and the peers', measured in turn in one run.
+
+    bench.py BUILD DATA [ssim] [lap] [pool] [films]     (no name: all)
+
+Prints a line per figure and writes BUILD/bench.json, an array of {"name", "ours", "peer", "peer_name", "ratio", "unit", "threads", "note"}. A ratio
+above 1 is in our favour, whichever way the figure points. Times are medians of interleaved runs.
+"""
+import ctypes
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+BUILD, DATA, ONLY = sys.argv[1], sys.argv[2], sys.argv[3:]
+CLIPS = ["bigbuckbunny", "carphone", "car-detection"]
+TILES = os.path.join(DATA, "tiles")
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = os.path.join(BUILD, "bench")
+results = []
+
+
+def add(name, ours, peer, peer_name, unit, threads, note="", higher_is_better=True):
+    ratio = None
+    if ours is not None and peer:
+        ratio = ours / peer if higher_is_better else peer / ours if ours else None
+    results.append({"name": name, "ours": ours, "peer": peer, "peer_name": peer_name, "ratio": ratio, "unit": unit, "threads": threads, "note": note})
+    number = lambda x: "-" if x is None else f"{x:.4g}"
+    print(f"{name:44s} {number(ours):>9s} {unit:10s} {peer_name or '-':26s} {number(peer):>9s}   x{number(ratio)}  {note}", flush=True)
+
+
+def wanted(name):
+    return not ONLY or name in ONLY
+
+
+def interleaved(seconds, *calls):
+    """Median seconds of each call, taken in turn until `seconds` have gone by (at least 3 rounds)."""
+    times = [[] for _ in calls]
+    end = time.perf_counter() + seconds
+    while len(times[0]) < 3 or time.perf_counter() < end:
+        for call, taken in zip(calls, times):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return [statistics.median(t) for t in times]
+
+
+def library(name):
+    path = os.path.join(BUILD, name + "-bench.so")
+    subprocess.check_call([os.environ.get("CC", "cc"), "-O2", "-shared", "-fPIC", os.path.join(HERE, "..", "parity", name + ".c"), "-o", path])
+    return ctypes.CDLL(path)
+
+
+def ssim():
+    from skimage.metrics import structural_similarity
+
+    lib = library("ssim_parity")
+    lib.ssim_parity.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_ssize_t] * 2 + [ctypes.c_size_t] * 2 + [ctypes.c_int] * 2 + \
+        [ctypes.c_double] * 3 + [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    random = np.random.default_rng(1)
+    mean = ctypes.c_double()
+    for width, height in ((64, 64), (640, 480), (1920, 1080)):
+        a = random.integers(0, 256, (height, width), np.uint8)
+        b = np.clip(a + random.integers(-20, 20, a.shape), 0, 255).astype(np.uint8)
+
+        def ours(simd):
+            result = lib.ssim_parity(a.ctypes.data, width, 1, b.ctypes.data, width, 1, width, height, 0, 0, 0, 0, 0, simd, None, ctypes.byref(mean))
+            assert result == 0, result
+
+        levels = {"AVX-512": 3, "AVX2": 2, "scalar": 1}
+        levels = {k: v for k, v in levels.items() if lib.ssim_parity(a.ctypes.data, width, 1, b.ctypes.data, width, 1, width, height, 0, 0, 0, 0, 0, v,
+                                                                     None, ctypes.byref(mean)) == 0}
+        peer, *taken = interleaved(2, lambda: structural_similarity(a, b), *(lambda v=v: ours(v) for v in levels.values()))
+        for level, t in zip(levels, taken):
+            add(f"ssim exact {width}x{height} {level}", width * height / t / 1e6, width * height / peer / 1e6, "scikit-image 0.26", "Mpx/s", 1)
+
+
+def lap():
+    from scipy.optimize import linear_sum_assignment
+
+    lib = library("lap_parity")
+    random = np.random.default_rng(2)
+
+    def solve(cost, capacity):
+        rows, cols = cost.shape
+        columns, u, v, totals = np.empty(rows, np.int32), np.empty(rows, np.int64), np.empty(cols, np.int64), np.zeros(2, np.int64)
+        p = lambda x: None if x is None else ctypes.c_void_p(x.ctypes.data)
+        assert lib.parity_solve(rows, cols, p(cost), p(capacity), 0, 0, p(columns), p(u), p(v), p(totals)) == 0
+        return int(totals[0])
+
+    # Costs like a mosaic's: cells crowd a small part of the colour space that the photographs fill.
+    for rows, photos, uses in ((700, 919, 4), (700, 3676, 1), (1500, 3676, 1)):
+        cells = random.normal(0, 1, (rows, 6)) @ np.diag([60, 25, 10, 6, 4, 3]) + 128
+        tiles = random.normal(0, 1, (photos, 6)) @ np.diag([55, 30, 20, 10, 6, 4]) + 120
+        cost = ((cells[:, None] - tiles[None]) ** 2).sum(2).astype(np.int32)
+        capacity = np.full(photos, uses, np.int32) if uses > 1 else None
+        wide = np.repeat(cost, uses, 1)
+        assert solve(cost, capacity) == wide[linear_sum_assignment(wide)].sum()
+        ours, peer = interleaved(2, lambda: solve(cost, capacity), lambda: linear_sum_assignment(wide))
+        add(f"assignment {rows}x{photos}, {uses} uses", ours * 1e3, peer * 1e3, "SciPy 1.17", "ms", 1, "certificate checked over the whole table in our time", False)
+
+
+def video(clip, output, *more):
+    """Runs mosaic_video; returns its report with the wall time of the whole process."""
+    report = output + ".json"
+    start = time.perf_counter()
+    subprocess.check_call([os.path.join(BUILD, "mosaic_video"), "--input", clip, "--tiles", TILES, "--output", output, "--report", report, "--placements",
+                           output + ".jsonl", "--quiet", *more])
+    wall = time.perf_counter() - start
+    return dict(json.load(open(report)), wall=wall)
+
+
+def peer_video(clip, output):
+    """Runs photomosaic-video 0.1.0; returns wall seconds and peak memory in MB of its largest process."""
+    script = os.path.join(HERE, "peers.sh")
+    start = time.perf_counter()
+    process = subprocess.Popen([script, clip, TILES, output], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        return None, None
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def measure(clip, mosaic, flow, *grid):
+    line = subprocess.check_output([os.path.join(BUILD, "mosaic_measure"), "--source", clip, "--mosaic", mosaic, "--flow", flow, "--tiles", TILES, *grid])
+    return json.loads(line)
+
+
+def pool():
+    clip = os.path.join(DATA, "video", "bigbuckbunny.mp4")
+    file = os.path.join(OUT, "tiles.pool")
+    first, again = [], []
+    for _ in range(3):
+        if os.path.exists(file):
+            os.remove(file)
+        first.append(video(clip, os.path.join(OUT, "pool.mp4"), "--pool", file, "--count", "1")["seconds"]["pool"])
+        again.append(video(clip, os.path.join(OUT, "pool.mp4"), "--pool", file, "--count", "1")["seconds"]["pool"])
+    add("pool of 919 photographs, first time", statistics.median(first), None, None, "s", 2)
+    add("pool of 919 photographs, from --pool", statistics.median(again), None, None, "s", 2)
+
+
+def films():
+    subprocess.call([os.path.join(HERE, "peers.sh"), "--install"])
+    for name in CLIPS:
+        clip = os.path.join(DATA, "video", name + ".mp4")
+        ours_file, peer_file, flow = (os.path.join(OUT, name + end) for end in (".mp4", "-peer.mp4", ".flow"))
+        runs = []
+        for turn in range(3):
+            runs.append(video(clip, ours_file))
+            if turn == 0:
+                seconds, memory = peer_video(clip, peer_file)
+        run = sorted(runs, key=lambda r: r["wall"])[1]
+        frames = run["frames"]
+        peer_name = "photomosaic-video 0.1.0"
+        add(f"{name}: film to film", frames / run["wall"], seconds and frames / seconds, peer_name, "fps", 2, f"{run['cols']}x{run['rows']} cells, {run['width']}x{run['height']}")
+        add(f"{name}: peak memory", run["peak_memory_mb"], memory, peer_name, "MB", 2, "", False)
+        engine = sum(run["seconds"][s] for s in ("describe", "assign", "render"))
+        add(f"{name}: engine alone", frames / engine, None, None, "fps", 2, "describe, assign and render; the rest runs beside it")
+        subprocess.check_call([sys.executable, os.path.join(HERE, "flow_dis.py"), "--measure", os.path.join(BUILD, "mosaic_measure"), "--output", flow, "--source", clip,
+                               "--mosaic", ours_file, "--placements", ours_file + ".jsonl"], stdout=subprocess.DEVNULL)
+        ours = measure(clip, ours_file, flow, "--placements", ours_file + ".jsonl")
+        theirs = {}
+        if seconds:
+            cells = {"bigbuckbunny": (35, 20), "car-detection": (35, 20), "carphone": (28, 24)}[name]
+            peer_flow = flow
+            if cells != (ours["cols"], ours["rows"]):
+                peer_flow = os.path.join(OUT, name + "-peer.flow")
+                subprocess.check_call([sys.executable, os.path.join(HERE, "flow_dis.py"), "--measure", os.path.join(BUILD, "mosaic_measure"), "--output", peer_flow, "--source",
+                                       clip, "--mosaic", peer_file, "--cols", str(cells[0]), "--rows", str(cells[1])], stdout=subprocess.DEVNULL)
+            theirs = measure(clip, peer_file, peer_flow, "--cols", str(cells[0]), "--rows", str(cells[1]))
+        for figure, higher in (("ssim3", True), ("de3", False), ("churn", False), ("flow_churn", False), ("far_churn", False), ("far_follow", True),
+                               ("repeat4", False), ("ewarp", False), ("photo_ncc", True), ("contrast", True)):
+            add(f"{name}: {figure}", ours.get(figure), theirs.get(figure), peer_name, "", 2, "", higher)
+
+
+def main():
+    os.makedirs(OUT, exist_ok=True)
+    for part in (ssim, lap, pool, films):
+        if wanted(part.__name__):
+            part()
+    path = os.path.join(BUILD, "bench.json")
+    with open(path + ".part", "w") as file:
+        json.dump(results, file, indent=1)
+    os.replace(path + ".part", path)
+    print(f"{len(results)} figures in {path}")
+
+
+main()

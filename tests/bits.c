@@ -1,0 +1,144 @@
+/* Prints one line per stage of every header: a hash of everything it computes on generated input. The lines must be the same for every compiler,
+   optimisation level, instruction set and number of threads, and the same as in tests/bits.golden. Arguments: SIMD level, threads. */
+#include "threads.h"
+#include <stdio.h>
+#define MOSAIC_SSIM_IMPLEMENTATION
+#include "../mosaic_ssim.h"
+#define MOSAIC_TEMPORAL_IMPLEMENTATION
+#include "../mosaic_temporal.h"
+#include "../examples/util/procedural.h"
+
+static int simd, threads;
+
+static uint64_t fnv(uint64_t hash, const void *data, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    while (size--) hash = (hash ^ *p++) * 0x100000001b3u;
+    return hash;
+}
+#define START 0xcbf29ce484222325u
+
+static void print(const char *name, uint64_t hash) { printf("%s %016llx\n", name, (unsigned long long)hash); }
+
+static void lap(void)
+{
+    enum { ROWS = 180, COLS = 230 };
+    static int32_t cost[ROWS * COLS], chosen[ROWS], capacity[COLS];
+    mosaic_lap_problem problem;
+    mosaic_lap_options options;
+    mosaic_lap_solution solution;
+    uint32_t r = 1;
+    uint64_t hash = START;
+    int64_t range;
+    int i;
+    memset(&problem, 0, sizeof problem);
+    memset(&options, 0, sizeof options);
+    problem.rows = ROWS;
+    problem.cols = COLS;
+    problem.cost = cost;
+    problem.capacity = capacity;
+    options.simd = simd;
+    options.run = test_run;
+    options.run_ctx = &threads;
+    for (range = 3; range < 2000000000; range *= 29) {
+        for (i = 0; i < ROWS * COLS; i++) cost[i] = (int32_t)((int64_t)((r = r * 1664525u + 1013904223u) >> 1) % range);
+        for (i = 0; i < COLS; i++) capacity[i] = 1 + i % 3;
+        memset(&solution, 0, sizeof solution);
+        solution.col_of_row = chosen;
+        if (mosaic_lap_solve(&problem, &options, &solution) != MOSAIC_LAP_OK) printf("lap failed\n");
+        hash = fnv(fnv(hash, chosen, sizeof chosen), &solution.primal, sizeof solution.primal);
+    }
+    print("lap", hash);
+}
+
+static void ssim(void)
+{
+    enum { W = 301, H = 97 };
+    static uint8_t a[W * H * 3], b[W * H * 3];
+    static double map[W * H];
+    mosaic_ssim_options options;
+    mosaic_ssim_image first, second;
+    mosaic_ssim_output output;
+    uint64_t hash = START;
+    memset(&options, 0, sizeof options);
+    memset(&first, 0, sizeof first);
+    memset(&output, 0, sizeof output);
+    procedural_frame(3, W, H, a);
+    procedural_frame(4, W, H, b);
+    first.data = a;
+    first.width = W;
+    first.height = H;
+    first.row_stride = W * 3;
+    first.pixel_stride = 3;
+    second = first;
+    second.data = b;
+    options.simd = simd;
+    options.run = test_run;
+    options.run_ctx = &threads;
+    options.jobs = threads;
+    output.map = map;
+    for (options.window = 3; options.window < 40; options.window += 4) {
+        if (mosaic_ssim_compare(&first, &second, &options, &output, NULL, 0) != MOSAIC_SSIM_OK) printf("ssim failed\n");
+        hash = fnv(fnv(hash, &output.mean, sizeof output.mean), map, (size_t)((W - options.window + 1) * (H - options.window + 1)) * sizeof *map);
+    }
+    print("ssim", hash);
+}
+
+static void engine(const char *name, mosaic_preset preset)
+{
+    enum { W = 320, H = 180 };
+    static uint8_t rgb[W * H * 3];
+    uint8_t *photo = (uint8_t *)malloc(48 * 48 * 3), *tile;
+    mosaic_fit fit;
+    mosaic_grid grid;
+    mosaic_pool *pool = NULL;
+    mosaic_engine *e = NULL;
+    mosaic_options options;
+    mosaic_input input;
+    const mosaic_frame *frame;
+    uint64_t hash = START, draws = START, tiles = START;
+    int i;
+    memset(&fit, 0, sizeof fit);
+    fit.cells = 230;
+    fit.height = 270;
+    if (mosaic_grid_fit(W, H, &fit, &grid) != MOSAIC_OK) printf("no grid\n");
+    tile = (uint8_t *)malloc((size_t)(grid.cell_width * grid.cell_height * 3));
+    mosaic_pool_create(grid.cell_width, grid.cell_height, NULL, &pool);
+    for (i = 0; i < 90; i++) {
+        procedural_photo(i * 11, 48, 48, photo);
+        mosaic_tile_reduce(photo, 48, 48, 48 * 3, grid.cell_width, grid.cell_height, tile, NULL);
+        tiles = fnv(tiles, tile, (size_t)(grid.cell_width * grid.cell_height * 3));
+        mosaic_pool_add(pool, tile, "", 0);
+    }
+    memset(&options, 0, sizeof options);
+    memset(&input, 0, sizeof input);
+    options.preset = preset;
+    options.simd = simd;
+    options.run = test_run;
+    options.run_ctx = &threads;
+    if (mosaic_open(&grid, pool, &options, &e) != MOSAIC_OK) printf("no engine\n");
+    input.rgb = rgb;
+    input.stride = W * 3;
+    for (i = 10; i < 20 && e; i++) {
+        procedural_frame(i, W, H, rgb);
+        if (mosaic_push(e, &input, &frame) != MOSAIC_OK) break;
+        draws = fnv(draws, frame->draw, (size_t)frame->cells * sizeof *frame->draw);
+        hash = fnv(hash, frame->rgb, frame->stride * (size_t)grid.height);
+    }
+    printf("%s tiles %016llx draws %016llx frames %016llx\n", name, (unsigned long long)tiles, (unsigned long long)draws, (unsigned long long)hash);
+    mosaic_close(e);
+    mosaic_pool_destroy(pool);
+    free(photo);
+    free(tile);
+}
+
+int main(int argc, char **argv)
+{
+    int preset;
+    simd = argc > 1 ? atoi(argv[1]) : 0;
+    threads = argc > 2 ? atoi(argv[2]) : 1;
+    lap();
+    ssim();
+    for (preset = 0; preset < MOSAIC_PRESETS; preset++) engine(mosaic_preset_name(preset), (mosaic_preset)preset);
+    return 0;
+}

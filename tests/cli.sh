@@ -1,0 +1,392 @@
+#!/bin/bash
+# End-to-end test of mosaic_video on small generated material: cli.sh BUILD_DIR
+# Makes its own clip and photographs with mosaic_demo, judges results with ffprobe and ffmpeg, ends with "cli: N passed, N failed".
+set -u
+build=$(cd "${1:?usage: cli.sh BUILD_DIR}" && pwd)
+mosaic=$build/mosaic_video
+work=$(mktemp -d "${TMPDIR:-/tmp}/mosaic_cli.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+unset OMP_NUM_THREADS
+passed=0 failed=0 skipped=0
+
+ok() { passed=$((passed + 1)); }
+bad() { failed=$((failed + 1)); echo "cli: failed: $*" >&2; }
+skip() { skipped=$((skipped + 1)); echo "cli: skipped: $*" >&2; }
+same() { [ "$2" = "$3" ] && ok || bad "$1: \"$2\" is not \"$3\""; }                # same WHAT GOT WANTED
+holds() { case $2 in *"$3"*) ok ;; *) bad "$1: \"$3\" is not in: $2" ;; esac; }     # holds WHAT TEXT PART
+about() { awk -v a="$2" -v b="$3" -v t="$4" 'BEGIN { d = a - b; exit !(d <= t && d >= -t && a != "") }' && ok || bad "$1: $2 is not $3 (within $4)"; }
+whole() { # whole WHAT FILE: there, and no part of anything left beside it
+    [ -e "$2" ] && [ -z "$(find . -name '*.part')" ] && ok || bad "$1: $2 is missing or a .part is left: $(find . -name '*.part')"
+}
+nothing() { # nothing WHAT FILE
+    [ ! -e "$2" ] && [ -z "$(find . -name '*.part')" ] && ok || bad "$1: something is left: $(ls -d "$2" 2>&1) $(find . -name '*.part')"
+    rm -rf "$2"; find . -name '*.part' -exec rm -rf {} +
+}
+
+# The usual run, small and quick; $out holds what it said, $code how it ended.
+small="--tiles demo/tiles --height 144 --cells 60 --encoder-preset ultrafast"
+run() { out=$("$mosaic" "$@" 2>&1); code=$?; }
+good() { local what=$1; shift; run "$@"; [ $code = 0 ] && ok || bad "$what: ended with $code: $out"; }
+refuses() { # refuses WHAT CODE PART ARGS...: one line on stderr with PART in it, nothing on stdout, no crash
+    local what=$1 want=$2 part=$3; shift 3
+    run "$@"
+    same "$what: how it ends" "$code" "$want"
+    same "$what: lines" "$(printf '%s\n' "$out" | wc -l | tr -d ' ')" 1
+    holds "$what" "$out" "$part"
+}
+field() { sed -n "s/^[[:space:]]*\"$2\":[[:space:]]*\"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}$/\1/p" "$1" | head -1; } # field REPORT NAME
+probe() { ffprobe -v error -select_streams "$2:0" -show_entries "stream=$3" -of csv=p=0 "$1" 2>&1 | head -1 | sed 's/,$//'; } # probe FILE v|a FIELD
+frames() { ffprobe -v error -select_streams v:0 -count_frames -show_entries stream=nb_read_frames -of csv=p=0 "$1" 2>&1 | sed 's/,$//'; }
+raw_hash() { ffmpeg -v error -i "$1" -pix_fmt rgb24 -f rawvideo - 2>/dev/null | sha256sum | cut -d' ' -f1; }
+make_clip() { ffmpeg -v error -y -nostdin "$@" || bad "ffmpeg could not make the clip: $*"; }
+
+"$build/mosaic_demo" demo --photos 300 --size 64 >/dev/null || { echo "cli: mosaic_demo failed" >&2; exit 1; }
+source=demo/clip
+have_ffmpeg=1
+command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || { have_ffmpeg=0; skip "everything that needs the ffmpeg and ffprobe programs"; }
+
+# ---- words on the command line ----
+good "--help" --help
+for name in input frames tiles output preset cells tile-size height coherence max-uses min-distance variants crf encoder-preset fps start count threads simd pool \
+    placements report contact-sheet diagnose quiet help version; do
+    holds "--help names --$name" "$out" "--$name "
+done
+good "--version" --version
+holds "--version" "$out" "mosaic_video 0."
+refuses "unknown option" 2 "did you mean --output?" --outptu x.mp4
+refuses "hopeless option" 2 "--help lists all" --qqqqqqqqqq
+refuses "unknown preset" 2 'did you mean "legacy"?' --preset legasy
+refuses "unknown encoder preset" 2 'did you mean "veryfast"?' --encoder-preset veryfsat
+refuses "unknown instruction set" 2 'did you mean "avx2"?' --simd avx3
+refuses "unknown variant" 2 'did you mean "mirror"?' --input $source --output x.mp4 $small --variants plain,miror
+refuses "no number" 2 "--cells: \"many\" is not a whole number" --cells many
+refuses "number out of range" 2 "from 0 to 1" --coherence 1.5
+refuses "no value" 2 "--crf wants a value" --crf
+refuses "stray word" 2 "belongs to no option" film.mp4
+refuses "flag with a value" 2 "takes no value" --quiet=1
+refuses "no input" 2 "--input FILE is missing" --tiles demo/tiles --output x.mp4
+refuses "no tiles" 2 "--tiles DIR is missing" --input $source --output x.mp4
+refuses "no output" 2 "--output FILE is missing" --input $source --tiles demo/tiles
+refuses "input twice" 2 "another name for --input" --input $source --frames $source --tiles demo/tiles --output x.mp4
+refuses "unknown ending" 2 "does not say what to write" --input $source --tiles demo/tiles --output x.xyz
+refuses "bad cell size" 2 "is no size in pixels" --input $source --output x.mp4 --tiles demo/tiles --tile-size 12by9
+refuses "bad rate" 2 "is no frame rate" --input $source --output x.mp4 --tiles demo/tiles --fps fast
+refuses "bad time" 2 "is no time" --input $source --output x.mp4 --tiles demo/tiles --start noon
+
+# ---- every kind of output ----
+good "mp4" --input $source $small --output a.mp4 --report a.json --placements a.jsonl --contact-sheet a.png --diagnose
+holds "summary" "$out" "24 frames of"
+holds "diagnosis" "$out" "photographs: 300 in the pool"
+whole "mp4" a.mp4
+hash=$(field a.json frames_sha256)
+width=$(field a.json width) height=$(field a.json height) cols=$(field a.json cols) rows=$(field a.json rows)
+same "hash has 64 digits" ${#hash} 64
+for name in frames width height cols rows photos tiles fps active_codec encoder preset flow gpu threads simd total pool decode describe assign rerank render encode \
+    peak_memory_mb churn frames_sha256; do
+    [ -n "$(field a.json $name)" ] && ok || bad "the report has no $name"
+done
+grep -q '"cuts":' a.json && ok || bad "the report has no cuts"
+same "frames in the report" "$(field a.json frames)" 24
+same "height" "$height" 144
+same "placements: lines" "$(wc -l < a.jsonl | tr -d ' ')" 25
+holds "placements: head" "$(head -1 a.jsonl)" "{\"format\":\"mosaic-placements\",\"version\":1,\"cols\":$cols,\"rows\":$rows,\"cell\":"
+holds "placements: photographs" "$(head -1 a.jsonl)" '"photos":["0000.jpg","0001.jpg",'
+holds "placements: variants" "$(head -1 a.jsonl)" '"variants":["plain","mirror",'
+holds "placements: frame" "$(sed -n 2p a.jsonl)" '{"frame":0,"cut":true,"origin":[0,0],"photo":['
+same "placements: cells" "$(sed -n 3p a.jsonl | sed 's/.*"photo":\[\([^]]*\)\].*/\1/' | tr ',' '\n' | wc -l | tr -d ' ')" $((cols * rows))
+good "the same again" --input $source $small --output b.mp4 --quiet
+same "--quiet says nothing" "$out" ""
+cmp -s a.mp4 b.mp4 && ok || bad "two runs gave different files"
+good "--frames, --name=value" --frames=$source $small --output=c.mp4
+cmp -s a.mp4 c.mp4 && ok || bad "--frames differs from --input"
+good "folder" --input $source $small --output pngs/
+same "folder: files" "$(ls pngs | wc -l | tr -d ' ')" 24
+refuses "folder with frames in it" 1 "already holds frames" --input $source $small --output pngs
+mkdir there && echo kept > there/notes.txt
+good "existing folder" --input $source $small --output there --count 3
+same "existing folder: files" "$(ls there | tr '\n' ' ')" "frame_000001.png frame_000002.png frame_000003.png notes.txt "
+good "png" --input $source $small --output one.png
+cmp -s one.png pngs/frame_000001.png || [ -s one.png ] && ok || bad "no picture"
+good "jpg from one picture" --input $source/frame_0003.png $small --output one.jpg
+"$mosaic" --input $source $small --output - > a.y4m 2>err.txt && ok || bad "y4m: $(cat err.txt)"
+same "y4m: head" "$(head -c 200 a.y4m | head -1)" "YUV4MPEG2 W$width H$height F25:1 Ip A1:1 C444 XCOLORRANGE=LIMITED"
+same "y4m: size" "$(wc -c < a.y4m | tr -d ' ')" $(($(head -1 a.y4m | wc -c) + 24 * (6 + 3 * width * height)))
+"$mosaic" --input $source $small --output - 2>err.txt | head -c 1000 >/dev/null
+holds "the reader goes away" "$(cat err.txt)" "has ended"
+good "cell size" --input $source --tiles demo/tiles --output x.png --tile-size 18x12 --height 144 --report x.json
+same "cell size: height" "$(($(field x.json height) / $(field x.json rows)))x$(($(field x.json width) / $(field x.json cols)))" "12x18"
+good "every dial" --input $source $small --output d.mp4 --coherence 0 --max-uses 0 --min-distance 0 --variants plain,mirror --crf 30 --count 4 --preset legacy
+good "the calmest" --input $source $small --output d.mp4 --coherence 1 --max-uses 2 --min-distance 1 --count 4
+whole "no parts left" d.mp4
+
+# ---- the same bytes for every number of threads and instruction set ----
+for n in 1 2 3 5; do
+    good "--threads $n" --input $source $small --output t.mp4 --threads $n --report t.json
+    same "--threads $n: frames" "$(field t.json frames_sha256)" "$hash"
+    cmp -s a.mp4 t.mp4 && ok || bad "--threads $n: another file"
+done
+for level in scalar avx2 avx512 avx512vnni; do
+    run --input $source $small --output t.mp4 --simd $level --report t.json
+    if [ $code = 1 ]; then
+        skip "--simd $level, which this processor lacks"
+    else
+        same "--simd $level: frames" "$(field t.json frames_sha256)" "$hash"
+    fi
+done
+
+# ---- the pool file ----
+good "pool: made" --input $source $small --output p.png --pool pool.bin
+cp pool.bin pool.good
+good "pool: used" --input $source $small --output p.mp4 --pool pool.bin --report p.json
+holds "pool: used" "$out" "from the pool file"
+same "pool: same frames" "$(field p.json frames_sha256)" "$hash"
+for damage in 'head -c 1000 pool.good' 'head -c 40000 /dev/urandom' 'tail -c +2 pool.good' 'true'; do
+    eval "$damage" > pool.bin
+    cp pool.bin pool.bad
+    refuses "damaged pool ($damage)" 1 "pool.bin: not a whole pool file" --input $source $small --output x.mp4 --pool pool.bin --quiet
+    nothing "damaged pool ($damage)" x.mp4
+    cmp -s pool.bin pool.bad && ok || bad "damaged pool ($damage): not left alone"
+    rm -f pool.bin
+done
+cp pool.good pool.bin
+cp -r demo/tiles more
+good "pool: same photographs elsewhere" --input $source --tiles more --height 144 --cells 60 --output p.mp4 --pool pool.bin
+changed() { # changed WHAT: after a change the pool file must lead to what the photographs themselves lead to
+    good "pool: $1" --input $source --tiles more --height 144 --cells 60 --output p.mp4 --pool pool.bin --report p.json
+    case $out in *"from the pool file"*) bad "pool: $1: not noticed" ;; *) ok ;; esac
+    good "pool: $1, afresh" --input $source --tiles more --height 144 --cells 60 --output p.mp4 --report q.json
+    same "pool: $1: frames" "$(field p.json frames_sha256)" "$(field q.json frames_sha256)"
+}
+cat demo/tiles/0009.jpg > more/0000.jpg; changed "one replaced"
+cp demo/tiles/0007.jpg more/0100a.jpg; changed "one added"
+rm more/0100.jpg; changed "one removed"
+mv more/0200.jpg more/zz.jpg; changed "one renamed"
+good "pool: nothing changed" --input $source --tiles more --height 144 --cells 60 --output p.mp4 --pool pool.bin
+holds "pool: nothing changed" "$out" "from the pool file"
+good "pool: other cells" --input $source --tiles more --height 144 --cells 20 --output p.png --pool pool.bin
+holds "pool: other cells" "$out" "was made for cells of"
+refuses "pool: no place for it" 1 "nowhere/pool.bin: cannot be written" --input $source $small --output x.mp4 --pool nowhere/pool.bin --quiet
+nothing "pool: no place for it" x.mp4
+
+# ---- photographs ----
+mkdir -p mixed/deep/er empty && cp demo/tiles/00[0-9]*.jpg mixed && cp demo/tiles/01[0-9]*.jpg mixed/deep/er
+: > mixed/zero.png; echo "no picture" > mixed/broken.jpg; head -c 500 demo/tiles/0001.jpg > mixed/deep/cut.jpg; echo text > mixed/readme.txt
+ln -s ../mixed mixed/deep/loop; ln -s 0001.jpg mixed/again.jpg
+good "mixed folder" --input $source --tiles mixed mixed/deep --height 144 --cells 60 --output m.png --report m.json
+holds "mixed folder: names one" "$out" "skipped mixed/broken.jpg"
+same "mixed folder: each photograph once" "$(field m.json photos)" "$(ls demo/tiles/00[0-9]*.jpg demo/tiles/01[0-9]*.jpg | wc -l | tr -d ' ')"
+same "mixed folder: skipped" "$(field m.json skipped)" 3
+run --input $source --tiles mixed --height 144 --cells 60 --output m.png --diagnose
+holds "--diagnose names the skipped" "$out" "mixed/zero.png: is empty"
+good "two folders" --input $source --tiles demo/tiles mixed/deep --height 144 --cells 60 --output m.png
+refuses "missing folder" 1 "nowhere: No such file" --input $source --tiles nowhere --output x.mp4 --height 144
+refuses "empty folder" 1 "no photographs found" --input $source --tiles empty --output x.mp4 --height 144
+mkdir few && cp demo/tiles/000[0-4].jpg few
+refuses "too few photographs" 1 "cells (5 are there, 0 unreadable)" --input $source --tiles few --output x.mp4 --height 144 --cells 60
+mkdir broken && echo x > broken/a.jpg
+refuses "only unreadable photographs" 1 ", 1 unreadable)" --input $source --tiles broken --output x.mp4 --height 144 --cells 60 --quiet
+nothing "too few photographs" x.mp4
+
+# ---- bad sources ----
+refuses "missing source" 1 "nowhere.mp4" --input nowhere.mp4 $small --output x.mp4
+refuses "empty folder as source" 1 "empty" --input empty $small --output x.mp4
+refuses "not a video" 1 "notes.txt" --input there/notes.txt $small --output x.mp4
+: > zero.mp4
+refuses "empty file" 1 "zero.mp4" --input zero.mp4 $small --output x.mp4
+refuses "impossible cells" 1 "no grid" --input $source --tiles demo/tiles --output x.mp4 --height 100 --tile-size 4000
+nothing "bad sources" x.mp4
+mkdir gap && cp $source/frame_000[1-3].png gap && : > gap/frame_0002.png
+run --input gap $small --output gap.mp4 --quiet
+case $code in 1 | 3) ok ;; *) bad "a frame without bytes: ended with $code: $out" ;; esac
+holds "a frame without bytes" "$out" "frame_0002.png"
+same "a frame without bytes: lines" "$(printf '%s\n' "$out" | wc -l | tr -d ' ')" 1
+
+# ---- bad places for the output ----
+refuses "no such folder" 1 "make its folder first" --input $source $small --output nowhere/x.mp4
+refuses "a file as a folder" 1 "cannot be written" --input $source $small --output zero.mp4/x.mp4
+refuses "report in no folder" 1 "nowhere/r.json" --input $source $small --output x.mp4 --report nowhere/r.json
+refuses "sheet in no folder" 1 "nowhere/s.png" --input $source $small --output x.mp4 --contact-sheet nowhere/s.png
+refuses "placements in no folder" 1 "nowhere/p.jsonl" --input $source $small --output x.mp4 --placements nowhere/p.jsonl
+cp $source/frame_0001.png same.png
+refuses "output is the input" 1 "is the input too" --input same.png $small --output same.png
+cmp -s same.png $source/frame_0001.png && ok || bad "the input was overwritten"
+odd=$(run --input $source --tiles demo/tiles --output x.mp4 --tile-size 17x13 --height 143; echo "$code $out")
+case $odd in "1 "*"even sizes"* | "0 "*) ok ;; *) bad "odd cells: $odd" ;; esac
+rm -f x.mp4
+nothing "bad places" x.mp4
+# A file size limit stands for a full disk: writes beyond it fail.
+for target in full.mp4 full.mkv full/ full.png; do
+    out=$(trap '' XFSZ; ulimit -f 8; "$mosaic" --input $source --tiles demo/tiles --height 288 --cells 60 --output $target --quiet 2>&1); code=$?
+    same "full disk: $target" "$code" 1
+    holds "full disk: $target" "$out" "cannot be written"
+    nothing "full disk: $target" ${target%/}
+done
+out=$(trap '' XFSZ; ulimit -f 1; "$mosaic" --input $source $small --output x.png --count 1 --placements full.jsonl --quiet 2>&1); code=$?
+same "full disk: placements" "$code" 1
+nothing "full disk: placements" full.jsonl
+rm -f x.png
+if [ -c /dev/full ]; then
+    "$mosaic" --input $source $small --output - --quiet > /dev/full 2> err.txt; code=$?
+    same "full device: y4m" "$code" 1
+    holds "full device: y4m" "$(cat err.txt)" "standard output: cannot be written"
+    refuses "full device: report" 1 "/dev/full: cannot be written" --input $source $small --output x.png --report /dev/full --quiet
+fi
+if mkdir disk && mount -t tmpfs -o size=64k tmpfs disk 2>/dev/null; then
+    refuses "full disk for real" 1 "disk/x.mp4: cannot be written" --input $source --tiles demo/tiles --height 288 --cells 60 --output disk/x.mp4 --quiet
+    same "full disk for real: nothing left" "$(ls disk)" ""
+    umount disk
+fi
+
+# ---- interruption ----
+# A long run, once it has made a few frames.
+begin_long() {
+    "$mosaic" --input long.mp4 $small --encoder-preset veryslow --output long_out.mp4 --placements long.jsonl --quiet 2> err.txt &
+    long=$!
+    for _ in $(seq 200); do
+        [ "$(cat long.jsonl.*.part 2>/dev/null | wc -l)" -gt 3 ] && return
+        sleep 0.02
+    done
+}
+if [ $have_ffmpeg = 1 ]; then
+    make_clip -f lavfi -i testsrc2=s=160x90:r=25:d=120 -c:v libx264 -preset ultrafast long.mp4
+    for signal in INT TERM; do
+        begin_long; kill -$signal $long; wait $long; code=$?
+        same "$signal: how it ends" "$code" 130
+        holds "$signal: says so" "$(cat err.txt)" "frames so far"
+        whole "$signal" long_out.mp4
+        made=$(frames long_out.mp4)
+        [ "$made" -gt 0 ] && [ "$made" -lt 3000 ] && ok || bad "$signal: $made frames"
+        same "$signal: placements" "$(wc -l < long.jsonl | tr -d ' ')" $((made + 1))
+        rm -f long_out.mp4 long.jsonl
+    done
+    begin_long; kill -9 $long; wait $long 2>/dev/null
+    [ ! -e long_out.mp4 ] && [ ! -e long.jsonl ] && ok || bad "kill -9: half a file under the final name"
+    rm -f ./*.part
+fi
+
+# ---- what ffprobe says, and every kind of source ----
+if [ $have_ffmpeg = 1 ]; then
+    same "mp4: stream" "$(probe a.mp4 v codec_name,width,height,pix_fmt)" "h264,$width,$height,yuv420p"
+    same "mp4: frames" "$(frames a.mp4)" 24
+    about "mp4: length" "$(probe a.mp4 v duration)" 0.96 0.001
+    same "mp4: index first" "$(head -c 48 a.mp4 | tr -d '\0' | grep -c moov)" 1
+    ffmpeg -v error -i pngs/frame_%06d.png -pix_fmt rgb24 -f rawvideo - | sha256sum | grep -q "^$hash" && ok || bad "the hash is not that of the frames in the folder"
+    same "y4m: frames" "$(frames a.y4m)" 24
+    same "one.png is the first frame" "$(raw_hash one.png)" "$(raw_hash pngs/frame_000001.png)"
+    about "contact sheet" "$(probe a.png v width)" 1600 0
+    same "jpg" "$(probe one.jpg v codec_name,width,height)" "mjpeg,$width,$height"
+
+    clip="-framerate 25 -i $source/frame_%04d.png"
+    tone='-f lavfi -i aevalsrc=0.5*sin(2764*t)*gt(t\,0.5):s=48000:d=2' # silent for half a second
+    make_clip $clip -i $source/frame_0001.png $tone -map 0 -map 2 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac -t 0.96 sound.mp4
+    make_clip $clip $tone -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a pcm_s16le -t 0.96 sound.mkv
+    make_clip $clip -c:v ffv1 -pix_fmt yuv420p10le ten.mkv
+    make_clip $clip -c:v ffv1 -pix_fmt yuv444p 444.mkv
+    make_clip $clip -c:v ffv1 -pix_fmt gray gray.mkv
+    make_clip $clip -vf scale=101:77 -c:v ffv1 odd.mkv
+    make_clip $clip -vf scale=160:180,setsar=2/1 -c:v libx264 -preset ultrafast -pix_fmt yuv420p sar.mp4
+    make_clip $clip -c:v libx264 -preset ultrafast -pix_fmt yuv420p upright.mp4
+    ffmpeg -v quiet -y -display_rotation:v:0 90 -i upright.mp4 -c copy turned.mp4 || make_clip -i upright.mp4 -c copy -metadata:s:v rotate=90 turned.mp4
+    make_clip $clip -vf "select='not(between(n,5,11))'" -fps_mode vfr -c:v libx264 -preset ultrafast -pix_fmt yuv420p uneven.mkv
+    make_clip $clip -color_range pc -colorspace bt470bg -color_primaries bt470bg -color_trc smpte170m -vf scale=out_range=pc:out_color_matrix=bt601 -c:v libx264 \
+        -preset ultrafast -pix_fmt yuv420p pal.mp4
+    head -c 15 $source/frame_0001.png > dot.raw
+    make_clip -f rawvideo -pix_fmt rgb24 -s 1x1 -r 25 -i dot.raw -c:v ffv1 -pix_fmt gbrp dot.mkv
+    for kind in ten.mkv 444.mkv gray.mkv odd.mkv sar.mp4 turned.mp4 uneven.mkv pal.mp4; do
+        good "$kind" --input $kind $small --output k.mp4 --report k.json
+        same "$kind: frames" "$(frames k.mp4)" 24
+        about "$kind: length" "$(probe k.mp4 v duration)" 0.96 0.001
+    done
+    good "turned" --input turned.mp4 $small --output k.mp4 --report k.json
+    [ "$(field k.json width)" -lt "$(field k.json height)" ] && ok || bad "a clip turned by 90 degrees is not upright"
+    run --input sar.mp4 $small --output k.mp4 --report k.json
+    about "wide samples" "$(awk "BEGIN { print $(field k.json width) / $(field k.json height) }")" 1.78 0.25
+    run --input pal.mp4 $small --output k.mp4
+    same "colour tags" "$(probe k.mp4 v color_range,color_space,color_transfer,color_primaries)" "tv,bt470bg,smpte170m,bt470bg"
+    run --input dot.mkv $small --output k.mp4
+    case $code in 0) same "1x1 source: frames" "$(frames k.mp4)" 5 ;; 1) holds "1x1 source" "$out" "1x1" ;; *) bad "1x1 source: $out" ;; esac
+
+    # sound: copied where the container takes it, the same packets; else encoded; offset and cut like the pictures
+    begins() { ffmpeg -i "$1" -af silencedetect=n=-30dB:d=0.01 -f null - 2>&1 | sed -n 's/.*silence_end: \([0-9.]*\).*/\1/p' | head -1; }
+    sound_hash() { ffmpeg -v error -i "$1" -map 0:a -c copy -f md5 -; }
+    good "sound: copied" --input sound.mp4 $small --output s.mp4
+    same "sound: copied: packets" "$(sound_hash s.mp4)" "$(sound_hash sound.mp4)"
+    good "sound: into mkv" --input sound.mp4 $small --output s.mkv
+    same "sound: into mkv" "$(probe s.mkv a codec_name)" aac
+    good "sound: pcm into mkv" --input sound.mkv $small --output s.mkv
+    same "sound: pcm into mkv" "$(probe s.mkv a codec_name)" pcm_s16le
+    same "sound: pcm into mkv: packets" "$(sound_hash s.mkv)" "$(sound_hash sound.mkv)"
+    good "sound: pcm into mp4" --input sound.mkv $small --output s.mp4
+    case $(probe s.mp4 a codec_name) in aac | pcm_s16le) ok ;; *) bad "sound: pcm into mp4: $(probe s.mp4 a codec_name)" ;; esac
+    about "sound: pcm into mp4: in time" "$(begins s.mp4)" 0.5 0.003
+    about "sound: pcm into mp4: length" "$(probe s.mp4 a duration)" 0.96 0.03
+    for from in sound.mp4 sound.mkv; do
+        for to in s.mp4 s.mkv; do
+            good "sound: part of $from in $to" --input $from $small --output $to --start 0.4 --count 8
+            same "sound: part of $from in $to: frames" "$(frames $to)" 8
+            about "sound: part of $from in $to: in time" "$(begins $to)" 0.1 0.003
+        done
+        about "sound: part of $from: length" "$(probe s.mp4 a duration)" 0.32 0.03
+    done
+    good "no sound" --input upright.mp4 $small --output s.mp4
+    same "no sound" "$(probe s.mp4 a codec_name)" ""
+
+    # rates
+    good "--fps 12.5" --input upright.mp4 $small --output f.mp4 --fps 12.5
+    same "--fps 12.5: frames" "$(frames f.mp4)" 12
+    about "--fps 12.5: length" "$(probe f.mp4 v duration)" 0.96 0.001
+    good "--fps 50 with sound" --input sound.mp4 $small --output f.mkv --fps 50
+    same "--fps 50: frames" "$(frames f.mkv)" 48
+
+    # damage: what can be decoded becomes a whole file, one line says what is missing
+    make_clip $clip -c:v libx264 -preset ultrafast -pix_fmt yuv420p -movflags faststart first.mp4
+    head -c $(($(wc -c < first.mp4) * 6 / 10)) first.mp4 > cut.mp4
+    refuses "truncated mp4" 3 "cut.mp4" --input cut.mp4 $small --output k.mp4 --quiet
+    whole "truncated mp4" k.mp4
+    made=$(frames k.mp4)
+    [ "$made" -gt 0 ] && [ "$made" -lt 24 ] && ok || bad "truncated mp4: $made frames"
+    size=$(wc -c < first.mp4)
+    { head -c $((size / 2)) first.mp4; head -c 4000 /dev/zero; tail -c +$((size / 2 + 4001)) first.mp4; } > holes.mp4
+    refuses "damaged mp4" 3 "holes.mp4" --input holes.mp4 $small --output k.mp4 --quiet
+    same "damaged mp4: frames" "$(frames k.mp4)" 24
+    head -c 300 first.mp4 > stump.mp4
+    rm -f k.mp4
+    refuses "mp4 without pictures" 1 "stump.mp4" --input stump.mp4 $small --output k.mp4 --quiet
+    nothing "mp4 without pictures" k.mp4
+    refuses "start behind the end" 1 "start" --input upright.mp4 $small --output k.mp4 --start 100 --quiet
+    nothing "start behind the end" k.mp4
+fi
+
+# ---- the other examples: what they make, what they refuse ----
+still=$build/mosaic_still
+out=$("$still" demo/clip/frame_0020.png demo/tiles still.png 2>&1) && ok || bad "mosaic_still: $out"
+holds "mosaic_still" "$out" "300 photographs"
+"$still" demo/clip/frame_0020.png demo/tiles still.jpg >/dev/null 2>&1 && [ -s still.jpg ] && ok || bad "mosaic_still: no JPEG"
+mosaic=$still
+refuses "mosaic_still: no arguments" 2 "usage"
+refuses "mosaic_still: no picture" 1 "nowhere.png" nowhere.png demo/tiles x.png
+refuses "mosaic_still: no photographs" 1 "no pictures in it" demo/clip/frame_0020.png nowhere x.png
+run demo/clip/frame_0020.png demo/tiles nowhere/x.png
+same "mosaic_still: no place: how it ends" "$code" 1
+holds "mosaic_still: no place" "$out" "cannot be written"
+measure=$build/mosaic_measure
+if [ $have_ffmpeg = 1 ] && [ -x "$measure" ]; then
+    mosaic=$build/mosaic_video
+    good "mosaic_measure: a mosaic" --input $source $small --output m.mp4 --crf 1 --placements m.jsonl
+    mosaic=$measure
+    good "mosaic_measure" --source $source --mosaic m.mp4 --placements m.jsonl --tiles demo/tiles
+    same "mosaic_measure: lines" "$(printf '%s\n' "$out" | wc -l | tr -d ' ')" 1
+    for figure in ssim3 de3 churn repeat4 photo_ncc contrast photo_churn distinct_photos most_uses nearest_copy repaint_rate; do
+        printf '%s' "$out" | grep -qE "\"$figure\":[0-9]" && ok || bad "mosaic_measure: no $figure in: $out"
+    done
+    for figure in flow_churn far_churn far_follow ewarp; do holds "mosaic_measure without flow" "$out" "\"$figure\":null"; done
+    good "mosaic_measure: a film against itself" --source m.mp4 --mosaic m.mp4 --cols 10 --rows 6
+    holds "mosaic_measure: a film against itself" "$out" '"ssim3":1,"de3":0,'
+    refuses "mosaic_measure: no grid" 2 "--cols" --source $source --mosaic m.mp4
+    refuses "mosaic_measure: no mosaic" 1 "nowhere.mp4" --source $source --mosaic nowhere.mp4 --cols 10 --rows 6
+fi
+
+[ $skipped = 0 ] || echo "cli: $skipped skipped" >&2
+echo "cli: $passed passed, $failed failed"
+[ $failed = 0 ]
