@@ -103,16 +103,16 @@ extern "C" {
 
 typedef enum mosaic_lap_result {
     MOSAIC_LAP_OK = 0,
-    MOSAIC_LAP_ERROR_NULL,        /* a pointer that is needed is null */
-    MOSAIC_LAP_ERROR_SIZE,        /* a negative number of rows or columns, or the sizes overflow */
-    MOSAIC_LAP_ERROR_STRIDE,      /* stride is not 0 and less than cols */
-    MOSAIC_LAP_ERROR_CAPACITY,    /* a negative capacity: solution->col names the column */
-    MOSAIC_LAP_ERROR_OPTION,      /* an option has a value that is not in its table */
-    MOSAIC_LAP_ERROR_SIMD,        /* this processor or this build does not have the forced instruction set */
-    MOSAIC_LAP_ERROR_NUMBER,      /* a cost that is no number (only costs in floating point can have it): row and col name it */
-    MOSAIC_LAP_ERROR_INFEASIBLE,  /* too many entries are forbidden: the solution names the rows and columns that clash */
-    MOSAIC_LAP_ERROR_MEMORY,      /* the allocator returned null, or work_size is below mosaic_lap_work_size */
-    MOSAIC_LAP_ERROR_CERTIFICATE  /* mosaic_lap_check: not proven optimal; the report says why */
+    MOSAIC_LAP_ERROR_NULL,       /* a pointer that is needed is null */
+    MOSAIC_LAP_ERROR_SIZE,       /* a negative number of rows or columns, or the sizes overflow */
+    MOSAIC_LAP_ERROR_STRIDE,     /* stride is not 0 and less than cols */
+    MOSAIC_LAP_ERROR_CAPACITY,   /* a negative capacity: solution->col names the column */
+    MOSAIC_LAP_ERROR_OPTION,     /* an option has a value that is not in its table */
+    MOSAIC_LAP_ERROR_SIMD,       /* this processor or this build does not have the forced instruction set */
+    MOSAIC_LAP_ERROR_NUMBER,     /* a cost that is no number (only costs in floating point can have it): row and col name it */
+    MOSAIC_LAP_ERROR_INFEASIBLE, /* too many entries are forbidden: the solution names the rows and columns that clash */
+    MOSAIC_LAP_ERROR_MEMORY,     /* the allocator returned null, or work_size is below mosaic_lap_work_size */
+    MOSAIC_LAP_ERROR_CERTIFICATE /* mosaic_lap_check: not proven optimal; the report says why */
 } mosaic_lap_result;
 
 /* What is to be solved. Zero-initialise it, then fill in; members may be added after these in later versions.
@@ -120,18 +120,18 @@ typedef enum mosaic_lap_result {
    With Q the sum of all capacities, min(rows, Q) rows get a column: all of them while the columns suffice, and otherwise the
    cheapest choice of rows that fills every column completely. */
 typedef struct mosaic_lap_problem {
-    int32_t rows, cols;       /* 0 or more */
-    const int32_t *cost;      /* cost[i * stride + j] of giving column j to row i; any value; MOSAIC_LAP_FORBIDDEN forbids */
-    size_t stride;            /* elements from one row to the next, at least cols; 0 means cols */
-    const int32_t *capacity;  /* cols numbers: how many rows may have column j, 0 or more; null: one each */
-    int maximise;             /* 0: smallest total, anything else: largest total; MOSAIC_LAP_FORBIDDEN forbids either way */
+    int32_t rows, cols;      /* 0 or more */
+    const int32_t *cost;     /* cost[i * stride + j] of giving column j to row i; any value; MOSAIC_LAP_FORBIDDEN forbids */
+    size_t stride;           /* elements from one row to the next, at least cols; 0 means cols */
+    const int32_t *capacity; /* cols numbers: how many rows may have column j, 0 or more; null: one each */
+    int maximise;            /* 0: smallest total, anything else: largest total; MOSAIC_LAP_FORBIDDEN forbids either way */
 } mosaic_lap_problem;
 
 typedef struct mosaic_lap_options {
-    int simd;          /* see OPTIONS above */
-    void *work;        /* memory for the solver, any alignment, used during the call only; null: the allocator */
-    size_t work_size;  /* bytes at work, at least mosaic_lap_work_size */
-    void *alloc_ctx;   /* handed to the allocator macros */
+    int simd;         /* see OPTIONS above */
+    void *work;       /* memory for the solver, any alignment, used during the call only; null: the allocator */
+    size_t work_size; /* bytes at work, at least mosaic_lap_work_size */
+    void *alloc_ctx;  /* handed to the allocator macros */
     /* Calls job(arg, 0) ... job(arg, count - 1), each exactly once, in any order, on any threads, and returns when all are done. */
     void (*run)(void *ctx, void (*job)(void *arg, int index), void *arg, int count);
     void *run_ctx;
@@ -147,17 +147,17 @@ typedef struct mosaic_lap_options {
    so that no assignment can cost less than sum u[i] + sum capacity[j] * v[j], which is the total found. For a largest total all
    of these signs are turned round. */
 typedef struct mosaic_lap_solution {
-    int32_t *col_of_row;  /* rows numbers: the column of each row, -1 for none; may be null */
-    int64_t *u;           /* rows prices; may be null */
-    int64_t *v;           /* cols prices; may be null */
-    uint8_t *clash_rows;  /* rows flags, may be null: when rows <= Q, the rows marked 1 may have only the columns marked 1, */
-    uint8_t *clash_cols;  /* cols flags, may be null: whose capacities add up to less than there are marked rows;
+    int32_t *col_of_row; /* rows numbers: the column of each row, -1 for none; may be null */
+    int64_t *u;          /* rows prices; may be null */
+    int64_t *v;          /* cols prices; may be null */
+    uint8_t *clash_rows; /* rows flags, may be null: when rows <= Q, the rows marked 1 may have only the columns marked 1, */
+    uint8_t *clash_cols; /* cols flags, may be null: whose capacities add up to less than there are marked rows;
                              when rows > Q, only the marked rows may have the marked columns, and they are too few to fill them */
-    int64_t primal;       /* total cost of the assignment */
-    int64_t dual;         /* worth of the prices */
-    int64_t gap;          /* primal - dual: 0 */
-    int32_t matched;      /* rows that have a column: min(rows, Q) */
-    int32_t row, col;     /* on an error: the row or the column it is about, -1 where none is */
+    int64_t primal;      /* total cost of the assignment */
+    int64_t dual;        /* worth of the prices */
+    int64_t gap;         /* primal - dual: 0 */
+    int32_t matched;     /* rows that have a column: min(rows, Q) */
+    int32_t row, col;    /* on an error: the row or the column it is about, -1 where none is */
 } mosaic_lap_solution;
 
 /* Solves the problem exactly. `options` may be null.
@@ -181,23 +181,23 @@ MOSAIC_LAP_API size_t mosaic_lap_work_size(const mosaic_lap_problem *problem);
 
 /* What the check found. The first finding in this order is reported, with the first row and column it was met at. */
 typedef enum mosaic_lap_finding {
-    MOSAIC_LAP_PROVEN = 0,       /* the assignment is allowed and no other one is better */
-    MOSAIC_LAP_BAD_COLUMN,       /* row has a column that does not exist */
-    MOSAIC_LAP_USED_FORBIDDEN,   /* row has col, which is forbidden */
-    MOSAIC_LAP_OVER_CAPACITY,    /* col is used more often than its capacity */
-    MOSAIC_LAP_TOO_FEW_MATCHED,  /* fewer than min(rows, Q) rows have a column; row is the first without */
-    MOSAIC_LAP_PRICE_SIGN,       /* the price of col (or, when rows > Q, of row) has the wrong sign */
-    MOSAIC_LAP_PRICE_NOT_ZERO,   /* col is not full (or, when rows > Q, row has no column), and yet its price is not 0 */
-    MOSAIC_LAP_NOT_TIGHT,        /* row has col, and yet u + v is not its cost */
-    MOSAIC_LAP_VIOLATED,         /* u + v exceeds the cost of an entry; row and col are where it does so most */
-    MOSAIC_LAP_GAP               /* primal and dual differ */
+    MOSAIC_LAP_PROVEN = 0,      /* the assignment is allowed and no other one is better */
+    MOSAIC_LAP_BAD_COLUMN,      /* row has a column that does not exist */
+    MOSAIC_LAP_USED_FORBIDDEN,  /* row has col, which is forbidden */
+    MOSAIC_LAP_OVER_CAPACITY,   /* col is used more often than its capacity */
+    MOSAIC_LAP_TOO_FEW_MATCHED, /* fewer than min(rows, Q) rows have a column; row is the first without */
+    MOSAIC_LAP_PRICE_SIGN,      /* the price of col (or, when rows > Q, of row) has the wrong sign */
+    MOSAIC_LAP_PRICE_NOT_ZERO,  /* col is not full (or, when rows > Q, row has no column), and yet its price is not 0 */
+    MOSAIC_LAP_NOT_TIGHT,       /* row has col, and yet u + v is not its cost */
+    MOSAIC_LAP_VIOLATED,        /* u + v exceeds the cost of an entry; row and col are where it does so most */
+    MOSAIC_LAP_GAP              /* primal and dual differ */
 } mosaic_lap_finding;
 
 typedef struct mosaic_lap_report {
     mosaic_lap_finding finding;
-    int32_t row, col;         /* where; -1 where it does not apply */
-    int64_t worst_violation;  /* largest u + v - cost over the whole table (cost - u - v when maximising), 0 when none is positive */
-    int64_t violations;       /* how many entries have one */
+    int32_t row, col;        /* where; -1 where it does not apply */
+    int64_t worst_violation; /* largest u + v - cost over the whole table (cost - u - v when maximising), 0 when none is positive */
+    int64_t violations;      /* how many entries have one */
     int64_t primal, dual, gap;
     int32_t matched;
 } mosaic_lap_report;
@@ -206,9 +206,8 @@ typedef struct mosaic_lap_report {
    Returns MOSAIC_LAP_OK when they are proven optimal and MOSAIC_LAP_ERROR_CERTIFICATE when not; other codes mean that nothing was
    checked. The report is filled in both cases. `options` may be null; of it the memory and run are used. Prices beyond
    +-2^61 are not accepted (MOSAIC_LAP_ERROR_NUMBER). */
-MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options,
-                                                  const int32_t *col_of_row, const int64_t *u, const int64_t *v,
-                                                  mosaic_lap_report *report);
+MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options, const int32_t *col_of_row,
+                                                  const int64_t *u, const int64_t *v, mosaic_lap_report *report);
 
 /* A short English sentence for a result code or a finding; never null. The string is constant. */
 MOSAIC_LAP_API const char *mosaic_lap_result_string(mosaic_lap_result result);
@@ -237,6 +236,7 @@ MOSAIC_LAP_API const char *mosaic_lap_finding_string(mosaic_lap_finding finding)
 #endif
 #include <string.h>
 
+/* clang-format off */
 /* === mosaic shared block, version 1: compiler, processor, floating point. Word for word the same in every header that has it. === */
 #ifndef MOSAIC__SHARED_BLOCK_1
 #define MOSAIC__SHARED_BLOCK_1
@@ -316,6 +316,7 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 #pragma fp_contract(off)
 #endif
 /* === end of the mosaic shared block === */
+/* clang-format on */
 
 #if MOSAIC__X86 && !defined(MOSAIC_LAP_NO_SIMD)
 #define MOSAIC_LAP__SIMD 1
@@ -355,9 +356,9 @@ typedef struct mosaic_lap__table {
     size_t stride;
     int32_t lines, slots, blocks;
     int32_t sign;
-    int32_t *lower;   /* lines x blocks; values beyond 32 bits are stored as INT32_MAX, a lower bound still */
-    int64_t *price;   /* slots: v */
-    int32_t *narrow;  /* slots: v + sign in 32 bits, for the narrow kernels */
+    int32_t *lower;  /* lines x blocks; values beyond 32 bits are stored as INT32_MAX, a lower bound still */
+    int64_t *price;  /* slots: v */
+    int32_t *narrow; /* slots: v + sign in 32 bits, for the narrow kernels */
 } mosaic_lap__table;
 
 static const int32_t *mosaic_lap__line(const mosaic_lap__table *t, int32_t line) { return t->cost + (size_t)line * t->stride; }
@@ -367,10 +368,7 @@ static int64_t mosaic_lap__reduced(const mosaic_lap__table *t, int32_t cost, int
     return (t->sign ? -(int64_t)cost : (int64_t)cost) - t->price[slot];
 }
 
-static int32_t mosaic_lap__clamp(int64_t x)
-{
-    return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x;
-}
+static int32_t mosaic_lap__clamp(int64_t x) { return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x; }
 
 static int32_t mosaic_lap__block_size(const mosaic_lap__table *t, int32_t block)
 {
@@ -393,20 +391,19 @@ typedef struct mosaic_lap__kernels {
 } mosaic_lap__kernels;
 
 /* Around the block kernels: which blocks to read. `CLIP` brings the limit into the range of the block kernel's numbers. */
-#define MOSAIC_LAP__DEFINE_COLLECT(NAME, TARGET, BLOCK_KERNEL, CLIP)                                                          \
-    TARGET static int32_t NAME(const mosaic_lap__table *t, int32_t line, int64_t *limit, int64_t gap, int32_t *out)           \
-    {                                                                                                                         \
-        const int32_t *c = mosaic_lap__line(t, line);                                                                         \
-        int32_t *lower = t->lower + (size_t)line * (size_t)t->blocks;                                                         \
-        int32_t count = 0, from = line % t->blocks, i;                                                                        \
-        int64_t lim = CLIP(*limit);                                                                                           \
-        for (i = 0; i < t->blocks; i++) {                                                                                     \
-            int32_t b = from + i < t->blocks ? from + i : from + i - t->blocks;                                               \
-            if (lower[b] < lim)                                                                                               \
-                count += BLOCK_KERNEL(t, c + (size_t)b * MOSAIC_LAP__BLOCK, b, lower + b, &lim, gap, out + count);            \
-        }                                                                                                                     \
-        if (lim != CLIP(*limit)) *limit = lim;                                                                                \
-        return count;                                                                                                         \
+#define MOSAIC_LAP__DEFINE_COLLECT(NAME, TARGET, BLOCK_KERNEL, CLIP)                                                                                 \
+    TARGET static int32_t NAME(const mosaic_lap__table *t, int32_t line, int64_t *limit, int64_t gap, int32_t *out)                                  \
+    {                                                                                                                                                \
+        const int32_t *c = mosaic_lap__line(t, line);                                                                                                \
+        int32_t *lower = t->lower + (size_t)line * (size_t)t->blocks;                                                                                \
+        int32_t count = 0, from = line % t->blocks, i;                                                                                               \
+        int64_t lim = CLIP(*limit);                                                                                                                  \
+        for (i = 0; i < t->blocks; i++) {                                                                                                            \
+            int32_t b = from + i < t->blocks ? from + i : from + i - t->blocks;                                                                      \
+            if (lower[b] < lim) count += BLOCK_KERNEL(t, c + (size_t)b * MOSAIC_LAP__BLOCK, b, lower + b, &lim, gap, out + count);                   \
+        }                                                                                                                                            \
+        if (lim != CLIP(*limit)) *limit = lim;                                                                                                       \
+        return count;                                                                                                                                \
     }
 #define MOSAIC_LAP__CLIP_WIDE(x) (x)
 #define MOSAIC_LAP__CLIP_NARROW(x) ((int64_t)mosaic_lap__clamp(x))
@@ -435,8 +432,8 @@ static void mosaic_lap__range_scalar(const mosaic_lap__table *t, int32_t line, i
 }
 
 /* The wide kernels. */
-static int32_t mosaic_lap__block_wide(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit,
-                                      int64_t gap, int32_t *out)
+static int32_t mosaic_lap__block_wide(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit, int64_t gap,
+                                      int32_t *out)
 {
     int32_t first = b * MOSAIC_LAP__BLOCK, size = mosaic_lap__block_size(t, b), count = 0, j;
     int64_t least = MOSAIC_LAP__FAR;
@@ -453,8 +450,7 @@ static int32_t mosaic_lap__block_wide(const mosaic_lap__table *t, const int32_t 
 }
 MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_wide, , mosaic_lap__block_wide, MOSAIC_LAP__CLIP_WIDE)
 
-static uint32_t mosaic_lap__below_wide(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
-                                       int64_t limit)
+static uint32_t mosaic_lap__below_wide(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit)
 {
     uint32_t bits = 0;
     int32_t i;
@@ -467,14 +463,13 @@ static uint64_t mosaic_lap__tight_wide(const mosaic_lap__table *t, int32_t line,
     int32_t first = b * MOSAIC_LAP__BLOCK, size = mosaic_lap__block_size(t, b), j;
     const int32_t *c = mosaic_lap__line(t, line) + first;
     uint64_t bits = 0;
-    for (j = 0; j < size; j++)
-        bits |= (uint64_t)(c[j] != MOSAIC_LAP_FORBIDDEN && mosaic_lap__reduced(t, c[j], first + j) == value) << j;
+    for (j = 0; j < size; j++) bits |= (uint64_t)(c[j] != MOSAIC_LAP_FORBIDDEN && mosaic_lap__reduced(t, c[j], first + j) == value) << j;
     return bits;
 }
 
 /* The narrow kernels, scalar. */
-static int32_t mosaic_lap__block_scalar(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit,
-                                        int64_t gap, int32_t *out)
+static int32_t mosaic_lap__block_scalar(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit, int64_t gap,
+                                        int32_t *out)
 {
     int32_t first = b * MOSAIC_LAP__BLOCK, size = mosaic_lap__block_size(t, b), count = 0, least = INT32_MAX, j;
     int32_t x[MOSAIC_LAP__BLOCK];
@@ -492,8 +487,7 @@ static int32_t mosaic_lap__block_scalar(const mosaic_lap__table *t, const int32_
 }
 MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_scalar, , mosaic_lap__block_scalar, MOSAIC_LAP__CLIP_NARROW)
 
-static uint32_t mosaic_lap__below_scalar(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
-                                         int64_t limit)
+static uint32_t mosaic_lap__below_scalar(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit)
 {
     uint32_t bits = 0;
     int32_t i;
@@ -506,8 +500,7 @@ static uint64_t mosaic_lap__tight_scalar(const mosaic_lap__table *t, int32_t lin
     int32_t first = b * MOSAIC_LAP__BLOCK, size = mosaic_lap__block_size(t, b), j;
     const int32_t *c = mosaic_lap__line(t, line) + first, *w = t->narrow + first;
     uint64_t bits = 0;
-    for (j = 0; j < size; j++)
-        bits |= (uint64_t)(c[j] != MOSAIC_LAP_FORBIDDEN && (c[j] ^ t->sign) - w[j] == value) << j;
+    for (j = 0; j < size; j++) bits |= (uint64_t)(c[j] != MOSAIC_LAP_FORBIDDEN && (c[j] ^ t->sign) - w[j] == value) << j;
     return bits;
 }
 
@@ -523,10 +516,7 @@ MOSAIC_LAP__AVX2 static int32_t mosaic_lap__least_avx2(__m256i x)
     return _mm_cvtsi128_si32(y);
 }
 
-MOSAIC_LAP__AVX2 static unsigned mosaic_lap__mask_avx2(__m256i x)
-{
-    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(x));
-}
+MOSAIC_LAP__AVX2 static unsigned mosaic_lap__mask_avx2(__m256i x) { return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(x)); }
 
 MOSAIC_LAP__AVX2 static void mosaic_lap__range_avx2(const mosaic_lap__table *t, int32_t line, int32_t limits[2])
 {
@@ -562,8 +552,8 @@ MOSAIC_LAP__AVX2 static __m256i mosaic_lap__reduced_avx2(const int32_t *c, const
     return _mm256_blendv_epi8(r, forbidden, _mm256_cmpeq_epi32(x, forbidden));
 }
 
-MOSAIC_LAP__AVX2 static int32_t mosaic_lap__block_avx2(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower,
-                                                       int64_t *limit, int64_t gap, int32_t *out)
+MOSAIC_LAP__AVX2 static int32_t mosaic_lap__block_avx2(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit,
+                                                       int64_t gap, int32_t *out)
 {
     const __m256i sign = _mm256_set1_epi32(t->sign);
     int32_t first = b * MOSAIC_LAP__BLOCK, count = 0, least, i;
@@ -585,8 +575,8 @@ MOSAIC_LAP__AVX2 static int32_t mosaic_lap__block_avx2(const mosaic_lap__table *
 }
 MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_avx2, MOSAIC_LAP__AVX2, mosaic_lap__block_avx2, MOSAIC_LAP__CLIP_NARROW)
 
-MOSAIC_LAP__AVX2 static uint32_t mosaic_lap__below_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost,
-                                                        int32_t count, int64_t limit)
+MOSAIC_LAP__AVX2 static uint32_t mosaic_lap__below_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
+                                                        int64_t limit)
 {
     const __m256i sign = _mm256_set1_epi32(t->sign), lim = _mm256_set1_epi32(mosaic_lap__clamp(limit));
     uint32_t bits = 0;
@@ -660,8 +650,8 @@ MOSAIC_LAP__AVX512 static __m512i mosaic_lap__reduced_avx512(const mosaic_lap__t
     return _mm512_mask_sub_epi32(_mm512_set1_epi32(INT32_MAX), allowed, _mm512_xor_si512(x, _mm512_set1_epi32(t->sign)), w);
 }
 
-MOSAIC_LAP__AVX512 static int32_t mosaic_lap__block_avx512(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower,
-                                                           int64_t *limit, int64_t gap, int32_t *out)
+MOSAIC_LAP__AVX512 static int32_t mosaic_lap__block_avx512(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit,
+                                                           int64_t gap, int32_t *out)
 {
     const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     int32_t count = 0, least, i;
@@ -682,8 +672,8 @@ MOSAIC_LAP__AVX512 static int32_t mosaic_lap__block_avx512(const mosaic_lap__tab
 }
 MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_avx512, MOSAIC_LAP__AVX512, mosaic_lap__block_avx512, MOSAIC_LAP__CLIP_NARROW)
 
-MOSAIC_LAP__AVX512 static uint32_t mosaic_lap__below_avx512(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost,
-                                                            int32_t count, int64_t limit)
+MOSAIC_LAP__AVX512 static uint32_t mosaic_lap__below_avx512(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
+                                                            int64_t limit)
 {
     const __m512i sign = _mm512_set1_epi32(t->sign), lim = _mm512_set1_epi32(mosaic_lap__clamp(limit));
     uint32_t bits = 0;
@@ -702,8 +692,7 @@ MOSAIC_LAP__AVX512 static uint64_t mosaic_lap__tight_avx512(const mosaic_lap__ta
     const __m512i want = _mm512_set1_epi32((int32_t)value);
     uint64_t bits = 0;
     int32_t i;
-    for (i = 0; i < 4; i++)
-        bits |= (uint64_t)_mm512_cmpeq_epi32_mask(mosaic_lap__reduced_avx512(t, c, b, i), want) << (16 * i);
+    for (i = 0; i < 4; i++) bits |= (uint64_t)_mm512_cmpeq_epi32_mask(mosaic_lap__reduced_avx512(t, c, b, i), want) << (16 * i);
     return bits;
 }
 #if defined(__GNUC__) && !defined(__clang__)
@@ -712,8 +701,8 @@ MOSAIC_LAP__AVX512 static uint64_t mosaic_lap__tight_avx512(const mosaic_lap__ta
 #endif
 
 /* All kernels there are, by mosaic__cpu_level (level 3 has none of its own), and the wide ones. */
-static const mosaic_lap__kernels mosaic_lap__kernels_wide = {mosaic_lap__range_scalar, mosaic_lap__collect_wide,
-                                                             mosaic_lap__below_wide, mosaic_lap__tight_wide};
+static const mosaic_lap__kernels mosaic_lap__kernels_wide = {mosaic_lap__range_scalar, mosaic_lap__collect_wide, mosaic_lap__below_wide,
+                                                             mosaic_lap__tight_wide};
 static const mosaic_lap__kernels mosaic_lap__kernels_narrow[] = {
     {mosaic_lap__range_scalar, mosaic_lap__collect_scalar, mosaic_lap__below_scalar, mosaic_lap__tight_scalar},
 #if MOSAIC_LAP__SIMD
@@ -762,21 +751,21 @@ typedef struct mosaic_lap__core {
     int64_t *bound, *gap;
 
     /* one search */
-    int64_t distance;            /* how far the search has come */
-    int64_t nearest;             /* distance of the nearest slot with room so far */
-    int32_t sink;                /* that slot */
-    int64_t *dist;               /* slots: distance from the start, FAR when not reached */
-    int32_t *from;               /* slots: the line it was reached from */
+    int64_t distance; /* how far the search has come */
+    int64_t nearest;  /* distance of the nearest slot with room so far */
+    int32_t sink;     /* that slot */
+    int64_t *dist;    /* slots: distance from the start, FAR when not reached */
+    int32_t *from;    /* slots: the line it was reached from */
     int32_t *touched, *popped, *stack, *seen;
     int32_t touched_count, popped_count, stack_count, seen_count;
-    int32_t *via;                /* lines: the unit through which the line was reached, -1 when it was not */
-    int64_t *at;                 /* lines: the distance at which */
+    int32_t *via; /* lines: the unit through which the line was reached, -1 when it was not */
+    int64_t *at;  /* lines: the distance at which */
     mosaic_lap__entry *heap;
-    int32_t *place;              /* ids: where in the heap, -1 when not in it */
+    int32_t *place; /* ids: where in the heap, -1 when not in it */
     int32_t heap_count;
 
-    int32_t *picked;             /* slots + 16: what `collect` hands back */
-    int64_t *value;              /* slots: their reduced costs */
+    int32_t *picked; /* slots + 16: what `collect` hands back */
+    int64_t *value;  /* slots: their reduced costs */
 } mosaic_lap__core;
 
 static void mosaic_lap__core_layout(mosaic_lap__core *q, mosaic_lap__arena *a)
@@ -811,10 +800,7 @@ static void mosaic_lap__core_layout(mosaic_lap__core *q, mosaic_lap__arena *a)
     q->value = (int64_t *)mosaic_lap__take(a, slots, l);
 }
 
-static int32_t mosaic_lap__room(const mosaic_lap__core *q, int32_t slot)
-{
-    return (q->capacity ? q->capacity[slot] : 1) - q->used[slot];
-}
+static int32_t mosaic_lap__room(const mosaic_lap__core *q, int32_t slot) { return (q->capacity ? q->capacity[slot] : 1) - q->used[slot]; }
 
 /* A 4-ary heap that knows where each id is, so that it never holds an id twice and its size is bounded. */
 static void mosaic_lap__heap_place(mosaic_lap__core *q, int32_t at, mosaic_lap__entry e)
@@ -880,9 +866,12 @@ static void mosaic_lap__select(mosaic_lap__core *q, int32_t total, int32_t count
                 slot[b--] = s;
             }
         }
-        if (count - 1 <= b) high = b;
-        else if (count - 1 >= a) low = a;
-        else break;
+        if (count - 1 <= b)
+            high = b;
+        else if (count - 1 >= a)
+            low = a;
+        else
+            break;
     }
 }
 
@@ -952,8 +941,7 @@ static void mosaic_lap__first_list(mosaic_lap__core *q, int32_t line)
     }
     q->u[line] = 0;
     if (q->list_count[line] > 0)
-        q->u[line] = mosaic_lap__reduced(&q->t, q->list_cost[(size_t)line * MOSAIC_LAP__LIST],
-                                         q->list_slot[(size_t)line * MOSAIC_LAP__LIST]);
+        q->u[line] = mosaic_lap__reduced(&q->t, q->list_cost[(size_t)line * MOSAIC_LAP__LIST], q->list_slot[(size_t)line * MOSAIC_LAP__LIST]);
 }
 
 /* A slot is reached from a line at a distance. Slots at the distance at which the search stands wait on a stack, not in the heap. */
@@ -977,8 +965,7 @@ static void mosaic_lap__reach_listed(mosaic_lap__core *q, int32_t line)
 {
     const int32_t *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST, *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
     int64_t shift = q->at[line] - q->u[line];
-    uint32_t bits = q->kernels->below(&q->t, slot, cost, q->list_count[line],
-                                      q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift);
+    uint32_t bits = q->kernels->below(&q->t, slot, cost, q->list_count[line], q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift);
     int32_t i;
     for (i = 0; bits; i++, bits >>= 1)
         if (bits & 1) mosaic_lap__reach(q, slot[i], line, mosaic_lap__reduced(&q->t, cost[i], slot[i]) + shift);
@@ -1019,16 +1006,20 @@ static void mosaic_lap__scan(mosaic_lap__core *q, int32_t unit)
     if (q->bound[line] == MOSAIC_LAP__FAR) return;
     key = q->bound[line] > q->u[line] ? q->distance + (q->bound[line] - q->u[line]) : q->distance;
     if (key >= q->nearest) return;
-    if (key == q->distance) mosaic_lap__reach_all(q, line);
-    else mosaic_lap__heap_put(q, key, q->t.slots + line);
+    if (key == q->distance)
+        mosaic_lap__reach_all(q, line);
+    else
+        mosaic_lap__heap_put(q, key, q->t.slots + line);
 }
 
 static void mosaic_lap__move(int32_t *slot_of, int32_t *first, int32_t *next, int32_t *prev, int32_t *used, int32_t unit, int32_t slot)
 {
     int32_t old = slot_of[unit];
     if (old >= 0) {
-        if (prev[unit] >= 0) next[prev[unit]] = next[unit];
-        else first[old] = next[unit];
+        if (prev[unit] >= 0)
+            next[prev[unit]] = next[unit];
+        else
+            first[old] = next[unit];
         if (next[unit] >= 0) prev[next[unit]] = prev[unit];
         used[old]--;
     }
@@ -1043,8 +1034,10 @@ static void mosaic_lap__move(int32_t *slot_of, int32_t *first, int32_t *next, in
 static void mosaic_lap__set_price(mosaic_lap__core *q, int32_t slot, int64_t price)
 {
     q->t.price[slot] = price;
-    if (price < MOSAIC_LAP__NARROW_PRICE) q->kernels = &mosaic_lap__kernels_wide;
-    else q->t.narrow[slot] = (int32_t)price + q->t.sign;
+    if (price < MOSAIC_LAP__NARROW_PRICE)
+        q->kernels = &mosaic_lap__kernels_wide;
+    else
+        q->t.narrow[slot] = (int32_t)price + q->t.sign;
 }
 
 /* One search: gives `unit` a slot, moving others along the cheapest path. Returns 0 when no path leads to a slot with room; the
@@ -1106,15 +1099,15 @@ static int mosaic_lap__enter(mosaic_lap__core *q, int32_t unit)
 typedef struct mosaic_lap__ties {
     int32_t rows, cols, words;
     const int32_t *capacity;
-    int32_t *col_of, *next, *prev;      /* rows + 1 */
-    int32_t *first, *used, *loose;      /* nodes; loose: rows of it that are not settled yet */
-    int32_t *count, *word;              /* rows + 1; (rows + 1) x words */
-    uint64_t *bits;                     /* (rows + 1) x words */
+    int32_t *col_of, *next, *prev;                      /* rows + 1 */
+    int32_t *first, *used, *loose;                      /* nodes; loose: rows of it that are not settled yet */
+    int32_t *count, *word;                              /* rows + 1; (rows + 1) x words */
+    uint64_t *bits;                                     /* (rows + 1) x words */
     int32_t *number, *low, *component, *caller, *stack; /* nodes: components; stack also holds the columns of a search */
-    int32_t *at_row, *at_entry;         /* nodes: how far their successors have been enumerated */
+    int32_t *at_row, *at_entry;                         /* nodes: how far their successors have been enumerated */
     uint64_t *at_bits;
-    int32_t *parent;                    /* nodes: the row that was sent there */
-    uint64_t *open, *fresh;             /* words: columns worth a visit; of these, not visited in this search */
+    int32_t *parent;        /* nodes: the row that was sent there */
+    uint64_t *open, *fresh; /* words: columns worth a visit; of these, not visited in this search */
 } mosaic_lap__ties;
 
 static void mosaic_lap__ties_layout(mosaic_lap__ties *g, mosaic_lap__arena *a)
@@ -1173,8 +1166,10 @@ static int mosaic_lap__is_tight(const mosaic_lap__ties *g, int32_t row, int32_t 
     int32_t low = 0, high = g->count[row];
     while (low < high) {
         int32_t mid = low + (high - low) / 2;
-        if (word[mid] < col / 64) low = mid + 1;
-        else high = mid;
+        if (word[mid] < col / 64)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return low < g->count[row] && word[low] == col / 64 && (g->bits[(size_t)row * (size_t)g->words + (size_t)low] >> (col % 64) & 1);
 }
@@ -1426,7 +1421,8 @@ static void mosaic_lap__first_pass(void *arg, int index)
 static void mosaic_lap__run(const mosaic_lap_options *o, void (*job)(void *arg, int index), void *arg, int32_t count)
 {
     int i;
-    if (o->run) o->run(o->run_ctx, job, arg, (int)count);
+    if (o->run)
+        o->run(o->run_ctx, job, arg, (int)count);
     else
         for (i = 0; i < count; i++) job(arg, i);
 }
@@ -1501,8 +1497,10 @@ static void mosaic_lap__collect_ties(mosaic_lap__solver *s)
         }
     for (i = 0; i < q->t.slots; i++) {
         if (q->t.price[i] != 0) continue;
-        if (s->turned) mosaic_lap__add_tight(g, i, g->cols / 64, (uint64_t)1 << (g->cols % 64));
-        else mosaic_lap__add_tight(g, g->rows, i / 64, (uint64_t)1 << (i % 64));
+        if (s->turned)
+            mosaic_lap__add_tight(g, i, g->cols / 64, (uint64_t)1 << (g->cols % 64));
+        else
+            mosaic_lap__add_tight(g, g->rows, i / 64, (uint64_t)1 << (i % 64));
     }
 }
 
@@ -1537,8 +1535,10 @@ static void mosaic_lap__clash(const mosaic_lap__solver *s, int32_t unit, mosaic_
     const mosaic_lap__core *q = &s->core;
     uint8_t *lines = s->turned ? out->clash_cols : out->clash_rows, *slots = s->turned ? out->clash_rows : out->clash_cols;
     int32_t i;
-    if (s->turned) out->col = q->line_of[unit];
-    else out->row = q->line_of[unit];
+    if (s->turned)
+        out->col = q->line_of[unit];
+    else
+        out->row = q->line_of[unit];
     if (lines) memset(lines, 0, (size_t)q->t.lines);
     if (slots) memset(slots, 0, (size_t)q->t.slots);
     for (i = 0; lines && i < q->seen_count; i++) lines[q->seen[i]] = 1;
@@ -1583,8 +1583,7 @@ MOSAIC_LAP_API size_t mosaic_lap_work_size(const mosaic_lap_problem *problem)
     return mosaic_lap__measure(&s, room);
 }
 
-MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *problem, const mosaic_lap_options *options,
-                                                  mosaic_lap_solution *solution)
+MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *problem, const mosaic_lap_options *options, mosaic_lap_solution *solution)
 {
     static const mosaic_lap_options defaults = {0, NULL, 0, NULL, NULL, NULL};
     const mosaic_lap_options *o = options ? options : &defaults;
@@ -1677,9 +1676,8 @@ static void mosaic_lap__find(mosaic_lap_report *r, mosaic_lap_finding finding, i
     r->col = col;
 }
 
-MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options,
-                                                  const int32_t *col_of_row, const int64_t *u, const int64_t *v,
-                                                  mosaic_lap_report *report)
+MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options, const int32_t *col_of_row,
+                                                  const int64_t *u, const int64_t *v, mosaic_lap_report *report)
 {
     static const mosaic_lap_options defaults = {0, NULL, 0, NULL, NULL, NULL};
     const mosaic_lap_options *o = options ? options : &defaults;
@@ -1719,8 +1717,10 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *prob
         cost = p->cost[(size_t)i * c.stride + (size_t)j];
         r.matched++;
         r.primal += cost;
-        if (cost == MOSAIC_LAP_FORBIDDEN) mosaic_lap__find(&r, MOSAIC_LAP_USED_FORBIDDEN, i, j);
-        else if (u[i] + v[j] != cost) mosaic_lap__find(&r, MOSAIC_LAP_NOT_TIGHT, i, j);
+        if (cost == MOSAIC_LAP_FORBIDDEN)
+            mosaic_lap__find(&r, MOSAIC_LAP_USED_FORBIDDEN, i, j);
+        else if (u[i] + v[j] != cost)
+            mosaic_lap__find(&r, MOSAIC_LAP_NOT_TIGHT, i, j);
         if (++used[j] > (p->capacity ? p->capacity[j] : 1)) mosaic_lap__find(&r, MOSAIC_LAP_OVER_CAPACITY, i, j);
     }
 

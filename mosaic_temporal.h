@@ -238,13 +238,7 @@ MOSAIC_TEMPORAL_API const char *mosaic_preset_summary(int preset); /* one line f
 
 #define MOSAIC_OFF (-1) /* in an option whose zero means "the preset's value": really none */
 
-enum {
-    MOSAIC_SIMD_BEST = 0,
-    MOSAIC_SIMD_SCALAR,
-    MOSAIC_SIMD_AVX2,
-    MOSAIC_SIMD_AVX512,
-    MOSAIC_SIMD_AVX512_VNNI
-};
+enum { MOSAIC_SIMD_BEST = 0, MOSAIC_SIMD_SCALAR, MOSAIC_SIMD_AVX2, MOSAIC_SIMD_AVX512, MOSAIC_SIMD_AVX512_VNNI };
 
 /* What the engine does, in order; see mosaic_options.stage. */
 enum {
@@ -261,20 +255,20 @@ enum {
 /* Zero everywhere is the default preset. A number in brackets is the default preset's value, then the legacy preset's. */
 typedef struct mosaic_options {
     mosaic_preset preset;
-    float coherence;  /* 0 … 1 (.5, none): the dial. 0 (MOSAIC_OFF) = the best picture frame by frame, 1 = photographs change only at cuts
+    float coherence;       /* 0 … 1 (.5, none): the dial. 0 (MOSAIC_OFF) = the best picture frame by frame, 1 = photographs change only at cuts
                          and where content appears */
-    int max_uses;     /* of one photograph in a frame, all variants together (the number of variants, the same); MOSAIC_OFF = no limit */
-    int min_distance; /* no copy of a photograph, in any variant, within so many rows and columns (2, none); 0 … 16 */
+    int max_uses;          /* of one photograph in a frame, all variants together (the number of variants, the same); MOSAIC_OFF = no limit */
+    int min_distance;      /* no copy of a photograph, in any variant, within so many rows and columns (2, none); 0 … 16 */
     unsigned variants;     /* bit i allows variant i (all) */
     float mean_strength;   /* 0 … 1 (.9, .5): how far a photograph's mean colour follows its cell's */
     float spread_strength; /* 0 … 1 (.7, .5): how far its contrast and colour spread follow */
     float spread_low, spread_high; /* (.35 2, .5 2): limits of the factor on a photograph's spread, 0 < low <= 1 <= high <= 2 */
-    float bleed;           /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
-    float saliency;        /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
-    float repaint;         /* 0 … .5 (.02, none): change of a cell's colours (Oklab) from which it is painted anew with the same photograph;
+    float bleed;                   /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
+    float saliency;                /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
+    float repaint;                 /* 0 … .5 (.02, none): change of a cell's colours (Oklab) from which it is painted anew with the same photograph;
                               MOSAIC_OFF = every change */
-    int draw_list_only;    /* not 0: do not paint; mosaic_frame.rgb stays null */
-    int simd;              /* MOSAIC_SIMD_…; a level that is not there is an error */
+    int draw_list_only;            /* not 0: do not paint; mosaic_frame.rgb stays null */
+    int simd;                      /* MOSAIC_SIMD_…; a level that is not there is an error */
     const mosaic_flow_options *flow; /* how motion is estimated when mosaic_input gives none; null = not at all. Copied. */
     mosaic_run run;                  /* null = one thread. Results do not depend on it. */
     void *run_ctx;
@@ -303,16 +297,16 @@ typedef struct mosaic_draw {
 
 /* A finished frame: the engine's own, valid until the next push, load or close. */
 typedef struct mosaic_frame {
-    int64_t index;             /* 0, 1, … */
-    int cut;                   /* 1: a new shot begins here (the first frame too) */
-    int origin_x, origin_y;    /* of the grid in this frame, 1/64 px */
-    int cells;                 /* cols * rows */
-    const mosaic_draw *draw;   /* one for each cell, row-major */
-    const uint8_t *rgb;        /* width x height packed 8-bit sRGB; null with draw_list_only */
-    size_t stride;             /* bytes from row to row of rgb */
-    int changed, repainted;    /* cells */
-    int too_close;             /* cells whose photograph stands within min_distance again: 0 unless the pool is too small for the rule */
-    int64_t cost, bound;       /* of this frame's assignment and of the exact optimum without the distance rule, 2^-18 squared Oklab */
+    int64_t index;           /* 0, 1, … */
+    int cut;                 /* 1: a new shot begins here (the first frame too) */
+    int origin_x, origin_y;  /* of the grid in this frame, 1/64 px */
+    int cells;               /* cols * rows */
+    const mosaic_draw *draw; /* one for each cell, row-major */
+    const uint8_t *rgb;      /* width x height packed 8-bit sRGB; null with draw_list_only */
+    size_t stride;           /* bytes from row to row of rgb */
+    int changed, repainted;  /* cells */
+    int too_close;           /* cells whose photograph stands within min_distance again: 0 unless the pool is too small for the rule */
+    int64_t cost, bound;     /* of this frame's assignment and of the exact optimum without the distance rule, 2^-18 squared Oklab */
 } mosaic_frame;
 
 typedef struct mosaic_input {
@@ -337,9 +331,9 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *engine, const mosai
    row). source: the frame the list was made for, needed where a bleed weight is not zero; it is scaled to the output by the mapping of the grid,
    with linear interpolation where it is enlarged and a triangle filter where it is reduced, in integers. simd: MOSAIC_SIMD_…. run may be null.
    mosaic_push does this by itself unless draw_list_only is set. */
-MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells,
-                                               int only_repaint, const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride,
-                                               int simd, mosaic_run run, void *run_ctx, void *alloc_ctx);
+MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells, int only_repaint,
+                                               const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride, int simd, mosaic_run run,
+                                               void *run_ctx, void *alloc_ctx);
 
 /* The state of a stream between two pushes as one block of bytes, the same on every machine: a stream opened with the same grid, pool and
    options that loads it goes on with the same bytes as the one that saved it. MISMATCH when it belongs to another grid, pool or options;
@@ -375,6 +369,7 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *engine);
 #define MOSAIC_TEMPORAL_ASSERT(x) assert(x)
 #endif
 
+/* clang-format off */
 /* === mosaic shared block, version 1: compiler, processor, floating point. Word for word the same in every header that has it. === */
 #ifndef MOSAIC__SHARED_BLOCK_1
 #define MOSAIC__SHARED_BLOCK_1
@@ -454,6 +449,7 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 #pragma fp_contract(off)
 #endif
 /* === end of the mosaic shared block === */
+/* clang-format on */
 
 #ifdef __cplusplus
 extern "C" {
@@ -613,24 +609,21 @@ static int mosaic__simd_level(int simd)
 
 /* Linear light of each sRGB byte (IEC 61966-2-1), 2^18 = white; the last entry lets the one before it be interpolated. */
 static const uint32_t mosaic__linear[257] = {
-    0, 80, 159, 239, 318, 398, 477, 557, 637, 716, 796, 877, 964, 1055, 1151, 1252,
-    1358, 1469, 1586, 1707, 1834, 1966, 2103, 2246, 2394, 2548, 2708, 2873, 3044, 3221, 3403, 3592,
-    3786, 3987, 4193, 4406, 4625, 4850, 5081, 5319, 5562, 5813, 6070, 6333, 6603, 6879, 7162, 7452,
-    7748, 8051, 8361, 8678, 9002, 9333, 9670, 10015, 10367, 10726, 11092, 11465, 11845, 12233, 12628, 13030,
-    13440, 13857, 14282, 14714, 15153, 15601, 16055, 16518, 16988, 17466, 17951, 18444, 18946, 19455, 19972, 20496,
-    21029, 21570, 22119, 22676, 23241, 23814, 24395, 24984, 25582, 26188, 26802, 27425, 28055, 28695, 29342, 29999,
-    30663, 31336, 32018, 32708, 33407, 34114, 34831, 35555, 36289, 37031, 37782, 38542, 39311, 40089, 40875, 41671,
-    42475, 43288, 44111, 44942, 45783, 46632, 47491, 48359, 49236, 50122, 51018, 51923, 52837, 53760, 54693, 55635,
-    56587, 57547, 58518, 59498, 60487, 61486, 62494, 63513, 64540, 65577, 66624, 67681, 68747, 69824, 70909, 72005,
-    73110, 74226, 75351, 76486, 77631, 78786, 79951, 81125, 82310, 83505, 84710, 85925, 87150, 88385, 89631, 90886,
-    92152, 93428, 94714, 96011, 97318, 98635, 99962, 101300, 102648, 104007, 105376, 106756, 108146, 109546, 110957, 112379,
-    113811, 115253, 116707, 118171, 119645, 121131, 122627, 124133, 125651, 127179, 128718, 130268, 131829, 133400, 134983, 136576,
-    138180, 139795, 141421, 143058, 144706, 146366, 148036, 149717, 151409, 153113, 154827, 156553, 158290, 160038, 161797, 163567,
-    165349, 167142, 168946, 170762, 172589, 174427, 176277, 178138, 180010, 181894, 183790, 185696, 187615, 189545, 191486, 193439,
-    195403, 197379, 199367, 201366, 203377, 205400, 207434, 209480, 211538, 213607, 215688, 217781, 219886, 222003, 224131, 226271,
-    228424, 230588, 232764, 234952, 237151, 239363, 241587, 243823, 246071, 248331, 250603, 252887, 255183, 257491, 259811, 262144,
-    262144
-};
+    0,      80,     159,    239,    318,    398,    477,    557,    637,    716,    796,    877,    964,    1055,   1151,   1252,   1358,   1469,
+    1586,   1707,   1834,   1966,   2103,   2246,   2394,   2548,   2708,   2873,   3044,   3221,   3403,   3592,   3786,   3987,   4193,   4406,
+    4625,   4850,   5081,   5319,   5562,   5813,   6070,   6333,   6603,   6879,   7162,   7452,   7748,   8051,   8361,   8678,   9002,   9333,
+    9670,   10015,  10367,  10726,  11092,  11465,  11845,  12233,  12628,  13030,  13440,  13857,  14282,  14714,  15153,  15601,  16055,  16518,
+    16988,  17466,  17951,  18444,  18946,  19455,  19972,  20496,  21029,  21570,  22119,  22676,  23241,  23814,  24395,  24984,  25582,  26188,
+    26802,  27425,  28055,  28695,  29342,  29999,  30663,  31336,  32018,  32708,  33407,  34114,  34831,  35555,  36289,  37031,  37782,  38542,
+    39311,  40089,  40875,  41671,  42475,  43288,  44111,  44942,  45783,  46632,  47491,  48359,  49236,  50122,  51018,  51923,  52837,  53760,
+    54693,  55635,  56587,  57547,  58518,  59498,  60487,  61486,  62494,  63513,  64540,  65577,  66624,  67681,  68747,  69824,  70909,  72005,
+    73110,  74226,  75351,  76486,  77631,  78786,  79951,  81125,  82310,  83505,  84710,  85925,  87150,  88385,  89631,  90886,  92152,  93428,
+    94714,  96011,  97318,  98635,  99962,  101300, 102648, 104007, 105376, 106756, 108146, 109546, 110957, 112379, 113811, 115253, 116707, 118171,
+    119645, 121131, 122627, 124133, 125651, 127179, 128718, 130268, 131829, 133400, 134983, 136576, 138180, 139795, 141421, 143058, 144706, 146366,
+    148036, 149717, 151409, 153113, 154827, 156553, 158290, 160038, 161797, 163567, 165349, 167142, 168946, 170762, 172589, 174427, 176277, 178138,
+    180010, 181894, 183790, 185696, 187615, 189545, 191486, 193439, 195403, 197379, 199367, 201366, 203377, 205400, 207434, 209480, 211538, 213607,
+    215688, 217781, 219886, 222003, 224131, 226271, 228424, 230588, 232764, 234952, 237151, 239363, 241587, 243823, 246071, 248331, 250603, 252887,
+    255183, 257491, 259811, 262144, 262144};
 
 /* Nearest byte of a linear light: the border between two bytes is taken half way in linear light. */
 static uint8_t mosaic__srgb(uint32_t linear)
@@ -801,10 +794,7 @@ static mosaic__span mosaic__span_of(int32_t from, int32_t to, int size)
     return s;
 }
 
-static uint32_t mosaic__span_weight(const mosaic__span *s, int i)
-{
-    return i == s->first ? s->head : i == s->end - 1 ? s->tail : 4096u;
-}
+static uint32_t mosaic__span_weight(const mosaic__span *s, int i) { return i == s->first ? s->head : i == s->end - 1 ? s->tail : 4096u; }
 
 /* column[x * 3 + c] = sum over the rows of a span, for source pixels first … end - 1. At most 2^8 * 2^12 * rows: rows up to 4095 fit. */
 static void mosaic__add_rows(const uint8_t *rgb, size_t stride, const mosaic__span *rows, int first, int end, uint32_t *column)
@@ -892,8 +882,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_tile_reduce(const uint8_t *rgb, int wid
     column = (uint64_t *)mosaic__allocate(alloc_ctx, (size_t)width * 3, sizeof *column);
     if (!column) return MOSAIC_ERROR_MEMORY;
     for (y = 0; y < cell_height; y++) {
-        mosaic__span rows = mosaic__span_of(mosaic__edge(start_y, span_y, y, cell_height, height),
-                                            mosaic__edge(start_y, span_y, y + 1, cell_height, height), height);
+        mosaic__span rows =
+            mosaic__span_of(mosaic__edge(start_y, span_y, y, cell_height, height), mosaic__edge(start_y, span_y, y + 1, cell_height, height), height);
         int first = (int)(start_x >> 12), end = (int)((start_x + span_x + 4095) >> 12);
         for (i = rows.first; i < rows.end; i++) {
             const uint8_t *p = rgb + (size_t)i * stride;
@@ -901,8 +891,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_tile_reduce(const uint8_t *rgb, int wid
             for (x = first * 3; x < end * 3; x++) column[x] = (i == rows.first ? 0 : column[x]) + w * mosaic__linear[p[x]];
         }
         for (x = 0; x < cell_width; x++) {
-            mosaic__span cols = mosaic__span_of(mosaic__edge(start_x, span_x, x, cell_width, width),
-                                                mosaic__edge(start_x, span_x, x + 1, cell_width, width), width);
+            mosaic__span cols =
+                mosaic__span_of(mosaic__edge(start_x, span_x, x, cell_width, width), mosaic__edge(start_x, span_x, x + 1, cell_width, width), width);
             uint64_t sum[3] = {0, 0, 0}, total = cols.total;
             for (i = cols.first; i < cols.end; i++)
                 for (c = 0; c < 3; c++) {
@@ -1027,14 +1017,8 @@ MOSAIC_TEMPORAL_API const uint8_t *mosaic_pool_pixels(const mosaic_pool *pool, i
 {
     return mosaic__pool_has(pool, photo) ? pool->pixels[photo] : 0;
 }
-MOSAIC_TEMPORAL_API const char *mosaic_pool_name(const mosaic_pool *pool, int photo)
-{
-    return mosaic__pool_has(pool, photo) ? pool->name[photo] : 0;
-}
-MOSAIC_TEMPORAL_API uint64_t mosaic_pool_stamp(const mosaic_pool *pool, int photo)
-{
-    return mosaic__pool_has(pool, photo) ? pool->stamp[photo] : 0;
-}
+MOSAIC_TEMPORAL_API const char *mosaic_pool_name(const mosaic_pool *pool, int photo) { return mosaic__pool_has(pool, photo) ? pool->name[photo] : 0; }
+MOSAIC_TEMPORAL_API uint64_t mosaic_pool_stamp(const mosaic_pool *pool, int photo) { return mosaic__pool_has(pool, photo) ? pool->stamp[photo] : 0; }
 
 #define MOSAIC__POOL_HEADER 40
 
@@ -1234,7 +1218,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_grid_fit(int source_width, int source_h
         cells = (int64_t)g.cols * g.rows;
         if (cells > 2 * (int64_t)f.cells || 2 * cells < f.cells) continue;
         /* How far from the wishes: one part in a hundred of the cells weighs as much as one in four hundred of the height. */
-        miss = 65536 * (cells > f.cells ? cells - f.cells : f.cells - cells) / f.cells + 4 * 65536 * (int64_t)mosaic__abs(g.height - f.height) / f.height;
+        miss = 65536 * (cells > f.cells ? cells - f.cells : f.cells - cells) / f.cells +
+               4 * 65536 * (int64_t)mosaic__abs(g.height - f.height) / f.height;
         if (best < 0 || miss <= best) {
             best = miss;
             *grid = g;
@@ -1280,10 +1265,7 @@ static const mosaic__preset mosaic__presets[MOSAIC_PRESETS] = {
     {"legacy", "each frame for itself, colours half followed: the naive baseline", 0.f, .5f, .5f, .5f, 2.f, .05f, 0.f, MOSAIC_OFF, 0},
 };
 
-MOSAIC_TEMPORAL_API const char *mosaic_preset_name(int preset)
-{
-    return preset >= 0 && preset < MOSAIC_PRESETS ? mosaic__presets[preset].name : 0;
-}
+MOSAIC_TEMPORAL_API const char *mosaic_preset_name(int preset) { return preset >= 0 && preset < MOSAIC_PRESETS ? mosaic__presets[preset].name : 0; }
 MOSAIC_TEMPORAL_API const char *mosaic_preset_summary(int preset)
 {
     return preset >= 0 && preset < MOSAIC_PRESETS ? mosaic__presets[preset].summary : 0;
@@ -1334,7 +1316,8 @@ static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__
 
     /* The dial: .0045 in the middle, where a mosaic is calm and still close; steep towards 1, where a change costs more than any picture
        could gain. */
-    s->bonus = coherence < 1 ? mosaic__round(MOSAIC__COST_ONE * .0045 * (coherence / (1 - coherence)) * (coherence / (1 - coherence))) : MOSAIC__COST_LIMIT;
+    s->bonus =
+        coherence < 1 ? mosaic__round(MOSAIC__COST_ONE * .0045 * (coherence / (1 - coherence)) * (coherence / (1 - coherence))) : MOSAIC__COST_LIMIT;
     if (s->bonus > MOSAIC__COST_LIMIT) s->bonus = MOSAIC__COST_LIMIT;
 
     keep = (1 - s->paint_bleed) * (1 - s->paint_bleed);
@@ -1408,7 +1391,8 @@ static int32_t mosaic__pair_cost(const mosaic__settings *s, const mosaic__look *
 }
 
 /* For each lane the cheapest of the variants, weighted: out[lane] = min(cost) * weight >> 8. */
-static void mosaic__costs_scalar(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight, int32_t *out)
+static void mosaic__costs_scalar(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight,
+                                 int32_t *out)
 {
     int lane, v;
     for (lane = 0; lane < MOSAIC__LANES; lane++) {
@@ -1471,7 +1455,8 @@ static void mosaic__costs_avx2(const mosaic__settings *s, const mosaic__look *ce
 }
 
 MOSAIC__TARGET("avx512f,avx512bw")
-static void mosaic__costs_avx512(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight, int32_t *out)
+static void mosaic__costs_avx512(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight,
+                                 int32_t *out)
 {
     __m512i best = _mm512_set1_epi32(MOSAIC__COST_LIMIT);
     int v, c, p;
@@ -1790,7 +1775,8 @@ static void mosaic__source_rows(const mosaic__taps *down, int from, int to, int 
 }
 
 /* One cell: the source under it is scaled across into scratch, then down row by row while the tile is recoloured. */
-static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, int x0, int x1, int skip_x, int y0, int y1, int skip_y, int16_t *scratch)
+static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, int x0, int x1, int skip_x, int y0, int y1, int skip_y,
+                               int16_t *scratch)
 {
     const mosaic_grid *g = p->grid;
     const uint8_t *tile = p->pool->pixels[d->photo];
@@ -1885,9 +1871,9 @@ static mosaic_result mosaic__painter_open(mosaic__painter *p, const mosaic_grid 
     return MOSAIC_OK;
 }
 
-MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells,
-                                               int only_repaint, const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride,
-                                               int simd, mosaic_run run, void *run_ctx, void *alloc_ctx)
+MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells, int only_repaint,
+                                               const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride, int simd, mosaic_run run,
+                                               void *run_ctx, void *alloc_ctx)
 {
     mosaic__painter p;
     mosaic_result result;
@@ -2012,8 +1998,7 @@ static void mosaic__describe_row(void *arg, int row)
         mosaic__add_rows(e->input.rgb, e->input.stride, &rows, first, end, column);
         for (x = 0; x < n; x++) {
             mosaic__span cols = mosaic__span_of(e->across[x], e->across[x + 1], g->source_width);
-            mosaic__add_columns(column, &cols, rows.total,
-                                codes[x / MOSAIC__SIDE * MOSAIC__PIXELS + y * MOSAIC__SIDE + x % MOSAIC__SIDE]);
+            mosaic__add_columns(column, &cols, rows.total, codes[x / MOSAIC__SIDE * MOSAIC__PIXELS + y * MOSAIC__SIDE + x % MOSAIC__SIDE]);
         }
     }
     for (x = 0; x < g->cols; x++)
@@ -2108,7 +2093,8 @@ static void mosaic__flow_mean(const int16_t *vectors, const mosaic_flow_field *f
     int64_t sum[2] = {0, 0};
     int i, k;
     for (k = y - 4; k <= y + 4; k++) {
-        const int16_t *row = (const int16_t *)(const void *)((const uint8_t *)vectors + (size_t)mosaic__clamp(k, 0, field->height - 1) * field->stride);
+        const int16_t *row =
+            (const int16_t *)(const void *)((const uint8_t *)vectors + (size_t)mosaic__clamp(k, 0, field->height - 1) * field->stride);
         for (i = x - 4; i <= x + 4; i++) {
             const int16_t *v = row + (size_t)mosaic__clamp(i, 0, field->width - 1) * 2;
             sum[0] += v[0];
@@ -2150,8 +2136,10 @@ static int mosaic__motion_at(const mosaic_engine *e, const mosaic_flow_field *fi
     } else {
         return 1;
     }
-    motion[0] = mosaic__cells(mosaic__div_round((int64_t)v[0] * g->source_width * g->width * 1024, (int64_t)field->width * g->crop_width * g->cell_width));
-    motion[1] = mosaic__cells(mosaic__div_round((int64_t)v[1] * g->source_height * g->height * 1024, (int64_t)field->height * g->crop_height * g->cell_height));
+    motion[0] =
+        mosaic__cells(mosaic__div_round((int64_t)v[0] * g->source_width * g->width * 1024, (int64_t)field->width * g->crop_width * g->cell_width));
+    motion[1] = mosaic__cells(
+        mosaic__div_round((int64_t)v[1] * g->source_height * g->height * 1024, (int64_t)field->height * g->crop_height * g->cell_height));
     return consistent;
 }
 
@@ -2173,13 +2161,15 @@ static void mosaic__predict(mosaic_engine *e, const mosaic_flow_field *field)
             mosaic__motion_at(e, field, px, py, here);
             cell->speed += ((int32_t)mosaic__isqrt((uint64_t)((int64_t)here[0] * here[0] + (int64_t)here[1] * here[1])) - cell->speed) / 5;
             gain = mosaic__clamp((mosaic__clamp(cell->speed, 0, 2 * MOSAIC__DEAD_ZONE) - MOSAIC__DEAD_ZONE) * 4096 / MOSAIC__DEAD_ZONE, 0, 1024);
-            if (mosaic__motion_at(e, field, px + (int64_t)cell->offset[0] * g->cell_width / 16, py + (int64_t)cell->offset[1] * g->cell_height / 16, content)) {
+            if (mosaic__motion_at(e, field, px + (int64_t)cell->offset[0] * g->cell_width / 16, py + (int64_t)cell->offset[1] * g->cell_height / 16,
+                                  content)) {
                 for (k = 0; k < 2; k++) cell->offset[k] = mosaic__cells(cell->offset[k] + mosaic__div_round(content[k] * gain, 1024));
             } else {
                 cell->offset[0] = cell->offset[1] = 0;
             }
             for (k = 0; k < 2; k++)
-                if (mosaic__abs(cell->offset[k]) > mosaic__clamp(MOSAIC__JUMP - (cell->speed - 256) / 2, MOSAIC__JUMP_FAST, MOSAIC__JUMP)) f->step[k] = (int32_t)mosaic__div_round(cell->offset[k], 1024);
+                if (mosaic__abs(cell->offset[k]) > mosaic__clamp(MOSAIC__JUMP - (cell->speed - 256) / 2, MOSAIC__JUMP_FAST, MOSAIC__JUMP))
+                    f->step[k] = (int32_t)mosaic__div_round(cell->offset[k], 1024);
         }
         x = col + f->step[0];
         y = row + f->step[1];
@@ -2259,8 +2249,8 @@ static void mosaic__cohere(mosaic_engine *e)
 
 /* ---- Assign ---- */
 
-/* What a cell's costs are multiplied by, 1/256: cells whose mean colour stands out from the picture's, or that have much structure, weigh up to
-   twice as much with the full option. */
+/* What a cell's costs are multiplied by, 1/256: the saliency of a cell is the contrast of its blocks, and the most salient ones weigh twice as much
+   with the full option. */
 static int mosaic__weight(const mosaic_engine *e, const mosaic__look *look)
 {
     int c, b, stands_out = 0;
@@ -2439,10 +2429,7 @@ static int mosaic__ban(mosaic_engine *e)
     return bans;
 }
 
-static int mosaic__expects(const mosaic_engine *e, int cell, int photo)
-{
-    return e->winner[cell] >= 0 && e->cell[e->winner[cell]].photo == photo;
-}
+static int mosaic__expects(const mosaic_engine *e, int cell, int photo) { return e->winner[cell] >= 0 && e->cell[e->winner[cell]].photo == photo; }
 
 /* The last step, whatever is left: in each pair too close, one cell takes the cheapest photograph that has uses left and no copy near: the cell
    that did not expect it, else the later one. Returns how many cells cannot be helped. */
@@ -2674,8 +2661,8 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->fresh = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     e->settles = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     if (!e->pack || !e->palette || !e->across || !e->down || !e->cell || !e->draw || (!e->canvas && !e->options.draw_list_only) || !e->look ||
-        !e->colours || !e->columns || !e->codes || !e->forecast || !e->winner || !e->table || !e->stale || !e->change || !e->chosen ||
-        !e->capacity || !e->used || !e->next_offset || !e->stuck || !e->fresh || !e->settles)
+        !e->colours || !e->columns || !e->codes || !e->forecast || !e->winner || !e->table || !e->stale || !e->change || !e->chosen || !e->capacity ||
+        !e->used || !e->next_offset || !e->stuck || !e->fresh || !e->settles)
         return 0;
 
     memset(&problem, 0, sizeof problem);
@@ -2696,10 +2683,13 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
 {
     const mosaic__settings *s = &e->settings;
     const double paint[5] = {s->paint_mean, s->paint_spread, s->paint_low, s->paint_high, s->paint_bleed};
-    const int number[] = {e->grid.cols, e->grid.rows, e->grid.cell_width, e->grid.cell_height, e->grid.width, e->grid.height, e->grid.origin_x,
-                          e->grid.origin_y, e->grid.source_width, e->grid.source_height, e->grid.crop_x, e->grid.crop_y, e->grid.crop_width,
-                          e->grid.crop_height, e->photos, s->bonus, s->max_uses, s->distance, s->repaint, s->saliency, (int)s->variants,
-                          e->canvas != 0, e->flow != 0, (int)(e->options.flow ? e->options.flow->method : MOSAIC_FLOW_NONE)};
+    const int number[] = {
+        e->grid.cols,         e->grid.rows,          e->grid.cell_width, e->grid.cell_height,
+        e->grid.width,        e->grid.height,        e->grid.origin_x,   e->grid.origin_y,
+        e->grid.source_width, e->grid.source_height, e->grid.crop_x,     e->grid.crop_y,
+        e->grid.crop_width,   e->grid.crop_height,   e->photos,          s->bonus,
+        s->max_uses,          s->distance,           s->repaint,         s->saliency,
+        (int)s->variants,     e->canvas != 0,        e->flow != 0,       (int)(e->options.flow ? e->options.flow->method : MOSAIC_FLOW_NONE)};
     uint8_t bytes[sizeof number / sizeof *number * 4 + 5 * 8];
     uint64_t hash, bits;
     size_t i, n = sizeof number / sizeof *number;
@@ -2713,8 +2703,7 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
     return hash;
 }
 
-MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_options *options,
-                                              mosaic_engine **engine)
+MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_options *options, mosaic_engine **engine)
 {
     mosaic__settings settings;
     mosaic_result result;
@@ -2854,10 +2843,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
 #define MOSAIC__LOOK_NUMBERS (3 + 3 * MOSAIC__BLOCKS + 3 + 3)
 #define MOSAIC__CELL_NUMBERS (5 + 3 * MOSAIC__LOOK_NUMBERS + 15)
 
-static size_t mosaic__canvas_bytes(const mosaic_engine *e)
-{
-    return e->canvas ? (size_t)e->grid.width * 3 * (size_t)e->grid.height : 0;
-}
+static size_t mosaic__canvas_bytes(const mosaic_engine *e) { return e->canvas ? (size_t)e->grid.width * 3 * (size_t)e->grid.height : 0; }
 
 MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *e)
 {
@@ -2906,10 +2892,7 @@ static void mosaic__state_cell(mosaic__cell *cell, mosaic_draw *draw, const uint
         for (k = 0; k < 5; k++) mosaic__number16(&draw->colour[c][k], from, to, at);
 }
 
-static uint64_t mosaic__state_checksum(const uint8_t *data, size_t size)
-{
-    return mosaic__hash(mosaic__hash(3, data, 24), data + 32, size - 32);
-}
+static uint64_t mosaic__state_checksum(const uint8_t *data, size_t size) { return mosaic__hash(mosaic__hash(3, data, 24), data + 32, size - 32); }
 
 MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void *data, size_t size)
 {
@@ -2977,8 +2960,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             mosaic__state_cell(&cell, &draw, p, 0, &at);
             if (frames > 0 && (!mosaic__pool_has(e->pool, cell.photo) || cell.variant < 0 || cell.variant >= MOSAIC_VARIANTS ||
                                !(e->settings.variants >> cell.variant & 1) || cell.offset[0] != mosaic__cells(cell.offset[0]) ||
-                               cell.offset[1] != mosaic__cells(cell.offset[1]) || cell.speed < 0 || cell.speed > 1 << 23 || !mosaic__look_ok(&cell.seen) ||
-                               !mosaic__look_ok(&cell.priced) || !mosaic__look_ok(&cell.painted)))
+                               cell.offset[1] != mosaic__cells(cell.offset[1]) || cell.speed < 0 || cell.speed > 1 << 23 ||
+                               !mosaic__look_ok(&cell.seen) || !mosaic__look_ok(&cell.priced) || !mosaic__look_ok(&cell.painted)))
                 return MOSAIC_ERROR_CORRUPT;
             if (pass == 0) continue;
             draw.photo = cell.photo;

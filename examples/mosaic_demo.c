@@ -27,8 +27,10 @@ static int make_folder(const char *path, char *err, size_t err_size)
 {
     struct stat st;
     if (!mkdir(path, 0777) || (errno == EEXIST && !stat(path, &st) && S_ISDIR(st.st_mode))) return 0;
-    if (errno == EEXIST) snprintf(err, err_size, "%s: is no folder; choose another place", path);
-    else whole_file_refused(path, err, err_size);
+    if (errno == EEXIST)
+        snprintf(err, err_size, "%s: is no folder; choose another place", path);
+    else
+        whole_file_refused(path, err, err_size);
     return -1;
 }
 
@@ -72,10 +74,10 @@ int main(int argc, char **argv)
     int photos = PROCEDURAL_PHOTOS, size = 96, help = 0, failed = 0, i;
     char err[LINE], path[PATH_MAX];
     const option table[] = {
-        { "--photos", "N", OPTION_INT, &photos, 1, PROCEDURAL_PHOTOS, NULL, "how many photographs (1000)" },
-        { "--size", "PX", OPTION_INT, &size, 1, 4096, NULL, "width and height of a photograph (96)" },
-        { "--help", NULL, OPTION_FLAG, &help, 0, 0, NULL, "this text" },
-        { NULL, NULL, 0, NULL, 0, 0, NULL, NULL },
+        {"--photos", "N", OPTION_INT, &photos, 1, PROCEDURAL_PHOTOS, NULL, "how many photographs (1000)"},
+        {"--size", "PX", OPTION_INT, &size, 1, 4096, NULL, "width and height of a photograph (96)"},
+        {"--help", NULL, OPTION_FLAG, &help, 0, 0, NULL, "this text"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, NULL},
     };
     if (options_parse(table, folder ? argc - 1 : argc, folder ? argv + 1 : argv, err, sizeof err)) return say(2, err);
     if (help) {

@@ -92,8 +92,12 @@ static int open_placements(job *j)
     j->cols = (int)number(j->head, "cols", 0);
     j->rows = (int)number(j->head, "rows", 0);
     cell = cJSON_GetObjectItemCaseSensitive(j->head, "cell"); /* one number, or width and height */
-    j->cell_width = cJSON_IsNumber(cell) ? cell->valuedouble : cJSON_IsNumber(cJSON_GetArrayItem(cell, 0)) ? cJSON_GetArrayItem(cell, 0)->valuedouble : 0;
-    j->cell_height = cJSON_IsNumber(cell) ? cell->valuedouble : cJSON_IsNumber(cJSON_GetArrayItem(cell, 1)) ? cJSON_GetArrayItem(cell, 1)->valuedouble : 0;
+    j->cell_width = cJSON_IsNumber(cell)                          ? cell->valuedouble
+                    : cJSON_IsNumber(cJSON_GetArrayItem(cell, 0)) ? cJSON_GetArrayItem(cell, 0)->valuedouble
+                                                                  : 0;
+    j->cell_height = cJSON_IsNumber(cell)                          ? cell->valuedouble
+                     : cJSON_IsNumber(cJSON_GetArrayItem(cell, 1)) ? cJSON_GetArrayItem(cell, 1)->valuedouble
+                                                                   : 0;
     if (j->cols < 1 || j->rows < 1 || j->cols > 10000 || j->rows > 10000 || !(j->cell_width >= 1) || !(j->cell_height >= 1))
         return fail("%s: its first line has no sensible cols, rows and cell; write it again with mosaic_video --placements", j->placements);
     list = cJSON_GetObjectItemCaseSensitive(j->head, "variants");
@@ -126,7 +130,8 @@ static int read_placement(job *j, long frame, measure_placement *p)
     const cJSON *origin = cJSON_GetObjectItemCaseSensitive(line, "origin");
     const cJSON *x = cJSON_GetArrayItem(origin, 0), *y = cJSON_GetArrayItem(origin, 1);
     const int cells = j->cols * j->rows, photos = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(j->head, "photos"));
-    const int good = line && number(line, "frame", -1) == (double)frame && read_indices(cJSON_GetObjectItemCaseSensitive(line, "photo"), cells, photos, j->photo) &&
+    const int good = line && number(line, "frame", -1) == (double)frame &&
+                     read_indices(cJSON_GetObjectItemCaseSensitive(line, "photo"), cells, photos, j->photo) &&
                      read_indices(cJSON_GetObjectItemCaseSensitive(line, "variant"), cells, j->variants, j->variant);
     memset(p, 0, sizeof *p);
     p->origin_x = cJSON_IsNumber(x) ? x->valuedouble / 64 : 0;
@@ -173,7 +178,9 @@ static int open_pool(job *j)
             }
             i++;
         }
-        if (!found) return fail("%s: none of the %d photographs of the placements is there; give the folders they were found in", j->tiles.items[0], j->photos);
+        if (!found)
+            return fail("%s: none of the %d photographs of the placements is there; give the folders they were found in", j->tiles.items[0],
+                        j->photos);
     } else {
         picture_list list;
         memset(&list, 0, sizeof list);
@@ -189,7 +196,10 @@ static int open_pool(job *j)
 
 /* ---- flow ---- */
 
-static unsigned long little_endian(const unsigned char *p) { return p[0] | (unsigned long)p[1] << 8 | (unsigned long)p[2] << 16 | (unsigned long)p[3] << 24; }
+static unsigned long little_endian(const unsigned char *p)
+{
+    return p[0] | (unsigned long)p[1] << 8 | (unsigned long)p[2] << 16 | (unsigned long)p[3] << 24;
+}
 
 static int open_flow(job *j)
 {
@@ -200,8 +210,8 @@ static int open_flow(job *j)
     if (fread(head, 1, sizeof head, j->flow_file) != sizeof head || memcmp(head, "MFLO", 4) != 0 || little_endian(head + 4) != 1)
         return fail("%s: no flow file of version 1; write it with tests/bench/flow_dis.py", j->flow);
     if (little_endian(head + 8) != FLOW_WIDTH || little_endian(head + 12) != (unsigned long)j->flow_height)
-        return fail("%s: flow of %lu x %lu pixels, %d x %d are wanted; write it for a mosaic of this shape", j->flow, little_endian(head + 8), little_endian(head + 12),
-                    FLOW_WIDTH, j->flow_height);
+        return fail("%s: flow of %lu x %lu pixels, %d x %d are wanted; write it for a mosaic of this shape", j->flow, little_endian(head + 8),
+                    little_endian(head + 12), FLOW_WIDTH, j->flow_height);
     j->pairs = (long)little_endian(head + 16);
     values = (size_t)FLOW_WIDTH * (size_t)j->flow_height * 4;
     j->flow_bytes = (unsigned char *)malloc(values * 2);
@@ -213,7 +223,8 @@ static int read_flow(job *j)
 {
     const size_t values = (size_t)FLOW_WIDTH * (size_t)j->flow_height * 4;
     size_t i;
-    if (fread(j->flow_bytes, 2, values, j->flow_file) != values) return fail("%s: ends after %ld pairs of frames, the video goes on; write it again", j->flow, j->pairs);
+    if (fread(j->flow_bytes, 2, values, j->flow_file) != values)
+        return fail("%s: ends after %ld pairs of frames, the video goes on; write it again", j->flow, j->pairs);
     for (i = 0; i < values; i++) {
         const int v = j->flow_bytes[2 * i] | j->flow_bytes[2 * i + 1] << 8;
         j->flow_values[i] = (short)(v < 32768 ? v : v - 65536);
@@ -269,7 +280,8 @@ static int read_frames(job *j, long frame, int *code)
         got[i] = video_in_read(j->in[i], j->rgb[i], err, sizeof err);
         if (got[i] < 0) fail("%s", err);
     }
-    if (got[0] != got[1] && got[0] >= 0 && got[1] >= 0) fail("only the first %ld frames are measured, the %s has more", frame, got[0] ? "source" : "mosaic");
+    if (got[0] != got[1] && got[0] >= 0 && got[1] >= 0)
+        fail("only the first %ld frames are measured, the %s has more", frame, got[0] ? "source" : "mosaic");
     if (frame == 0 && (got[0] < 1 || got[1] < 1)) *code = fail("%s, %s: no frame to measure; check both", j->source, j->mosaic);
     return got[0] == 1 && got[1] == 1;
 }
@@ -398,24 +410,24 @@ int main(int argc, char **argv)
     int help = 0, i, code;
     char err[400];
     const option table[] = {
-        { NULL, NULL, 0, NULL, 0, 0, NULL, "what is measured" },
-        { "--source", "FILE", OPTION_TEXT, &j.source, 0, 0, NULL, "the video the mosaic was made from" },
-        { "--mosaic", "FILE", OPTION_TEXT, &j.mosaic, 0, 0, NULL, "the mosaic" },
-        { "--cols", "N", OPTION_INT, &j.cols, 1, 10000, NULL, "cells across ..." },
-        { "--rows", "N", OPTION_INT, &j.rows, 1, 10000, NULL, "... and down, or" },
-        { "--placements", "FILE", OPTION_TEXT, &j.placements, 0, 0, NULL, "the grid and the photographs, as mosaic_video --placements writes them" },
-        { "--tiles", "DIR ...", OPTION_LIST, &j.tiles, 0, 0, NULL, "the photographs, for photo_ncc and contrast" },
-        { "--flow", "FILE", OPTION_TEXT, &j.flow, 0, 0, NULL, "motion of the source, for the figures that follow it" },
-        { NULL, NULL, 0, NULL, 0, 0, NULL, "how the mosaic was made" },
-        { "--crop", NULL, OPTION_FLAG, &j.crop, 0, 0, NULL, "the source was cropped, centred, to the mosaic's shape (the default)" },
-        { "--stretch", NULL, OPTION_FLAG, &j.stretch, 0, 0, NULL, "it was stretched" },
-        { "--stored-aspect", NULL, OPTION_FLAG, &j.stored_aspect, 0, 0, NULL, "it was taken as stored although its pixels are not square" },
-        { "--start", "SECONDS", OPTION_NUMBER, &j.start, 0, 1e9, NULL, "where in the source the mosaic begins" },
-        { "--count", "N", OPTION_INT, &j.count, 0, 1e9, NULL, "most frames to measure" },
-        { NULL, NULL, 0, NULL, 0, 0, NULL, "instead of measuring" },
-        { "--flow-frames", "FILE", OPTION_TEXT, &j.flow_frames, 0, 0, NULL, "write the pictures that the motion is found in (- is standard output)" },
-        { "--help", NULL, OPTION_FLAG, &help, 0, 0, NULL, "this text" },
-        { NULL, NULL, 0, NULL, 0, 0, NULL, NULL },
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "what is measured"},
+        {"--source", "FILE", OPTION_TEXT, &j.source, 0, 0, NULL, "the video the mosaic was made from"},
+        {"--mosaic", "FILE", OPTION_TEXT, &j.mosaic, 0, 0, NULL, "the mosaic"},
+        {"--cols", "N", OPTION_INT, &j.cols, 1, 10000, NULL, "cells across ..."},
+        {"--rows", "N", OPTION_INT, &j.rows, 1, 10000, NULL, "... and down, or"},
+        {"--placements", "FILE", OPTION_TEXT, &j.placements, 0, 0, NULL, "the grid and the photographs, as mosaic_video --placements writes them"},
+        {"--tiles", "DIR ...", OPTION_LIST, &j.tiles, 0, 0, NULL, "the photographs, for photo_ncc and contrast"},
+        {"--flow", "FILE", OPTION_TEXT, &j.flow, 0, 0, NULL, "motion of the source, for the figures that follow it"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "how the mosaic was made"},
+        {"--crop", NULL, OPTION_FLAG, &j.crop, 0, 0, NULL, "the source was cropped, centred, to the mosaic's shape (the default)"},
+        {"--stretch", NULL, OPTION_FLAG, &j.stretch, 0, 0, NULL, "it was stretched"},
+        {"--stored-aspect", NULL, OPTION_FLAG, &j.stored_aspect, 0, 0, NULL, "it was taken as stored although its pixels are not square"},
+        {"--start", "SECONDS", OPTION_NUMBER, &j.start, 0, 1e9, NULL, "where in the source the mosaic begins"},
+        {"--count", "N", OPTION_INT, &j.count, 0, 1e9, NULL, "most frames to measure"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "instead of measuring"},
+        {"--flow-frames", "FILE", OPTION_TEXT, &j.flow_frames, 0, 0, NULL, "write the pictures that the motion is found in (- is standard output)"},
+        {"--help", NULL, OPTION_FLAG, &help, 0, 0, NULL, "this text"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, NULL},
     };
     memset(&j, 0, sizeof j);
     code = options_parse(table, argc, argv, err, sizeof err) ? fail("%s", err), MISUSED : DONE;

@@ -9,15 +9,15 @@
 static int test_passed, test_failed;
 
 /* Only the first failures of a run are printed: a broken kernel fails millions of comparisons. */
-#define CHECK_MSG(cond, ...)                                              \
-    do {                                                                  \
-        if (cond) {                                                       \
-            test_passed++;                                                \
-        } else if (++test_failed <= 20) {                                 \
-            fprintf(stderr, "%s:%d: failed: %s: ", __FILE__, __LINE__, #cond); \
-            fprintf(stderr, __VA_ARGS__);                                 \
-            fprintf(stderr, "\n");                                        \
-        }                                                                 \
+#define CHECK_MSG(cond, ...)                                                                                                                         \
+    do {                                                                                                                                             \
+        if (cond) {                                                                                                                                  \
+            test_passed++;                                                                                                                           \
+        } else if (++test_failed <= 20) {                                                                                                            \
+            fprintf(stderr, "%s:%d: failed: %s: ", __FILE__, __LINE__, #cond);                                                                       \
+            fprintf(stderr, __VA_ARGS__);                                                                                                            \
+            fprintf(stderr, "\n");                                                                                                                   \
+        }                                                                                                                                            \
     } while (0)
 
 #define CHECK(cond) CHECK_MSG(cond, "as written")

@@ -13,7 +13,7 @@ typedef struct exif_turn {
 
 static inline exif_turn exif_turn_of(int orientation) /* 1 ... 8 as in the EXIF standard, anything else is 1 */
 {
-    static const exif_turn turns[9] = { { 0, 0, 0 }, { 0, 0, 0 }, { 0, 1, 0 }, { 0, 1, 1 }, { 0, 0, 1 }, { 1, 0, 0 }, { 1, 1, 0 }, { 1, 1, 1 }, { 1, 0, 1 } };
+    static const exif_turn turns[9] = {{0, 0, 0}, {0, 0, 0}, {0, 1, 0}, {0, 1, 1}, {0, 0, 1}, {1, 0, 0}, {1, 1, 0}, {1, 1, 1}, {1, 0, 1}};
     return turns[orientation >= 1 && orientation <= 8 ? orientation : 1];
 }
 

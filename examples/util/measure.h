@@ -33,7 +33,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEASURE_SIDE = 24, MEASURE_EDGE = 3, MEASURE_INNER = MEASURE_SIDE - 2 * MEASURE_EDGE, MEASURE_SIZE = MEASURE_INNER * MEASURE_INNER, MEASURE_FAR = 12 };
+enum {
+    MEASURE_SIDE = 24,
+    MEASURE_EDGE = 3,
+    MEASURE_INNER = MEASURE_SIDE - 2 * MEASURE_EDGE,
+    MEASURE_SIZE = MEASURE_INNER * MEASURE_INNER,
+    MEASURE_FAR = 12
+};
 
 typedef struct measure_cell {
     float v[MEASURE_SIZE]; /* mean 0, length 1; all 0 when the cell is flat */
@@ -45,18 +51,18 @@ typedef struct measure_setup {
     int source_width, source_height; /* of the source's frames */
     int width, height;               /* of the mosaic's */
     int cols, rows;
-    double cell_width, cell_height;  /* in pixels of the mosaic */
-    int stretch;                     /* 1: the source was stretched to the mosaic's shape, 0: cropped */
-    int flow_width, flow_height;     /* 0: no flow will be given */
-    const measure_cell *photo;       /* the pool, for photo_ncc and contrast, or NULL */
+    double cell_width, cell_height; /* in pixels of the mosaic */
+    int stretch;                    /* 1: the source was stretched to the mosaic's shape, 0: cropped */
+    int flow_width, flow_height;    /* 0: no flow will be given */
+    const measure_cell *photo;      /* the pool, for photo_ncc and contrast, or NULL */
     int photos;
 } measure_setup;
 
 typedef struct measure_placement { /* of one frame */
-    double origin_x, origin_y;       /* where cell (0, 0) begins, in pixels */
-    const int *photo;                /* cols * rows indices, row by row */
-    const int *variant;              /* likewise, or NULL */
-    const unsigned char *mirrored;   /* indexed by variant: is it a mirrored one; NULL: none is */
+    double origin_x, origin_y;     /* where cell (0, 0) begins, in pixels */
+    const int *photo;              /* cols * rows indices, row by row */
+    const int *variant;            /* likewise, or NULL */
+    const unsigned char *mirrored; /* indexed by variant: is it a mirrored one; NULL: none is */
     int cut;
 } measure_placement;
 
@@ -82,8 +88,8 @@ static void measure_close(measure *m);
 /* CIE L*a*b* (D65, 2 degrees) of an 8-bit sRGB colour. */
 static inline void measure_lab(const unsigned char rgb[3], double lab[3])
 {
-    static const double matrix[3][3] = { { .412453, .357580, .180423 }, { .212671, .715160, .072169 }, { .019334, .119193, .950227 } };
-    static const double white[3] = { .95047, 1, 1.08883 };
+    static const double matrix[3][3] = {{.412453, .357580, .180423}, {.212671, .715160, .072169}, {.019334, .119193, .950227}};
+    static const double white[3] = {.95047, 1, 1.08883};
     double linear[3], f[3];
     int i;
     for (i = 0; i < 3; i++) {
@@ -196,7 +202,8 @@ static inline void measure_scaler_close(measure_scaler *s)
 }
 
 /* For the rectangle x0 ... x1, y0 ... y1 of pictures of in_width x in_height. 0 when the memory is not there. */
-static inline int measure_scaler_open(measure_scaler *s, int in_width, int in_height, double x0, double y0, double x1, double y1, int width, int height, int channels)
+static inline int measure_scaler_open(measure_scaler *s, int in_width, int in_height, double x0, double y0, double x1, double y1, int width,
+                                      int height, int channels)
 {
     memset(s, 0, sizeof *s);
     s->in_width = in_width;
@@ -349,7 +356,8 @@ static inline double measure_consistent(const short *to, const short *back, int 
 }
 
 /* Mean absolute difference between a picture and the one before, fetched along `to`, over the marked pixels. */
-static inline double measure_warp_error(const unsigned char *now, const unsigned char *before, const short *to, const unsigned char *ok, int width, int height)
+static inline double measure_warp_error(const unsigned char *now, const unsigned char *before, const short *to, const unsigned char *ok, int width,
+                                        int height)
 {
     double sum = 0;
     size_t n = 0;
@@ -393,9 +401,10 @@ struct measure {
     measure__moment past[MEASURE_FAR + 1]; /* frame t in past[t % 13] */
     measure_scaler source_flow, mosaic_flow;
     unsigned char *luma, *cells, *reduced[2], *gray[2], *flow_source[2], *flow_mosaic[2]; /* [0] of this frame, [1] of the one before */
-    int *photo, *variant, *uses; /* of the frame before; counts */
+    int *photo, *variant, *uses;                                                          /* of the frame before; counts */
     int has_placement, knows_cuts, max_photo;
-    measure__mean ssim3, de3, churn, flow_churn, far_churn, far_follow, repeat4, warp_mosaic, warp_source, ncc, contrast, photo_churn, repaint, distinct;
+    measure__mean ssim3, de3, churn, flow_churn, far_churn, far_follow, repeat4, warp_mosaic, warp_source, ncc, contrast, photo_churn, repaint,
+        distinct;
     long cuts, most_uses, nearest_copy;
 };
 
@@ -418,7 +427,8 @@ static inline measure *measure_open(const measure_setup *setup)
     ok = ok && (m->photo = (int *)malloc(cells * sizeof(int))) != NULL && (m->variant = (int *)calloc(cells, sizeof(int))) != NULL;
     for (i = 0; i < 2; i++) {
         ok = ok && (m->reduced[i] = (unsigned char *)malloc(cells * 27)) != NULL && (m->gray[i] = (unsigned char *)malloc(cells * 9)) != NULL;
-        ok = ok && (m->flow_source[i] = (unsigned char *)malloc(flow * 3 + 1)) != NULL && (m->flow_mosaic[i] = (unsigned char *)malloc(flow * 3 + 1)) != NULL;
+        ok = ok && (m->flow_source[i] = (unsigned char *)malloc(flow * 3 + 1)) != NULL &&
+             (m->flow_mosaic[i] = (unsigned char *)malloc(flow * 3 + 1)) != NULL;
     }
     for (i = 0; i <= MEASURE_FAR; i++) {
         ok = ok && (m->past[i].cell = (measure_cell *)malloc(cells * sizeof(measure_cell))) != NULL;
@@ -426,9 +436,10 @@ static inline measure *measure_open(const measure_setup *setup)
         ok = ok && (m->past[i].ok = (unsigned char *)malloc(flow + 1)) != NULL;
     }
     if (flow) {
-        ok = ok && measure_scaler_open(&m->source_flow, setup->source_width, setup->source_height, m->box[0], m->box[1], m->box[2], m->box[3], setup->flow_width,
+        ok = ok && measure_scaler_open(&m->source_flow, setup->source_width, setup->source_height, m->box[0], m->box[1], m->box[2], m->box[3],
+                                       setup->flow_width, setup->flow_height, 3);
+        ok = ok && measure_scaler_open(&m->mosaic_flow, setup->width, setup->height, 0, 0, setup->width, setup->height, setup->flow_width,
                                        setup->flow_height, 3);
-        ok = ok && measure_scaler_open(&m->mosaic_flow, setup->width, setup->height, 0, 0, setup->width, setup->height, setup->flow_width, setup->flow_height, 3);
     }
     if (ok) return m;
     measure_close(m);
@@ -476,21 +487,23 @@ static inline int measure__reduce(measure *m, const unsigned char *source, const
     const double step_x = s->cell_width / 3, step_y = s->cell_height / 3;
     const double scale_x = (m->box[2] - m->box[0]) / s->width, scale_y = (m->box[3] - m->box[1]) / s->height;
     int first_x, first_y, i, ok = 1;
-    const int w = measure__inside(now->origin_x, step_x, 3 * s->cols, s->width, &first_x), h = measure__inside(now->origin_y, step_y, 3 * s->rows, s->height, &first_y);
+    const int w = measure__inside(now->origin_x, step_x, 3 * s->cols, s->width, &first_x),
+              h = measure__inside(now->origin_y, step_y, 3 * s->rows, s->height, &first_y);
     const double x0 = now->origin_x + first_x * step_x, y0 = now->origin_y + first_y * step_y, x1 = x0 + w * step_x, y1 = y0 + h * step_y;
     double mean;
     if (w < 1 || h < 1) return 1;
     for (i = 0; i < 2; i++) {
         measure_scaler scaler;
         ok = i ? measure_scaler_open(&scaler, s->width, s->height, x0, y0, x1, y1, w, h, 3)
-               : measure_scaler_open(&scaler, s->source_width, s->source_height, m->box[0] + x0 * scale_x, m->box[1] + y0 * scale_y, m->box[0] + x1 * scale_x,
-                                     m->box[1] + y1 * scale_y, w, h, 3);
+               : measure_scaler_open(&scaler, s->source_width, s->source_height, m->box[0] + x0 * scale_x, m->box[1] + y0 * scale_y,
+                                     m->box[0] + x1 * scale_x, m->box[1] + y1 * scale_y, w, h, 3);
         if (!ok) return 0;
         measure_scale(&scaler, i ? mosaic : source, m->reduced[i]);
         measure_scaler_close(&scaler);
         measure_luma(m->reduced[i], (size_t)w * (size_t)h, m->gray[i]);
     }
-    if (w >= 7 && h >= 7 && mosaic_ssim_gray8(m->gray[0], (size_t)w, m->gray[1], (size_t)w, (size_t)w, (size_t)h, &mean) == MOSAIC_SSIM_OK) measure__add(&m->ssim3, mean);
+    if (w >= 7 && h >= 7 && mosaic_ssim_gray8(m->gray[0], (size_t)w, m->gray[1], (size_t)w, (size_t)w, (size_t)h, &mean) == MOSAIC_SSIM_OK)
+        measure__add(&m->ssim3, mean);
     if (m->frames % 4 == 0) {
         double sum = 0;
         for (i = 0; i < w * h; i++) {
@@ -514,7 +527,9 @@ static inline int measure__cells(measure *m, const unsigned char *mosaic, measur
     const double x0 = now->origin_x + first_x * s->cell_width, y0 = now->origin_y + first_y * s->cell_height;
     for (c = 0; c < s->cols * s->rows; c++) now->cell[c].whole = 0;
     if (w < 1 || h < 1) return 1;
-    if (!measure_scaler_open(&scaler, s->width, s->height, x0, y0, x0 + w * s->cell_width, y0 + h * s->cell_height, w * MEASURE_SIDE, h * MEASURE_SIDE, 1)) return 0;
+    if (!measure_scaler_open(&scaler, s->width, s->height, x0, y0, x0 + w * s->cell_width, y0 + h * s->cell_height, w * MEASURE_SIDE,
+                             h * MEASURE_SIDE, 1))
+        return 0;
     measure_luma(mosaic, (size_t)s->width * (size_t)s->height, m->luma);
     measure_scale(&scaler, m->luma, m->cells);
     measure_scaler_close(&scaler);
@@ -562,7 +577,7 @@ static inline void measure__follow(measure *m, const measure__moment *now, int s
     const long t = m->frames;
     const measure__moment *before = &m->past[(t + MEASURE_FAR) % (MEASURE_FAR + 1)], *long_ago = &m->past[(t + 1) % (MEASURE_FAR + 1)];
     const int is_far = t >= MEASURE_FAR && t % 3 == 0;
-    measure__mean churn = { 0, 0 }, flow_churn = { 0, 0 };
+    measure__mean churn = {0, 0}, flow_churn = {0, 0};
     int c, r;
     for (r = 0; r < s->rows; r++)
         for (c = 0; c < s->cols; c++) {
@@ -575,7 +590,8 @@ static inline void measure__follow(measure *m, const measure__moment *now, int s
                 if (other->whole) measure__add(&churn, !measure_same(cell, other));
             }
             if (!now->has_flow) continue;
-            if (measure__trace(m, t, 1, &px, &py) && (other = measure__cell_at(m, before, px, py)) != NULL) measure__add(&flow_churn, !measure_same(cell, other));
+            if (measure__trace(m, t, 1, &px, &py) && (other = measure__cell_at(m, before, px, py)) != NULL)
+                measure__add(&flow_churn, !measure_same(cell, other));
             px = x;
             py = y;
             if (is_far && measure__trace(m, t, MEASURE_FAR, &px, &py) && (other = measure__cell_at(m, long_ago, px, py)) != NULL) {
@@ -716,8 +732,10 @@ static inline int measure_frame(measure *m, const unsigned char *source, const u
         measure_scale(&m->source_flow, source, m->flow_source[0]);
         measure_scale(&m->mosaic_flow, mosaic, m->flow_mosaic[0]);
         if (now->has_flow && !now->cut) {
-            measure__add(&m->warp_mosaic, measure_warp_error(m->flow_mosaic[0], m->flow_mosaic[1], now->backward, now->ok, s->flow_width, s->flow_height));
-            measure__add(&m->warp_source, measure_warp_error(m->flow_source[0], m->flow_source[1], now->backward, now->ok, s->flow_width, s->flow_height));
+            measure__add(&m->warp_mosaic,
+                         measure_warp_error(m->flow_mosaic[0], m->flow_mosaic[1], now->backward, now->ok, s->flow_width, s->flow_height));
+            measure__add(&m->warp_source,
+                         measure_warp_error(m->flow_source[0], m->flow_source[1], now->backward, now->ok, s->flow_width, s->flow_height));
         }
     }
     m->frames++;

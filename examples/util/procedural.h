@@ -34,7 +34,7 @@ static inline int procedural_pan(int width, int height);
 /* ---------------------------------------------------------------------------------------------------------- arithmetic */
 
 #define PP_ONE 65536
-#define PP_K(thousandths) ((thousandths) * 65536 / 1000)
+#define PP_K(thousandths) ((thousandths)*65536 / 1000)
 #define PP_PLACES 600 /* at least the number of places in the text that draw random numbers */
 #define PP_COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
@@ -43,19 +43,19 @@ typedef struct {
 } pp_rgb;
 
 typedef struct {
-    int w, h, side;       /* size of the window and of the whole scene, px */
-    int ox, oy;           /* upper left corner of the window in the scene, 1/64 px */
-    int px;               /* one pixel, Q16 */
-    pp_rgb *at;           /* w * h */
-    pp_rgb *line;         /* work: one row or column */
-    int *z;               /* w * h heights for pp_relief */
-    uint32_t state;       /* of the random numbers: the picture's own */
-    uint16_t drawn[PP_PLACES]; /* how many of them each place in the text has drawn */
-    int member;           /* number of this picture within its family */
-    int hue;              /* Q16 of a turn, spread evenly over the members of a family */
-    int light;            /* light comes from the left (-1) or the right (+1) */
+    int w, h, side;                                              /* size of the window and of the whole scene, px */
+    int ox, oy;                                                  /* upper left corner of the window in the scene, 1/64 px */
+    int px;                                                      /* one pixel, Q16 */
+    pp_rgb *at;                                                  /* w * h */
+    pp_rgb *line;                                                /* work: one row or column */
+    int *z;                                                      /* w * h heights for pp_relief */
+    uint32_t state;                                              /* of the random numbers: the picture's own */
+    uint16_t drawn[PP_PLACES];                                   /* how many of them each place in the text has drawn */
+    int member;                                                  /* number of this picture within its family */
+    int hue;                                                     /* Q16 of a turn, spread evenly over the members of a family */
+    int light;                                                   /* light comes from the left (-1) or the right (+1) */
     int exposure, warmth, contrast, vignette, grain, saturation; /* for pp_develop */
-    uint16_t tone[16385]; /* light >> 2 to display value, Q16 */
+    uint16_t tone[16385];                                        /* light >> 2 to display value, Q16 */
 } pp_canvas;
 
 static int pp_clamp(int v, int low, int high) { return v < low ? low : v > high ? high : v; }
@@ -75,7 +75,11 @@ static int pp_smooth(int low, int high, int v)
 static int pp_length(int dx, int dy)
 {
     int64_t a = dx < 0 ? -(int64_t)dx : dx, b = dy < 0 ? -(int64_t)dy : dy, d;
-    if (a < b) { d = a; a = b; b = d; }
+    if (a < b) {
+        d = a;
+        a = b;
+        b = d;
+    }
     if (a == 0) return 0;
     d = (a * 983 + b * 407) >> 10;
     if (d == 0) return (int)a;
@@ -197,8 +201,10 @@ static int pp_light_of(const pp_canvas *c, int v)
     int low = 0, high = 16384, want = pp_clamp(v, 0, 255) * 257;
     while (low < high) {
         int middle = (low + high) / 2;
-        if (c->tone[middle] < want) low = middle + 1;
-        else high = middle;
+        if (c->tone[middle] < want)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low * 4;
 }
@@ -243,14 +249,8 @@ static int pp_x(const pp_canvas *c, int i) { return (int)(((int64_t)64 * i + 32 
 static int pp_y(const pp_canvas *c, int j) { return (int)(((int64_t)64 * j + 32 + c->oy) * 1024 / c->side); }
 
 /* The first column (row) whose centre is not left of (above) the coordinate, held within the window. */
-static int pp_column(const pp_canvas *c, int x)
-{
-    return pp_clamp((int)(((int64_t)x * c->side / 1024 - c->ox - 32 + 6400) / 64 - 99), 0, c->w);
-}
-static int pp_row(const pp_canvas *c, int y)
-{
-    return pp_clamp((int)(((int64_t)y * c->side / 1024 - c->oy - 32 + 6400) / 64 - 99), 0, c->h);
-}
+static int pp_column(const pp_canvas *c, int x) { return pp_clamp((int)(((int64_t)x * c->side / 1024 - c->ox - 32 + 6400) / 64 - 99), 0, c->w); }
+static int pp_row(const pp_canvas *c, int y) { return pp_clamp((int)(((int64_t)y * c->side / 1024 - c->oy - 32 + 6400) / 64 - 99), 0, c->h); }
 
 /* The pixels that a shape within the given coordinates can touch. */
 typedef struct {
@@ -346,8 +346,7 @@ static void pp_disc(pp_canvas *c, int x, int y, int rx, int ry, pp_rgb colour, i
         for (i = b.i0; i < b.i1; i++) {
             int q = pp_length(pp_div(pp_x(c, i) - x, rx), pp_div(pp_y(c, j) - y, ry));
             int cover = pp_cover(c, pp_mul(PP_ONE - q, small_one));
-            if (cover > 0)
-                pp_put(c, i, j, rim ? pp_scale(colour, PP_ONE - rim + pp_mul(pp_mul(q, q), rim)) : colour, pp_mul(cover, alpha));
+            if (cover > 0) pp_put(c, i, j, rim ? pp_scale(colour, PP_ONE - rim + pp_mul(pp_mul(q, q), rim)) : colour, pp_mul(cover, alpha));
         }
 }
 
@@ -427,8 +426,7 @@ static void pp_quad(pp_canvas *c, const int *xy, pp_rgb top, pp_rgb bottom)
             int x = pp_x(c, i), y = pp_y(c, j), cover = PP_ONE;
             for (e = 0; e < 4 && cover > 0; e++) {
                 int f = (e + 1) & 3;
-                int64_t cross = (int64_t)(xy[2 * f] - xy[2 * e]) * (y - xy[2 * e + 1]) -
-                                (int64_t)(xy[2 * f + 1] - xy[2 * e + 1]) * (x - xy[2 * e]);
+                int64_t cross = (int64_t)(xy[2 * f] - xy[2 * e]) * (y - xy[2 * e + 1]) - (int64_t)(xy[2 * f + 1] - xy[2 * e + 1]) * (x - xy[2 * e]);
                 int part = length[e] ? pp_cover(c, (int)(cross / length[e])) : PP_ONE;
                 if (part < cover) cover = part;
             }
@@ -554,7 +552,6 @@ static void pp_relief(pp_canvas *c, int strength)
         }
 }
 
-
 /* A distance field of stones: jittered points, one in each lattice cell. Gives the distance to the border between the two
    nearest points (Q16 of a cell) and the number of the nearest. */
 static int pp_stones(int x, int y, uint32_t seed, uint32_t *which)
@@ -569,7 +566,8 @@ static int pp_stones(int x, int y, uint32_t seed, uint32_t *which)
                 second = first;
                 first = d;
                 *which = h;
-            } else if (d < second) second = d;
+            } else if (d < second)
+                second = d;
         }
     return second - first;
 }
@@ -686,10 +684,10 @@ static void pp_leaf(pp_canvas *c, const pp_blade *l)
 
 /* The front of a building, seen from below or aside: rows and columns of windows. */
 typedef struct {
-    int columns, rows, wide, tall; /* wide, tall: the window's share of its field, Q16 */
-    int keystone, slope;           /* how much the right side is nearer (Q16), how much the upper one is further */
-    int lit;                       /* share of lit windows, Q16; 0 by day */
-    int bars;                      /* frame, Q16 of a field */
+    int columns, rows, wide, tall;  /* wide, tall: the window's share of its field, Q16 */
+    int keystone, slope;            /* how much the right side is nearer (Q16), how much the upper one is further */
+    int lit;                        /* share of lit windows, Q16; 0 by day */
+    int bars;                       /* frame, Q16 of a field */
     pp_rgb wall, frame, glass, sky; /* glass is what a window shows below, sky what it mirrors above */
 } pp_front;
 static void pp_facade(pp_canvas *c, const pp_front *f)
@@ -777,8 +775,8 @@ static void pp_grass(pp_canvas *c, int blades, int height, pp_rgb dark, pp_rgb l
 /* ----------------------------------------------------------------------------------------------------------- families */
 
 /* Colours of a sky from the top to the horizon. */
-static const int pp_days[][2] = {{0x2f6fc4, 0xbcd8ee}, {0x4a8fd8, 0xdcecf4}, {0x1f56a8, 0x8fbfe6}, {0x6a9cc8, 0xe4e8e4}, {0x3a86c0, 0xa8dcec},
-                                 {0x8aa0b8, 0xd0d6da}, {0x2a5a9a, 0xd8d0c0}};
+static const int pp_days[][2] = {{0x2f6fc4, 0xbcd8ee}, {0x4a8fd8, 0xdcecf4}, {0x1f56a8, 0x8fbfe6}, {0x6a9cc8, 0xe4e8e4},
+                                 {0x3a86c0, 0xa8dcec}, {0x8aa0b8, 0xd0d6da}, {0x2a5a9a, 0xd8d0c0}};
 static const int pp_dusks[][3] = {{0x1d2a4f, 0x9a4e6e, 0xf2a25c}, {0x24335e, 0xc2607a, 0xffc27a}, {0x3b1c3c, 0xc03a2e, 0xffb347},
                                   {0x0f2c5a, 0x45709e, 0xf3c58f}, {0x552b5a, 0xd9667b, 0xf9d8a0}, {0x1b1040, 0x6c2a7b, 0xe070aa},
                                   {0x7b3018, 0xe0702a, 0xffd070}, {0x2a5d8e, 0x9fb0c0, 0xf6e2a0}, {0x101c3c, 0x2a4a7a, 0xd8785a},
@@ -796,16 +794,15 @@ static void pp_day_sky(pp_canvas *c, int horizon, int cloudy)
 /* Clouds fill most of the picture. */
 static void pp_scene_sky(pp_canvas *c)
 {
-    static const int tints[][4] = {{0x2c6cc2, 0xa8d0f0, 0xffffff, 0x9fb0c4}, {0x1a4c9c, 0x6aa8e0, 0xfbfbfb, 0x7a90b0},
-                                   {0x5a9ce0, 0xd4e8f6, 0xffffff, 0xb4c4d8}, {0x6c7684, 0xb0b8c0, 0xc8ccd0, 0x4c545e},
-                                   {0x3a444e, 0x7a848c, 0x98a0a4, 0x262c34}, {0x40709c, 0xf0dcc0, 0xfff0d8, 0x9a8a9a},
-                                   {0x2a9ac8, 0xc0e8f0, 0xffffff, 0x8cb8cc}, {0x8898ac, 0xe8ecf0, 0xfafafa, 0xa4acb8},
-                                   {0x16346c, 0x3c70b4, 0xd8e4f4, 0x42608c}};
+    static const int tints[][4] = {
+        {0x2c6cc2, 0xa8d0f0, 0xffffff, 0x9fb0c4}, {0x1a4c9c, 0x6aa8e0, 0xfbfbfb, 0x7a90b0}, {0x5a9ce0, 0xd4e8f6, 0xffffff, 0xb4c4d8},
+        {0x6c7684, 0xb0b8c0, 0xc8ccd0, 0x4c545e}, {0x3a444e, 0x7a848c, 0x98a0a4, 0x262c34}, {0x40709c, 0xf0dcc0, 0xfff0d8, 0x9a8a9a},
+        {0x2a9ac8, 0xc0e8f0, 0xffffff, 0x8cb8cc}, {0x8898ac, 0xe8ecf0, 0xfafafa, 0xa4acb8}, {0x16346c, 0x3c70b4, 0xd8e4f4, 0x42608c}};
     const int *t = tints[pp_style(c, PP_COUNT(tints))];
     int deep = pp_in(c, 0, 2) == 0;
     pp_gradient(c, -PP_ONE / 10, PP_ONE * 11 / 10, pp_vary(c, t[0], 12), pp_vary(c, t[1], 12));
-    if (pp_in(c, 0, 2) == 0) pp_clouds(c, PP_ONE * 5 / 4, pp_ink(c, t[2]), pp_ink(c, t[1]), -4000, pp_in(c, 2, 3), pp_in(c, 130000, 260000), 0,
-                                       50000);
+    if (pp_in(c, 0, 2) == 0)
+        pp_clouds(c, PP_ONE * 5 / 4, pp_ink(c, t[2]), pp_ink(c, t[1]), -4000, pp_in(c, 2, 3), pp_in(c, 130000, 260000), 0, 50000);
     pp_clouds(c, deep ? PP_ONE : PP_ONE * 5 / 4, pp_vary(c, t[2], 4), pp_vary(c, t[3], 14), pp_in(c, -6000, 16000), pp_in(c, 2, 4),
               pp_in(c, 60000, 120000), deep ? PP_ONE : 0, pp_in(c, 6000, 20000));
     if (pp_in(c, 0, 3) == 0) pp_glow(c, pp_pos(c, 150, 850), pp_pos(c, 50, 350), pp_pos(c, 300, 700), pp_ink(c, 0xf0e0b0));
@@ -824,8 +821,8 @@ static void pp_branches(pp_canvas *c, int x, int y, int angle, int length, int w
     int ex = x + pp_mul(length, pp_cos(angle)), ey = y + pp_mul(length, pp_sin(angle)), k, n = pp_in(c, 2, 3);
     pp_stroke(c, x, y, ex, ey, width, width * 6 / 10, p, p, 0);
     if (depth)
-        for (k = 0; k < n; k++) pp_branches(c, ex, ey, angle + pp_in(c, -7500, 7500), pp_mul(length, pp_in(c, 40000, 56000)), width * 6 / 10, p,
-                                            depth - 1);
+        for (k = 0; k < n; k++)
+            pp_branches(c, ex, ey, angle + pp_in(c, -7500, 7500), pp_mul(length, pp_in(c, 40000, 56000)), width * 6 / 10, p, depth - 1);
 }
 
 static void pp_scene_dusk(pp_canvas *c)
@@ -874,7 +871,8 @@ static void pp_scene_dusk(pp_canvas *c)
         pp_ground(c, horizon, pp_mix(dark, mid, 12000), dark, dark, 0, 20000);
         for (k = pp_in(c, 1, 2); k > 0; k--) {
             int x = pp_pos(c, 100, 900), h = pp_pos(c, 90, 170);
-            if (pp_in(c, 0, 1)) pp_branches(c, x, horizon + PP_K(30), 49152 + pp_in(c, -1500, 1500), h, PP_K(34), dark, 4);
+            if (pp_in(c, 0, 1))
+                pp_branches(c, x, horizon + PP_K(30), 49152 + pp_in(c, -1500, 1500), h, PP_K(34), dark, 4);
             else {
                 pp_stroke(c, x, horizon + PP_K(40), x, horizon - h, PP_K(26), PP_K(18), dark, dark, 0);
                 pp_foliage(c, x, horizon - h - h / 2, h, h, pp_scale(dark, 40000), pp_mix(dark, low, 9000), 14);
@@ -927,8 +925,8 @@ static void pp_scene_mountain(pp_canvas *c)
 /* Woods: trunks in mist, a slope of firs, autumn crowns, a canopy from above, a clearing. */
 static void pp_scene_forest(pp_canvas *c)
 {
-    static const int crowns[][2] = {{0x1c3414, 0x7aa43c}, {0x5a2410, 0xe08a2a}, {0x6a1c10, 0xd8482a}, {0x5c4a10, 0xf0c840}, {0x14301c, 0x58944c},
-                                    {0x2c3c10, 0xb4c04c}};
+    static const int crowns[][2] = {{0x1c3414, 0x7aa43c}, {0x5a2410, 0xe08a2a}, {0x6a1c10, 0xd8482a},
+                                    {0x5c4a10, 0xf0c840}, {0x14301c, 0x58944c}, {0x2c3c10, 0xb4c04c}};
     int k, n;
     switch (pp_style(c, 5)) {
     case 0: { /* trunks in mist */
@@ -943,8 +941,9 @@ static void pp_scene_forest(pp_canvas *c)
                 int x = pp_pos(c, -30, 1030), lean = pp_pos(c, -40, 40), wide = w * pp_in(c, 70, 130) / 100;
                 pp_rgb p = pp_mix(mist, dark, 14000 + k * 15000);
                 pp_stroke(c, x, ground + PP_K(60), x + lean, -PP_K(20), wide, wide * 7 / 10, p, pp_mix(p, mist, 9000), 20000);
-                if (k < 3) pp_foliage(c, x + lean, pp_pos(c, -40, 160), PP_K(150), PP_K(90), pp_mix(mist, p, 40000),
-                                      pp_mix(mist, pp_ink(c, m[1]), 40000), 16);
+                if (k < 3)
+                    pp_foliage(c, x + lean, pp_pos(c, -40, 160), PP_K(150), PP_K(90), pp_mix(mist, p, 40000), pp_mix(mist, pp_ink(c, m[1]), 40000),
+                               16);
             }
             pp_foliage(c, pp_pos(c, 0, 1000), ground + PP_K(70), PP_K(700), PP_K(110), pp_mix(mist, dark, 12000 + k * 14000),
                        pp_mix(mist, pp_vary(c, 0x5a7030, 20), 14000 + k * 15000), 22);
@@ -1065,9 +1064,7 @@ static void pp_scene_flower(pp_canvas *c)
         pp_stroke(c, x, y, x + pp_pos(c, -150, 150), PP_K(1100), PP_K(34), PP_K(44), stem, pp_scale(stem, 40000), 24000);
         pp_blossom(c, x, y, r, pp_in(c, 12, 19), r / 3, 30000, foot, tip, heart, r * 3 / 10);
         break;
-    case 2: /* a few broad petals */
-        pp_blossom(c, x, y, r * 11 / 10, pp_in(c, 5, 6), r, 50000, pp_scale(foot, 36000), tip, heart, r / 6);
-        break;
+    case 2: /* a few broad petals */ pp_blossom(c, x, y, r * 11 / 10, pp_in(c, 5, 6), r, 50000, pp_scale(foot, 36000), tip, heart, r / 6); break;
     case 3: /* a rose: petals inside petals */
         for (k = 0; k < 22; k++) {
             int a = k * 25032 + (k & 1) * 900, d = r * (22 - k) / 26, s = r * (30 - k) / 38;
@@ -1131,8 +1128,8 @@ static void pp_furrows(pp_canvas *c, int horizon, pp_rgb crop, pp_rgb soil, int 
 /* Meadows and fields. */
 static void pp_scene_meadow(pp_canvas *c)
 {
-    static const int fields[][2] = {{0x5c8a30, 0x8ab048}, {0xe0c020, 0xa8b030}, {0xc8a050, 0xe0c480}, {0x8058a8, 0x5a7040}, {0x6c9c3c, 0x3c6424},
-                                    {0xb04430, 0x56782c}, {0x9ab050, 0xd8c880}};
+    static const int fields[][2] = {{0x5c8a30, 0x8ab048}, {0xe0c020, 0xa8b030}, {0xc8a050, 0xe0c480}, {0x8058a8, 0x5a7040},
+                                    {0x6c9c3c, 0x3c6424}, {0xb04430, 0x56782c}, {0x9ab050, 0xd8c880}};
     static const int dots[] = {0xf4f0e8, 0xf0d020, 0xe03820, 0xb870d0, 0xf0a0c0, 0x4868d0};
     int style = pp_style(c, PP_COUNT(fields)), horizon = pp_pos(c, 220, 480), k, dotted = pp_in(c, 0, 2) > 0, dot = dots[pp_in(c, 0, 5)];
     const int *f = fields[style];
@@ -1145,8 +1142,10 @@ static void pp_scene_meadow(pp_canvas *c)
     m.bottom = hill;
     m.seed = pp_seed(c);
     pp_ridge(c, &m);
-    if (style == 3 || (style != 5 && pp_in(c, 0, 2) == 0)) pp_furrows(c, horizon, crop, pp_scale(other, 36000), pp_in(c, 3, 7), pp_pos(c, 200, 800));
-    else pp_ground(c, horizon, pp_mix(crop, pp_ink(c, 0xc0c8a0), 12000), crop, other, 54000, 52000);
+    if (style == 3 || (style != 5 && pp_in(c, 0, 2) == 0))
+        pp_furrows(c, horizon, crop, pp_scale(other, 36000), pp_in(c, 3, 7), pp_pos(c, 200, 800));
+    else
+        pp_ground(c, horizon, pp_mix(crop, pp_ink(c, 0xc0c8a0), 12000), crop, other, 54000, 52000);
     for (k = pp_in(c, 0, 5); k > 0; k--) {
         int r = pp_pos(c, 30, 70), x = pp_pos(c, 0, 1000);
         pp_foliage(c, x, horizon - r / 2, r, r, pp_vary(c, 0x1c3018, 6), pp_vary(c, 0x5c8038, 20), 22);
@@ -1172,15 +1171,15 @@ static void pp_scene_meadow(pp_canvas *c)
             int t = pp_in(c, 0, PP_ONE), down = pp_mul(pp_mul(t, t), PP_ONE - horizon), r = PP_K(2) + down / 60;
             pp_disc(c, pp_pos(c, 0, 1000), horizon + PP_K(12) + down, r, r * 3 / 4, pp_vary(c, dot, 16), 60000, 9000);
         }
-    if (pp_in(c, 0, 1)) pp_grass(c, 60, pp_pos(c, 150, 330), pp_scale(pp_mix(crop, pp_ink(c, 0x304018), 30000), 36000),
-                                 pp_mix(crop, pp_ink(c, 0xb8c060), 30000));
+    if (pp_in(c, 0, 1))
+        pp_grass(c, 60, pp_pos(c, 150, 330), pp_scale(pp_mix(crop, pp_ink(c, 0x304018), 30000), 36000), pp_mix(crop, pp_ink(c, 0xb8c060), 30000));
 }
 
 /* Fronts of houses by day: plastered, brick, old town, concrete, glass. */
 static void pp_scene_house(pp_canvas *c)
 {
-    static const int walls[] = {0xd8b880, 0xc87858, 0xe8e0d0, 0xa0a4a8, 0xb85038, 0xe0c0a0, 0x7890a8, 0xd8d070, 0xa8c0a0, 0xe8b0a0, 0x787470,
-                                0x70a0b8, 0xf0ece4};
+    static const int walls[] = {0xd8b880, 0xc87858, 0xe8e0d0, 0xa0a4a8, 0xb85038, 0xe0c0a0, 0x7890a8,
+                                0xd8d070, 0xa8c0a0, 0xe8b0a0, 0x787470, 0x70a0b8, 0xf0ece4};
     int style = pp_style(c, 5);
     pp_front f;
     f.columns = pp_in(c, 3, 7);
@@ -1295,8 +1294,8 @@ static void pp_scene_cloth(pp_canvas *c)
     int style = pp_style(c, 6), i, j, count = pp_in(c, 5, 15), turn = pp_in(c, -3000, 3000), co, si, bend = pp_in(c, 0, 2600);
     int muted = pp_in(c, 0, 3) == 0;
     pp_rgb a = muted ? pp_vary(c, earth[pp_in(c, 0, PP_COUNT(earth) - 1)], 20) : pp_hsv(c, c->hue, pp_in(c, 130, 235), pp_in(c, 90, 235));
-    pp_rgb b = pp_in(c, 0, 1) ? pp_vary(c, earth[pp_in(c, 0, PP_COUNT(earth) - 1)], 14) : pp_hsv(c, c->hue + pp_in(c, 8000, 36000), pp_in(c, 60, 200),
-                                                                                                 pp_in(c, 60, 230));
+    pp_rgb b = pp_in(c, 0, 1) ? pp_vary(c, earth[pp_in(c, 0, PP_COUNT(earth) - 1)], 14)
+                              : pp_hsv(c, c->hue + pp_in(c, 8000, 36000), pp_in(c, 60, 200), pp_in(c, 60, 230));
     pp_rgb d = pp_scale(a, pp_in(c, 20000, 40000));
     if (style == 3) a = pp_vary(c, pp_in(c, 0, 3) ? 0x34507c : 0x202a3c, 20), b = pp_vary(c, 0xa8b8cc, 20);
     if (style == 4) turn = pp_in(c, 0, 65535), count = pp_in(c, 2, 4);
@@ -1330,8 +1329,8 @@ static void pp_scene_cloth(pp_canvas *c)
                 fu = (u & 65535) * 2 - PP_ONE;
                 fv = (v & 65535) * 2 - PP_ONE;
                 over = (cu + cv) & 1;
-                h = over ? pp_mul(PP_ONE - pp_mul(fv, fv), PP_ONE - pp_mul(fu, fu) / 2) : pp_mul(PP_ONE - pp_mul(fu, fu),
-                                                                                                 PP_ONE - pp_mul(fv, fv) / 2);
+                h = over ? pp_mul(PP_ONE - pp_mul(fv, fv), PP_ONE - pp_mul(fu, fu) / 2)
+                         : pp_mul(PP_ONE - pp_mul(fu, fu), PP_ONE - pp_mul(fv, fv) / 2);
                 z = h / (count * big) / 4;
                 if (style == 2) {
                     static const int sett[] = {0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 0, 2, 1, 1, 1, 1, 1, 1, 2, 2};
@@ -1427,8 +1426,10 @@ static void pp_scene_water(pp_canvas *c)
         pp_ridge(c, &m);
         for (k = 0; k < 22; k++) {
             int r = pp_pos(c, 30, 80), x = pp_pos(c, -20, 1020);
-            if (style) pp_conifer(c, x, horizon + PP_K(66), r * 3, r * 5 / 4, pp_ink(c, 0x0c1c14), pp_vary(c, 0x3c6038, 20), 0);
-            else pp_foliage(c, x, horizon + PP_K(60) - r / 2, r, r, pp_ink(c, 0x182410), pp_vary(c, banks[pp_in(c, 0, 4)], 20), 20);
+            if (style)
+                pp_conifer(c, x, horizon + PP_K(66), r * 3, r * 5 / 4, pp_ink(c, 0x0c1c14), pp_vary(c, 0x3c6038, 20), 0);
+            else
+                pp_foliage(c, x, horizon + PP_K(60) - r / 2, r, r, pp_ink(c, 0x182410), pp_vary(c, banks[pp_in(c, 0, 4)], 20), 20);
         }
         pp_water(c, horizon + PP_K(60), deep, 6000, pp_in(c, 6000, 60000));
         break;
@@ -1444,8 +1445,8 @@ static void pp_scene_water(pp_canvas *c)
         for (k = pp_in(c, 1, 3); k > 0; k--) {
             int size = pp_pos(c, 140, 420), x = pp_pos(c, 150, 850), y = horizon + size / 3 + PP_K(20), n;
             pp_rgb sail = pp_in(c, 0, 1) ? pp_ink(c, 0xf4f0e8) : pp_hsv(c, pp_in(c, 0, 65535), 190, 220);
-            for (n = 0; n < 8; n++) pp_disc(c, x + pp_pos(c, -30, 30), y + n * size / 12, size / 3 - n * size / 30, size / 30, pp_scale(sail, 50000),
-                                            20000, 0);
+            for (n = 0; n < 8; n++)
+                pp_disc(c, x + pp_pos(c, -30, 30), y + n * size / 12, size / 3 - n * size / 30, size / 30, pp_scale(sail, 50000), 20000, 0);
             pp_boat(c, x, y, size, pp_vary(c, pp_in(c, 0, 1) ? 0xe8e8e8 : 0x802820, 20), sail);
         }
         break;
@@ -1486,11 +1487,11 @@ static void pp_scene_water(pp_canvas *c)
 static void pp_scene_fruit(pp_canvas *c)
 {
     static const int fruits[][4] = {/* colour, second colour, roughness, gloss */
-        {0xe88018, 0xf0a030, 14000, 26000}, {0xc82018, 0xe8b040, 8000, 44000}, {0xf0d030, 0xe0c838, 12000, 22000}, {0x90b830, 0xb8cc48, 9000, 34000},
-            {0x301838, 0x58286c, 9000, 20000},
-        {0x303c70, 0x485c98, 12000, 8000}, {0xa01020, 0xc82030, 3000, 56000}, {0xe8a078, 0xd86048, 10000, 6000}, {0xd02818, 0xe84828, 4000, 50000},
-            {0xb8c870, 0x98b848, 4000, 36000},
-        {0x784830, 0x9c6840, 24000, 4000}, {0xd8b890, 0xc89c70, 16000, 6000}, {0x703080, 0x8c4898, 8000, 22000}};
+                                    {0xe88018, 0xf0a030, 14000, 26000}, {0xc82018, 0xe8b040, 8000, 44000}, {0xf0d030, 0xe0c838, 12000, 22000},
+                                    {0x90b830, 0xb8cc48, 9000, 34000},  {0x301838, 0x58286c, 9000, 20000}, {0x303c70, 0x485c98, 12000, 8000},
+                                    {0xa01020, 0xc82030, 3000, 56000},  {0xe8a078, 0xd86048, 10000, 6000}, {0xd02818, 0xe84828, 4000, 50000},
+                                    {0xb8c870, 0x98b848, 4000, 36000},  {0x784830, 0x9c6840, 24000, 4000}, {0xd8b890, 0xc89c70, 16000, 6000},
+                                    {0x703080, 0x8c4898, 8000, 22000}};
     const int *f = fruits[pp_style(c, PP_COUNT(fruits))];
     int style = pp_in(c, 0, 4), k, n, r;
     uint32_t seed = pp_seed(c);
@@ -1538,8 +1539,11 @@ static void pp_scene_fruit(pp_canvas *c)
             pp_stroke(c, x, y - s * 7 / 10, x + s / 8, y - s * 11 / 10, s / 9, s / 14, pp_ink(c, 0x402c18), pp_ink(c, 0x60482c), 0);
         }
     } else { /* slices */
-        static const int flesh[][3] = {{0xf08818, 0xf8a838, 0xf8e4b0}, {0xf0d840, 0xf8e870, 0xf8f4d0}, {0xa8c840, 0xc8dc70, 0xe8f0c8},
-                                       {0xe04838, 0xf07858, 0xf8dcc8}, {0x70a028, 0xa8c848, 0xe0e8a0}};
+        static const int flesh[][3] = {{0xf08818, 0xf8a838, 0xf8e4b0},
+                                       {0xf0d840, 0xf8e870, 0xf8f4d0},
+                                       {0xa8c840, 0xc8dc70, 0xe8f0c8},
+                                       {0xe04838, 0xf07858, 0xf8dcc8},
+                                       {0x70a028, 0xa8c848, 0xe0e8a0}};
         const int *t = flesh[pp_in(c, 0, 4)];
         pp_rgb back = pp_in(c, 0, 1) ? pp_vary(c, 0xe8e4dc, 14) : pp_vary(c, 0x24201c, 14);
         pp_gradient(c, 0, PP_ONE, back, pp_scale(back, 46000));
@@ -1568,8 +1572,8 @@ static void pp_scene_fruit(pp_canvas *c)
 /* Dunes: crests with a lit and a shaded side, ripples in front. */
 static void pp_scene_dune(pp_canvas *c)
 {
-    static const int sands[][2] = {{0xe0b070, 0x8a5430}, {0xd88848, 0x743018}, {0xe8d0a8, 0xa08060}, {0xd8a088, 0x8a5048}, {0xf0e4d0, 0xa8a090},
-                                   {0xc89060, 0x503024}};
+    static const int sands[][2] = {{0xe0b070, 0x8a5430}, {0xd88848, 0x743018}, {0xe8d0a8, 0xa08060},
+                                   {0xd8a088, 0x8a5048}, {0xf0e4d0, 0xa8a090}, {0xc89060, 0x503024}};
     const int *s = sands[pp_style(c, PP_COUNT(sands))];
     int horizon = pp_pos(c, 180, 480), layers = pp_in(c, 2, 4), k, i, j;
     pp_rgb lit = pp_vary(c, s[0], 14), dark = pp_vary(c, s[1], 14), haze;
@@ -1587,8 +1591,11 @@ static void pp_scene_dune(pp_canvas *c)
                 n = pp_fbm(x * 7, y * 10, c->px * 10, 2, seed + 2);
                 ripple = pp_sin((y * (44 - 6 * k) + n * 2 + x * 6)) / 2;
                 ripple = pp_mul(ripple, pp_smooth(0, PP_K(160), down)) / 3;
-                pp_put(c, i, j, pp_mix(pp_scale(pp_mix(dark, lit, pp_smooth(-PP_K(12), PP_K(12), slip) * 8 / 10 + 9000 + pp_div(down, PP_K(900)) / 5),
-                                                PP_ONE + ripple + n / 8), haze, veil), pp_cover(c, down));
+                pp_put(c, i, j,
+                       pp_mix(pp_scale(pp_mix(dark, lit, pp_smooth(-PP_K(12), PP_K(12), slip) * 8 / 10 + 9000 + pp_div(down, PP_K(900)) / 5),
+                                       PP_ONE + ripple + n / 8),
+                              haze, veil),
+                       pp_cover(c, down));
             }
         }
     }
@@ -1597,8 +1604,11 @@ static void pp_scene_dune(pp_canvas *c)
 /* Snow: white woods, drifts, flakes in the air. */
 static void pp_scene_snow(pp_canvas *c)
 {
-    static const int lights[][3] = {{0x5c8cc8, 0xe0ecf8, 0x8ca8d0}, {0xb8c0c8, 0xe8ecf0, 0xa4acb8}, {0x8c84b0, 0xf8d8c8, 0x9890c0},
-                                    {0x283c68, 0x7c94c0, 0x40588c}, {0xd8dce0, 0xf8f8f8, 0xc0c8d0}};
+    static const int lights[][3] = {{0x5c8cc8, 0xe0ecf8, 0x8ca8d0},
+                                    {0xb8c0c8, 0xe8ecf0, 0xa4acb8},
+                                    {0x8c84b0, 0xf8d8c8, 0x9890c0},
+                                    {0x283c68, 0x7c94c0, 0x40588c},
+                                    {0xd8dce0, 0xf8f8f8, 0xc0c8d0}};
     const int *l = lights[pp_style(c, PP_COUNT(lights))];
     int horizon = pp_pos(c, 420, 640), rows, n, k;
     pp_rgb light = pp_vary(c, l[1], 8), shade = pp_vary(c, l[2], 12), dark = pp_mix(pp_ink(c, 0x142024), shade, 9000);
@@ -1626,8 +1636,10 @@ static void pp_scene_snow(pp_canvas *c)
         for (n = pp_in(c, 0, 3); n > 0; n--) {
             int h = PP_K(130) + rows * PP_K(130), x = pp_pos(c, -20, 1020), y = drift.base + PP_K(20);
             pp_disc(c, x - c->light * h / 3, y, h / 2, h / 12, shade, 44000, 0);
-            if (pp_in(c, 0, 3)) pp_conifer(c, x, y, h, h * 4 / 10, dark, green, PP_ONE);
-            else pp_branches(c, x, y, 49152, h / 3, h / 14, pp_scale(dark, 50000), 4);
+            if (pp_in(c, 0, 3))
+                pp_conifer(c, x, y, h, h * 4 / 10, dark, green, PP_ONE);
+            else
+                pp_branches(c, x, y, 49152, h / 3, h / 14, pp_scale(dark, 50000), 4);
         }
     }
     if (pp_in(c, 0, 2) == 0)
@@ -1660,8 +1672,8 @@ static void pp_scene_stone(pp_canvas *c)
                 int v = y * rows + pp_mul(n, wild), row = v >> 16, u = x * rows * (style ? 2 : 1) / (style ? 3 : 2), fu, fv, stretch;
                 uint32_t h = pp_hash((uint32_t)row * 0x9e3779b9u + seed);
                 stretch = style ? 40000 + (int)(h & 0x7fff) : PP_ONE;
-                u = pp_mul(u, stretch) + (style ? (int)(h >> 8 & 0xffff) : (row & 1) * 32768) + pp_mul(pp_fbm(x * 6, y * 6, c->px, 1, seed + 2),
-                        wild);
+                u = pp_mul(u, stretch) + (style ? (int)(h >> 8 & 0xffff) : (row & 1) * 32768) +
+                    pp_mul(pp_fbm(x * 6, y * 6, c->px, 1, seed + 2), wild);
                 which = pp_hash((uint32_t)(u >> 16) * 0xa54ff53bu + h);
                 fu = 32768 - pp_abs((u & 65535) - 32768);
                 fv = 32768 - pp_abs((v & 65535) - 32768);
@@ -1690,8 +1702,8 @@ static void pp_scene_stone(pp_canvas *c)
 /* Lights far out of focus. */
 static void pp_scene_bokeh(pp_canvas *c)
 {
-    static const int backs[][2] = {{0x0c0c14, 0x181420}, {0x281418, 0x100808}, {0x0c2030, 0x060c14}, {0x3c2c18, 0x18100c}, {0x284018, 0x101c0c},
-                                   {0x401c48, 0x140818}, {0x88a068, 0x405c30}, {0xd0b0a0, 0x906c70}};
+    static const int backs[][2] = {{0x0c0c14, 0x181420}, {0x281418, 0x100808}, {0x0c2030, 0x060c14}, {0x3c2c18, 0x18100c},
+                                   {0x284018, 0x101c0c}, {0x401c48, 0x140818}, {0x88a068, 0x405c30}, {0xd0b0a0, 0x906c70}};
     const int *b = backs[pp_style(c, PP_COUNT(backs))];
     int k, count = pp_in(c, 18, 60), big = pp_pos(c, 40, 110), spread = pp_in(c, 0, 1) ? 9000 : 65535;
     pp_gradient(c, 0, PP_ONE, pp_vary(c, b[0], 10), pp_vary(c, b[1], 10));
@@ -1702,9 +1714,9 @@ static void pp_scene_bokeh(pp_canvas *c)
         pp_disc(c, x, y, r, r, pp_scale(p, 76000), pp_in(c, 9000, 50000), 26000);
     }
     pp_soften(c, PP_K(pp_in(c, 4, 12)));
-    for (k = pp_in(c, 0, 14); k > 0; k--) pp_disc(c, pp_pos(c, 0, 1000), pp_pos(c, 0, 1000), big / 2, big / 2,
-                                                  pp_hsv(c, c->hue + pp_in(c, -spread / 2, spread / 2), pp_in(c, 40, 180), 255),
-                                                  pp_in(c, 16000, 46000), 30000);
+    for (k = pp_in(c, 0, 14); k > 0; k--)
+        pp_disc(c, pp_pos(c, 0, 1000), pp_pos(c, 0, 1000), big / 2, big / 2,
+                pp_hsv(c, c->hue + pp_in(c, -spread / 2, spread / 2), pp_in(c, 40, 180), 255), pp_in(c, 16000, 46000), 30000);
 }
 
 /* Leaves close by: foliage, litter, one blade with its ribs. */
@@ -1774,8 +1786,8 @@ static void pp_scene_leaf(pp_canvas *c)
 /* Boards of wood. */
 static void pp_scene_wood(pp_canvas *c)
 {
-    static const int woods[][2] = {{0xb0783c, 0x6c4020}, {0x8c8478, 0x4c4840}, {0x5c3820, 0x2c1810}, {0xd8b888, 0xa07848}, {0x3c6c7c, 0x8ca0a0},
-                                   {0x98402c, 0x501c14}, {0xe0dcd4, 0xa8a098}};
+    static const int woods[][2] = {{0xb0783c, 0x6c4020}, {0x8c8478, 0x4c4840}, {0x5c3820, 0x2c1810}, {0xd8b888, 0xa07848},
+                                   {0x3c6c7c, 0x8ca0a0}, {0x98402c, 0x501c14}, {0xe0dcd4, 0xa8a098}};
     const int *w = woods[pp_style(c, PP_COUNT(woods))];
     int boards = pp_in(c, 2, 6), across = pp_in(c, 0, 1), i, j;
     uint32_t seed = pp_seed(c);
@@ -1823,8 +1835,8 @@ static void pp_scene_night(pp_canvas *c)
 /* Fur, short and long, plain and striped. */
 static void pp_scene_fur(pp_canvas *c)
 {
-    static const int furs[][2] = {{0xc88040, 0x5c3014}, {0x8c8480, 0x34302c}, {0xe8d8c0, 0xb09070}, {0x3c2c24, 0x100c0a}, {0xd8a878, 0x2c1c14},
-                                  {0xf0ece8, 0xa8a4a0}, {0xa86838, 0xf0e0c8}};
+    static const int furs[][2] = {{0xc88040, 0x5c3014}, {0x8c8480, 0x34302c}, {0xe8d8c0, 0xb09070}, {0x3c2c24, 0x100c0a},
+                                  {0xd8a878, 0x2c1c14}, {0xf0ece8, 0xa8a4a0}, {0xa86838, 0xf0e0c8}};
     const int *f = furs[pp_style(c, PP_COUNT(furs))];
     uint32_t seed = pp_seed(c);
     int i, j, way = pp_in(c, 0, 65535), striped = pp_in(c, 0, 1), co = pp_cos(way), si = pp_sin(way);
@@ -1843,10 +1855,10 @@ static void pp_scene_fur(pp_canvas *c)
 static const struct {
     char letter;
     void (*paint)(pp_canvas *c);
-} pp_families[] = {{'S', pp_scene_sky}, {'U', pp_scene_dusk}, {'M', pp_scene_mountain}, {'R', pp_scene_forest}, {'F', pp_scene_flower},
-                   {'V', pp_scene_meadow}, {'H', pp_scene_house}, {'T', pp_scene_town}, {'K', pp_scene_cloth}, {'W', pp_scene_water},
-                   {'O', pp_scene_fruit}, {'D', pp_scene_dune}, {'N', pp_scene_snow}, {'G', pp_scene_stone}, {'B', pp_scene_bokeh},
-                   {'L', pp_scene_leaf}, {'P', pp_scene_wood}, {'Y', pp_scene_night}, {'I', pp_scene_fur}};
+} pp_families[] = {{'S', pp_scene_sky},    {'U', pp_scene_dusk},  {'M', pp_scene_mountain}, {'R', pp_scene_forest}, {'F', pp_scene_flower},
+                   {'V', pp_scene_meadow}, {'H', pp_scene_house}, {'T', pp_scene_town},     {'K', pp_scene_cloth},  {'W', pp_scene_water},
+                   {'O', pp_scene_fruit},  {'D', pp_scene_dune},  {'N', pp_scene_snow},     {'G', pp_scene_stone},  {'B', pp_scene_bokeh},
+                   {'L', pp_scene_leaf},   {'P', pp_scene_wood},  {'Y', pp_scene_night},    {'I', pp_scene_fur}};
 
 /* -------------------------------------------------------------------------------------------------------------- the set */
 
@@ -1899,8 +1911,10 @@ static inline int procedural_photo(int index, int width, int height, uint8_t *rg
         c->hue = (int)((uint32_t)c->member * 40503u & 65535u);
         c->light = pp_in(c, 0, 1) ? 1 : -1;
         c->exposure = pp_in(c, 54000, 80000);
-        if (pp_in(c, 0, 6) == 0) c->exposure = pp_in(c, 16000, 40000); /* in the shade or at nightfall */
-        else if (pp_in(c, 0, 8) == 0) c->exposure = pp_in(c, 86000, 110000);
+        if (pp_in(c, 0, 6) == 0)
+            c->exposure = pp_in(c, 16000, 40000); /* in the shade or at nightfall */
+        else if (pp_in(c, 0, 8) == 0)
+            c->exposure = pp_in(c, 86000, 110000);
         c->warmth = pp_in(c, -5000, 6500);
         c->contrast = pp_in(c, 6000, 30000);
         c->vignette = pp_in(c, 0, 26000);
@@ -1931,8 +1945,10 @@ static void pp_balloon(pp_canvas *c, int x, int y, int r)
             int low = 0, high = PP_ONE, want = PP_ONE - pp_mul(ny, ny);
             while (low + 1 < high) {
                 int middle = (low + high) / 2;
-                if (pp_mul(middle, middle) <= want) low = middle;
-                else high = middle;
+                if (pp_mul(middle, middle) <= want)
+                    low = middle;
+                else
+                    high = middle;
             }
             half = low;
         }
@@ -2082,8 +2098,8 @@ static inline int procedural_frame(int frame, int width, int height, uint8_t *rg
             pp_rgb hull = pp_ink(c, 0x141020), sail = pp_ink(c, 0xfff4e4);
             c->light = -1;
             pp_clip_sea(c);
-            for (k = 0; k < 7; k++) pp_disc(c, x + (k & 1) * PP_K(6), y + k * PP_K(11), PP_K(78) - k * PP_K(8), PP_K(5), pp_scale(sail, 40000), 30000,
-                                            0);
+            for (k = 0; k < 7; k++)
+                pp_disc(c, x + (k & 1) * PP_K(6), y + k * PP_K(11), PP_K(78) - k * PP_K(8), PP_K(5), pp_scale(sail, 40000), 30000, 0);
             pp_boat(c, x, y, PP_K(250), hull, sail);
         }
         pp_develop(c, rgb);

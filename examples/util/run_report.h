@@ -23,9 +23,9 @@ typedef struct run_report {
     int64_t frames, compared, changed, repainted, too_close, cost, bound; /* compared: cells of frames that are neither first nor cuts */
     int64_t *cut;
     int cuts, cut_room;
-    int64_t *uses; /* of each photograph, cells over all frames */
-    int most_uses; /* of one photograph in one frame */
-    int *seen;     /* uses in the frame at hand */
+    int64_t *uses;    /* of each photograph, cells over all frames */
+    int most_uses;    /* of one photograph in one frame */
+    int *seen;        /* uses in the frame at hand */
     EVP_MD_CTX *hash; /* SHA-256 of the frames; null when nobody asked */
     char frames_sha256[65];
 } run_report;

@@ -41,23 +41,23 @@
 typedef struct video_in video_in;
 
 typedef struct video_in_info {
-    int width, height;          /* displayed size: after rotation metadata and sample aspect ratio (square pixels; the wider way: never throws pixels away) */
-    int fps_num, fps_den;       /* constant output rate: avg_frame_rate, else r_frame_rate; 25/1 for pictures and folders */
-    long long frames;           /* estimate, 0 when unknown */
-    int is_still;               /* one picture */
+    int width, height; /* displayed size: after rotation metadata and sample aspect ratio (square pixels; the wider way: never throws pixels away) */
+    int fps_num, fps_den; /* constant output rate: avg_frame_rate, else r_frame_rate; 25/1 for pictures and folders */
+    long long frames;     /* estimate, 0 when unknown */
+    int is_still;         /* one picture */
     int colour_matrix, colour_range, colour_primaries, colour_transfer; /* AVCOL_* of the source, unspecified resolved (HD: bt709, else smpte170m).
                                    A source of RGB samples says so: AVCOL_SPC_RGB, AVCOL_RANGE_JPEG; a writer of YUV then chooses by itself */
-    const char *decoder;        /* name */
-    double start_time;          /* seconds: where the first frame to be read stands on the file's own clock (sound is aligned with this) */
+    const char *decoder;                                                /* name */
+    double start_time; /* seconds: where the first frame to be read stands on the file's own clock (sound is aligned with this) */
 } video_in_info;
 
 typedef struct video_in_options {
-    int threads;                /* of the decoder where frames do not depend on each other (ProRes, FFV1, pictures ...), else it has one; 0 = automatic */
-    int fps_num, fps_den;       /* force a constant output rate (0: the source's): frames are repeated or dropped by time stamp, never blended */
-    double start;               /* seconds to skip */
-    long long count;            /* most frames to return, 0 = all */
-    int default_matrix;         /* AVCOL_SPC_* for files that name none (0: by size, HD bt709, else smpte170m) */
-    int keep_aspect;            /* 1: samples stay as they are stored, square or not */
+    int threads;          /* of the decoder where frames do not depend on each other (ProRes, FFV1, pictures ...), else it has one; 0 = automatic */
+    int fps_num, fps_den; /* force a constant output rate (0: the source's): frames are repeated or dropped by time stamp, never blended */
+    double start;         /* seconds to skip */
+    long long count;      /* most frames to return, 0 = all */
+    int default_matrix;   /* AVCOL_SPC_* for files that name none (0: by size, HD bt709, else smpte170m) */
+    int keep_aspect;      /* 1: samples stay as they are stored, square or not */
 } video_in_options;
 
 /* Opens; on failure returns NULL and writes one line (the thing and the remedy) into err. options and info may be NULL. */
@@ -74,26 +74,26 @@ struct video_in {
     char *path;
     video_in_info info;
     video_in_options options;
-    long long slot;             /* number of the next output frame, counted at the output rate from the first frame of the file */
-    long long given;            /* frames returned */
+    long long slot;  /* number of the next output frame, counted at the output rate from the first frame of the file */
+    long long given; /* frames returned */
 
     /* a file */
     AVFormatContext *format;
     AVCodecContext *codec;
     AVPacket *packet;
-    AVFrame *shown, *ahead;     /* the frame of the current slot, and the one decoded after it */
+    AVFrame *shown, *ahead; /* the frame of the current slot, and the one decoded after it */
     int has_shown, has_ahead;
     int stream;
     long long first_pts, ahead_pts, last_end; /* time stamps in the stream's time base; last_end: of the last decoded frame */
-    AVRational rate;            /* the source's own */
-    long long frame_ticks;      /* one source frame in the stream's time base, at least 1 */
+    AVRational rate;                          /* the source's own */
+    long long frame_ticks;                    /* one source frame in the stream's time base, at least 1 */
     long long last_dts, last_pts;
-    double other_end;           /* seconds: the latest end of any packet of any stream */
-    long long clock_shift;      /* added to time stamps after a splice */
+    double other_end;      /* seconds: the latest end of any packet of any stream */
+    long long clock_shift; /* added to time stamps after a splice */
     int draining, decoded_any, has_clock;
-    int read_error;             /* AVERROR of the demuxer other than the end, 0 if none */
-    int trouble;                /* the decoder complained, if only before the first frame (a recording that begins in the middle) */
-    int damaged;                /* ... or after that */
+    int read_error; /* AVERROR of the demuxer other than the end, 0 if none */
+    int trouble;    /* the decoder complained, if only before the first frame (a recording that begins in the middle) */
+    int damaged;    /* ... or after that */
     exif_turn turn;
     int first_width, first_height;   /* stored size of the first frame: later sizes are scaled to it */
     int square_width, square_height; /* the same with square pixels */
@@ -138,9 +138,12 @@ VIDEO_IN__FN int video_in__matrix(const video_in *in, int space)
     if (space == AVCOL_SPC_UNSPECIFIED || space == AVCOL_SPC_RGB) space = in->options.default_matrix;
     switch (space) {
     case AVCOL_SPC_BT709: return YUV_BT709;
-    case AVCOL_SPC_FCC: case AVCOL_SPC_BT470BG: case AVCOL_SPC_SMPTE170M: return YUV_BT601;
+    case AVCOL_SPC_FCC:
+    case AVCOL_SPC_BT470BG:
+    case AVCOL_SPC_SMPTE170M: return YUV_BT601;
     case AVCOL_SPC_SMPTE240M: return YUV_SMPTE240;
-    case AVCOL_SPC_BT2020_NCL: case AVCOL_SPC_BT2020_CL: return YUV_BT2020;
+    case AVCOL_SPC_BT2020_NCL:
+    case AVCOL_SPC_BT2020_CL: return YUV_BT2020;
     default: return video_in__is_hd(in->first_width, in->first_height) ? YUV_BT709 : YUV_BT601;
     }
 }
@@ -157,7 +160,8 @@ VIDEO_IN__FN int video_in__is_plain(const AVPixFmtDescriptor *d)
 {
     const int n = d->nb_components < 3 ? 1 : 3;
     int i;
-    if (d->flags & (AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BAYER | AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_FLOAT)) return 0;
+    if (d->flags & (AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BAYER | AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_FLOAT))
+        return 0;
     if (strncmp(d->name, "xyz", 3) == 0 || d->log2_chroma_w > 2 || d->log2_chroma_h > 2) return 0;
     for (i = 0; i < n; i++)
         if (d->comp[i].depth != d->comp[0].depth || d->comp[i].depth < 8 || d->comp[i].depth + d->comp[i].shift > 16) return 0;
@@ -186,8 +190,11 @@ VIDEO_IN__FN int video_in__to_rgb(video_in *in, const AVFrame *f, unsigned char 
         }
         data[0] = in->rgba;
         linesize[0] = f->width * 4;
-        in->convert = sws_getCachedContext(in->convert, f->width, f->height, format, f->width, f->height, AV_PIX_FMT_RGBA, VIDEO_IN__SWS, NULL, NULL, NULL);
-        if (!in->rgba || !in->convert || sws_scale(in->convert, (const uint8_t *const *)f->data, f->linesize, 0, f->height, &in->rgba, linesize) != f->height) return 0;
+        in->convert =
+            sws_getCachedContext(in->convert, f->width, f->height, format, f->width, f->height, AV_PIX_FMT_RGBA, VIDEO_IN__SWS, NULL, NULL, NULL);
+        if (!in->rgba || !in->convert ||
+            sws_scale(in->convert, (const uint8_t *const *)f->data, f->linesize, 0, f->height, &in->rgba, linesize) != f->height)
+            return 0;
         d = av_pix_fmt_desc_get(AV_PIX_FMT_RGBA);
     }
     memset(plane, 0, sizeof plane);
@@ -217,11 +224,11 @@ VIDEO_IN__FN int video_in__to_rgb(video_in *in, const AVFrame *f, unsigned char 
 
 VIDEO_IN__FN int video_in__scale(video_in *in, const unsigned char *from, int width, int height, unsigned char *to, int to_width, int to_height)
 {
-    const uint8_t *const source[4] = { from, NULL, NULL, NULL };
-    unsigned char *out[4] = { to, NULL, NULL, NULL };
-    const int source_stride[4] = { width * 3, 0, 0, 0 }, stride[4] = { to_width * 3, 0, 0, 0 };
-    in->scale = sws_getCachedContext(in->scale, width, height, AV_PIX_FMT_RGB24, to_width, to_height, AV_PIX_FMT_RGB24,
-                                     VIDEO_IN__SWS, NULL, NULL, NULL);
+    const uint8_t *const source[4] = {from, NULL, NULL, NULL};
+    unsigned char *out[4] = {to, NULL, NULL, NULL};
+    const int source_stride[4] = {width * 3, 0, 0, 0}, stride[4] = {to_width * 3, 0, 0, 0};
+    in->scale =
+        sws_getCachedContext(in->scale, width, height, AV_PIX_FMT_RGB24, to_width, to_height, AV_PIX_FMT_RGB24, VIDEO_IN__SWS, NULL, NULL, NULL);
     return in->scale && sws_scale(in->scale, source, source_stride, 0, height, out, stride) == to_height;
 }
 
@@ -288,7 +295,8 @@ VIDEO_IN__FN void video_in__decode(video_in *in)
             else
                 pts += in->clock_shift;
             /* a clock set back, or far forward where the container allows it (spliced broadcasts), goes on where it was */
-            if (in->has_clock && (pts < in->last_end - second || (pts > in->last_end + 10 * second && (in->format->iformat->flags & AVFMT_TS_DISCONT)))) {
+            if (in->has_clock &&
+                (pts < in->last_end - second || (pts > in->last_end + 10 * second && (in->format->iformat->flags & AVFMT_TS_DISCONT)))) {
                 in->clock_shift += in->last_end - pts;
                 pts = in->last_end;
             }
@@ -333,7 +341,7 @@ VIDEO_IN__FN void video_in__decode(video_in *in)
 
 VIDEO_IN__FN long long video_in__slot_of(const video_in *in, long long pts)
 {
-    const AVRational step = { in->info.fps_den, in->info.fps_num };
+    const AVRational step = {in->info.fps_den, in->info.fps_num};
     return av_rescale_q_rnd(pts - in->first_pts, in->format->streams[in->stream]->time_base, step, AV_ROUND_NEAR_INF);
 }
 
@@ -350,7 +358,8 @@ VIDEO_IN__FN const uint8_t *video_in__display_matrix(const AVStream *stream, con
 {
     const AVFrameSideData *side = av_frame_get_side_data(frame, AV_FRAME_DATA_DISPLAYMATRIX);
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)
-    const AVPacketSideData *packet = av_packet_side_data_get(stream->codecpar->coded_side_data, stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+    const AVPacketSideData *packet =
+        av_packet_side_data_get(stream->codecpar->coded_side_data, stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
     if (packet && packet->size >= 36) return packet->data;
 #else
     size_t size = 0;
@@ -362,7 +371,7 @@ VIDEO_IN__FN const uint8_t *video_in__display_matrix(const AVStream *stream, con
 
 VIDEO_IN__FN exif_turn video_in__find_turn(const video_in *in)
 {
-    exif_turn turn = { 0, 0, 0 };
+    exif_turn turn = {0, 0, 0};
     const uint8_t *data;
     int32_t m[9];
     if (in->codec->codec_id == AV_CODEC_ID_MJPEG && in->info.is_still) {
@@ -414,7 +423,8 @@ VIDEO_IN__FN const char *video_in__open_stream(video_in *in, int *error)
     if (r < 0) return "its streams cannot be read; check the file or convert it with ffmpeg";
     *error = r = av_find_best_stream(in->format, AVMEDIA_TYPE_VIDEO, -1, -1, &decoder, 0);
     if (r == AVERROR_DECODER_NOT_FOUND) return "FFmpeg here has no decoder for this video; convert it to H.264 first";
-    if (r < 0 || (in->format->streams[r]->disposition & AV_DISPOSITION_ATTACHED_PIC)) return "holds no moving pictures, only sound or data; give a video, a picture or a folder of pictures";
+    if (r < 0 || (in->format->streams[r]->disposition & AV_DISPOSITION_ATTACHED_PIC))
+        return "holds no moving pictures, only sound or data; give a video, a picture or a folder of pictures";
     in->stream = r;
     stream = in->format->streams[r];
     for (i = 0; i < (int)in->format->nb_streams; i++) { /* sound is read past, attachments and thumbnails not at all */
@@ -476,7 +486,7 @@ VIDEO_IN__FN int video_in__advance(video_in *in)
 /* Moves to the slot where reading starts: to the key frame before it where the file can do that, else frame by frame. */
 VIDEO_IN__FN int video_in__skip(video_in *in)
 {
-    const AVRational step = { in->info.fps_den, in->info.fps_num };
+    const AVRational step = {in->info.fps_den, in->info.fps_num};
     const long long target = in->first_pts + av_rescale_q(in->slot, step, in->format->streams[in->stream]->time_base);
     int error;
     if (av_seek_frame(in->format, in->stream, target, AVSEEK_FLAG_BACKWARD) >= 0) {
@@ -537,7 +547,8 @@ VIDEO_IN__FN int video_in__open_file(video_in *in, char *err, size_t err_size)
     info->width = in->turn.transpose ? in->square_height : in->square_width;
     info->height = in->turn.transpose ? in->square_width : in->square_height;
     if (in->first_width < 1 || in->first_height < 1 || info->width > 65535 || info->height > 65535) {
-        video_in__say(err, err_size, "%s: %d x %d pixels are not supported, at most 65535 each way; scale it first", in->path, info->width, info->height);
+        video_in__say(err, err_size, "%s: %d x %d pixels are not supported, at most 65535 each way; scale it first", in->path, info->width,
+                      info->height);
         return 0;
     }
 
@@ -550,18 +561,22 @@ VIDEO_IN__FN int video_in__open_file(video_in *in, char *err, size_t err_size)
         info->colour_matrix = in->ahead->colorspace == AVCOL_SPC_BT470BG ? AVCOL_SPC_BT470BG : AVCOL_SPC_SMPTE170M;
     else
         info->colour_matrix = matrix == YUV_BT709 ? AVCOL_SPC_BT709 : matrix == YUV_BT2020 ? AVCOL_SPC_BT2020_NCL : AVCOL_SPC_SMPTE240M;
-    info->colour_range = info->colour_matrix == AVCOL_SPC_RGB || (pixels && video_in__full_range(in->ahead, pixels)) ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+    info->colour_range =
+        info->colour_matrix == AVCOL_SPC_RGB || (pixels && video_in__full_range(in->ahead, pixels)) ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
     info->colour_primaries = (int)in->ahead->color_primaries;
     if (info->colour_primaries == AVCOL_PRI_UNSPECIFIED || info->colour_primaries == AVCOL_PRI_RESERVED0)
         info->colour_primaries = info->is_still || video_in__is_hd(in->first_width, in->first_height) ? AVCOL_PRI_BT709 : AVCOL_PRI_SMPTE170M;
     info->colour_transfer = (int)in->ahead->color_trc;
     if (info->colour_transfer == AVCOL_TRC_UNSPECIFIED || info->colour_transfer == AVCOL_TRC_RESERVED0)
-        info->colour_transfer = info->is_still ? AVCOL_TRC_IEC61966_2_1 : video_in__is_hd(in->first_width, in->first_height) ? AVCOL_TRC_BT709 : AVCOL_TRC_SMPTE170M;
+        info->colour_transfer = info->is_still                                       ? AVCOL_TRC_IEC61966_2_1
+                                : video_in__is_hd(in->first_width, in->first_height) ? AVCOL_TRC_BT709
+                                                                                     : AVCOL_TRC_SMPTE170M;
 
     /* length */
-    seconds = stream->duration > 0 ? (double)stream->duration * av_q2d(stream->time_base)
-              : stream->nb_frames > 0 ? (double)stream->nb_frames / av_q2d(in->rate)
-              : in->format->duration > 0 ? (double)in->format->duration / AV_TIME_BASE : 0;
+    seconds = stream->duration > 0       ? (double)stream->duration * av_q2d(stream->time_base)
+              : stream->nb_frames > 0    ? (double)stream->nb_frames / av_q2d(in->rate)
+              : in->format->duration > 0 ? (double)in->format->duration / AV_TIME_BASE
+                                         : 0;
     if (info->is_still)
         info->frames = 1;
     else if (stream->nb_frames > 0 && !forced)
@@ -577,7 +592,8 @@ VIDEO_IN__FN int video_in__open_file(video_in *in, char *err, size_t err_size)
 
     if (in->slot > 0) {
         if (!video_in__skip(in) || !video_in__advance(in)) {
-            video_in__say(err, err_size, "%s: the start lies behind its end at %.2f seconds; start earlier", in->path, (double)(in->last_end - in->first_pts) * av_q2d(stream->time_base));
+            video_in__say(err, err_size, "%s: the start lies behind its end at %.2f seconds; start earlier", in->path,
+                          (double)(in->last_end - in->first_pts) * av_q2d(stream->time_base));
             return 0;
         }
     }
@@ -609,11 +625,14 @@ VIDEO_IN__FN int video_in__settle(const video_in *in, char *err, size_t err_size
         if (lack > .25 && lack > missing) missing = lack;
     }
     if (missing > 0)
-        video_in__say(err, err_size, "%s: the file is cut off, its last %.2f seconds are missing after %lld frames; copy it again for the rest", in->path, missing, in->given);
+        video_in__say(err, err_size, "%s: the file is cut off, its last %.2f seconds are missing after %lld frames; copy it again for the rest",
+                      in->path, missing, in->given);
     else if (in->read_error)
-        video_in__say(err, err_size, "%s: reading stopped after %lld frames, the file is damaged there; copy it again for the rest", in->path, in->given);
+        video_in__say(err, err_size, "%s: reading stopped after %lld frames, the file is damaged there; copy it again for the rest", in->path,
+                      in->given);
     else if (in->damaged)
-        video_in__say(err, err_size, "%s: the stream is damaged, some of its %lld frames are patched or repeated; copy it again", in->path, in->given);
+        video_in__say(err, err_size, "%s: the stream is damaged, some of its %lld frames are patched or repeated; copy it again", in->path,
+                      in->given);
     else
         return 1;
     return 0;
@@ -664,12 +683,14 @@ VIDEO_IN__FN int video_in__natural(const void *left, const void *right)
 
 VIDEO_IN__FN int video_in__is_picture_name(const char *name)
 {
-    static const char *const known[] = { "jpg", "jpeg", "png", "bmp", "tga", "ppm", "pgm", "pnm", "pam", "webp", "tif", "tiff", "gif", "jp2", "exr", "dpx", "jxl", "avif" };
+    static const char *const known[] = {"jpg",  "jpeg", "png",  "bmp", "tga", "ppm", "pgm", "pnm", "pam",
+                                        "webp", "tif",  "tiff", "gif", "jp2", "exr", "dpx", "jxl", "avif"};
     const char *dot = strrchr(name, '.');
     size_t i, k;
     if (name[0] == '.' || !dot) return 0;
     for (i = 0; i < sizeof known / sizeof *known; i++) {
-        for (k = 0; dot[1 + k] && tolower((unsigned char)dot[1 + k]) == known[i][k]; k++) {}
+        for (k = 0; dot[1 + k] && tolower((unsigned char)dot[1 + k]) == known[i][k]; k++) {
+        }
         if (!dot[1 + k] && !known[i][k]) return 1;
     }
     return 0;
@@ -730,9 +751,11 @@ VIDEO_IN__FN int video_in__open_folder(video_in *in, char *err, size_t err_size)
         video_in__say(err, err_size, "%s: no pictures in this folder; give one with PNG or JPEG frames", in->path);
         return 0;
     }
-    while ((r = video_in__next_picture(in, &picture, info)) == 2) {}
+    while ((r = video_in__next_picture(in, &picture, info)) == 2) {
+    }
     if (r == 0) {
-        video_in__say(err, err_size, "%s: none of its %d pictures can be read; give a folder with intact PNG or JPEG frames", in->path, in->name_count);
+        video_in__say(err, err_size, "%s: none of its %d pictures can be read; give a folder with intact PNG or JPEG frames", in->path,
+                      in->name_count);
         return 0;
     }
     video_in_close(picture);
@@ -764,8 +787,8 @@ VIDEO_IN__FN int video_in__read_folder(video_in *in, unsigned char *rgb, char *e
     }
     if (r == 0) {
         if (!in->unreadable) return 0;
-        video_in__say(err, err_size, "%s: %d of %d pictures cannot be read, the first is %s; the picture before stands in for each", in->path, in->unreadable,
-                      in->name_count, strrchr(in->first_unreadable, '/') + 1);
+        video_in__say(err, err_size, "%s: %d of %d pictures cannot be read, the first is %s; the picture before stands in for each", in->path,
+                      in->unreadable, in->name_count, strrchr(in->first_unreadable, '/') + 1);
         return -1;
     }
     if (!in->stored) in->stored = (unsigned char *)malloc(size);
@@ -774,7 +797,8 @@ VIDEO_IN__FN int video_in__read_folder(video_in *in, unsigned char *rgb, char *e
         ok = video_in_read(picture, in->stored, err, err_size) == 1;
     else if (ok) {
         unsigned char *own = (unsigned char *)malloc((size_t)info.width * (size_t)info.height * 3);
-        ok = own && video_in_read(picture, own, err, err_size) == 1 && video_in__scale(in, own, info.width, info.height, in->stored, in->info.width, in->info.height);
+        ok = own && video_in_read(picture, own, err, err_size) == 1 &&
+             video_in__scale(in, own, info.width, info.height, in->stored, in->info.width, in->info.height);
         free(own);
     }
     video_in_close(picture);

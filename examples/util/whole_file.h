@@ -52,7 +52,8 @@ static inline void whole_file_refused(const char *path, char *err, size_t err_si
     else if (errno == EACCES || errno == EPERM || errno == EROFS)
         remedy = "choose a place you may write to";
     /* A path too long for the line is cut, never the reason. */
-    snprintf(err, err_size, "%.*s: cannot be written: %s; %s", err_size > 200 ? (int)(err_size - 200 < 4096 ? err_size - 200 : 4096) : 0, path, strerror(errno), remedy);
+    snprintf(err, err_size, "%.*s: cannot be written: %s; %s", err_size > 200 ? (int)(err_size - 200 < 4096 ? err_size - 200 : 4096) : 0, path,
+             strerror(errno), remedy);
 }
 
 static inline FILE *whole_file_open(whole_file *w, const char *path, char *err, size_t err_size)

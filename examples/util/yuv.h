@@ -46,19 +46,21 @@ typedef struct yuv_plane {
 } yuv_plane;
 
 /* Rows first_row ... end_row - 1 of a frame of width x height pixels into rgb, which points at row 0. */
-YUV__FN void yuv_to_rgb(const yuv_format *f, const yuv_plane plane[3], int width, int height, unsigned char *rgb, ptrdiff_t rgb_stride,
-                        int first_row, int end_row);
+YUV__FN void yuv_to_rgb(const yuv_format *f, const yuv_plane plane[3], int width, int height, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row,
+                        int end_row);
 
 /* Samples that are R, G and B already, only packed or deeper: of f depth and big_endian count. */
-YUV__FN void yuv_pack_rgb(const yuv_format *f, const yuv_plane plane[3], int width, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row, int end_row);
+YUV__FN void yuv_pack_rgb(const yuv_format *f, const yuv_plane plane[3], int width, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row,
+                          int end_row);
 
 /* Lays rgb over white with the opacity in `alpha` (of f depth and big_endian count). */
-YUV__FN void yuv_on_white(const yuv_format *f, const yuv_plane *alpha, int width, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row, int end_row);
+YUV__FN void yuv_on_white(const yuv_format *f, const yuv_plane *alpha, int width, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row,
+                          int end_row);
 
 /* The other way, into three 8-bit planes (depth, big_endian are ignored; log2_x, log2_y at most 1; plane[1] == NULL: gray).
    first_row and end_row are even or the frame's ends. A chroma plane has (width + 1) / 2 columns and so on. */
-YUV__FN void yuv_from_rgb(const yuv_format *f, const unsigned char *rgb, ptrdiff_t rgb_stride, int width, int height,
-                          unsigned char *const plane[3], const ptrdiff_t stride[3], int first_row, int end_row);
+YUV__FN void yuv_from_rgb(const yuv_format *f, const unsigned char *rgb, ptrdiff_t rgb_stride, int width, int height, unsigned char *const plane[3],
+                          const ptrdiff_t stride[3], int first_row, int end_row);
 
 /* ---------------------------------------------------------------------------------------------------------------------------------- */
 
@@ -72,7 +74,7 @@ static inline long long yuv__divide(long long a, long long b) /* a / b rounded t
 /* Weights of red and blue in luma, in 1/10000. */
 static inline void yuv__weights(int matrix, int *kr, int *kb)
 {
-    static const short table[4][2] = { { 2990, 1140 }, { 2126, 722 }, { 2627, 593 }, { 2120, 870 } };
+    static const short table[4][2] = {{2990, 1140}, {2126, 722}, {2627, 593}, {2120, 870}};
     *kr = table[matrix & 3][0];
     *kb = table[matrix & 3][1];
 }
@@ -110,40 +112,40 @@ YUV__FN void yuv__load(const yuv_format *f, const yuv_plane *p, int row, int fir
 
 /* One chroma plane's part of output row `row`, columns x0 ... x0 + n - 1: two rows mixed, then stretched to full width. The same lines serve
    8-bit samples in 16-bit lanes (nothing is rounded, all fits) and deeper ones in 32-bit lanes. */
-#define YUV__DEFINE_CHROMA(name, lane, drop)                                                                                                \
-    YUV__FN void name(const yuv_format *f, const yuv_plane *p, int row, int x0, int n, int width, int height, short *out)               \
-    {                                                                                                                                   \
-        unsigned short above[YUV__CHUNK + 2], below[YUV__CHUNK + 2];                                                                    \
-        lane mixed[YUV__CHUNK + 2];                                                                                                     \
-        const int size = 1 << f->log2_x, first = (x0 >> f->log2_x) - 1, count = ((n + size - 1) >> f->log2_x) + 2;                      \
-        const int columns = (width + size - 1) >> f->log2_x, rows = (height + (1 << f->log2_y) - 1) >> f->log2_y;                       \
-        const int unit = f->depth == 8 ? 2 : 1, shift = drop, half = (1 << shift) >> 1;                                                  \
-        int wy, wx, phase, i, r = yuv__site(row, f->log2_y, f->centre_y, &wy);                                                          \
-        yuv__load(f, p, r < 0 ? 0 : r, first, count, columns, above);                                                                   \
-        if (wy) {                                                                                                                       \
-            const lane wa = (lane)(unit * (8 - wy)), wb = (lane)(unit * wy);                                                            \
-            yuv__load(f, p, r + 1 < rows ? r + 1 : rows - 1, first, count, columns, below);                                             \
-            for (i = 0; i < count; i++) mixed[i] = (lane)(wa * above[i] + wb * below[i]);                                               \
-        } else {                                                                                                                        \
-            for (i = 0; i < count; i++) mixed[i] = (lane)(unit * 8 * above[i]);                                                         \
-        }                                                                                                                               \
-        if (size == 2) {                                                                                                                \
-            const int d0 = yuv__site(0, 1, f->centre_x, &wx) + 1;                                                                       \
-            const lane b0 = (lane)wx, a0 = (lane)(8 - wx);                                                                              \
-            const int d1 = yuv__site(1, 1, f->centre_x, &wx) + 1;                                                                       \
-            const lane b1 = (lane)wx, a1 = (lane)(8 - wx);                                                                              \
-            const lane *m0 = mixed + d0, *m1 = mixed + d1;                                                                              \
-            for (i = 0; i < (n + 1) / 2; i++) {                                                                                         \
-                out[2 * i] = (short)(((lane)(a0 * m0[i] + b0 * m0[i + 1] + half) >> shift) - 16384);                                    \
-                out[2 * i + 1] = (short)(((lane)(a1 * m1[i] + b1 * m1[i + 1] + half) >> shift) - 16384);                                \
-            }                                                                                                                           \
-        } else {                                                                                                                        \
-            for (phase = 0; phase < size; phase++) {                                                                                    \
-                const lane *m = mixed + yuv__site(phase, f->log2_x, f->centre_x, &wx) + 1;                                              \
-                const lane a = (lane)(8 - wx), b = (lane)wx;                                                                            \
-                for (i = 0; i < count - 2; i++) out[i * size + phase] = (short)(((lane)(a * m[i] + b * m[i + 1] + half) >> shift) - 16384); \
-            }                                                                                                                           \
-        }                                                                                                                               \
+#define YUV__DEFINE_CHROMA(name, lane, drop)                                                                                                         \
+    YUV__FN void name(const yuv_format *f, const yuv_plane *p, int row, int x0, int n, int width, int height, short *out)                            \
+    {                                                                                                                                                \
+        unsigned short above[YUV__CHUNK + 2], below[YUV__CHUNK + 2];                                                                                 \
+        lane mixed[YUV__CHUNK + 2];                                                                                                                  \
+        const int size = 1 << f->log2_x, first = (x0 >> f->log2_x) - 1, count = ((n + size - 1) >> f->log2_x) + 2;                                   \
+        const int columns = (width + size - 1) >> f->log2_x, rows = (height + (1 << f->log2_y) - 1) >> f->log2_y;                                    \
+        const int unit = f->depth == 8 ? 2 : 1, shift = drop, half = (1 << shift) >> 1;                                                              \
+        int wy, wx, phase, i, r = yuv__site(row, f->log2_y, f->centre_y, &wy);                                                                       \
+        yuv__load(f, p, r < 0 ? 0 : r, first, count, columns, above);                                                                                \
+        if (wy) {                                                                                                                                    \
+            const lane wa = (lane)(unit * (8 - wy)), wb = (lane)(unit * wy);                                                                         \
+            yuv__load(f, p, r + 1 < rows ? r + 1 : rows - 1, first, count, columns, below);                                                          \
+            for (i = 0; i < count; i++) mixed[i] = (lane)(wa * above[i] + wb * below[i]);                                                            \
+        } else {                                                                                                                                     \
+            for (i = 0; i < count; i++) mixed[i] = (lane)(unit * 8 * above[i]);                                                                      \
+        }                                                                                                                                            \
+        if (size == 2) {                                                                                                                             \
+            const int d0 = yuv__site(0, 1, f->centre_x, &wx) + 1;                                                                                    \
+            const lane b0 = (lane)wx, a0 = (lane)(8 - wx);                                                                                           \
+            const int d1 = yuv__site(1, 1, f->centre_x, &wx) + 1;                                                                                    \
+            const lane b1 = (lane)wx, a1 = (lane)(8 - wx);                                                                                           \
+            const lane *m0 = mixed + d0, *m1 = mixed + d1;                                                                                           \
+            for (i = 0; i < (n + 1) / 2; i++) {                                                                                                      \
+                out[2 * i] = (short)(((lane)(a0 * m0[i] + b0 * m0[i + 1] + half) >> shift) - 16384);                                                 \
+                out[2 * i + 1] = (short)(((lane)(a1 * m1[i] + b1 * m1[i + 1] + half) >> shift) - 16384);                                             \
+            }                                                                                                                                        \
+        } else {                                                                                                                                     \
+            for (phase = 0; phase < size; phase++) {                                                                                                 \
+                const lane *m = mixed + yuv__site(phase, f->log2_x, f->centre_x, &wx) + 1;                                                           \
+                const lane a = (lane)(8 - wx), b = (lane)wx;                                                                                         \
+                for (i = 0; i < count - 2; i++) out[i * size + phase] = (short)(((lane)(a * m[i] + b * m[i + 1] + half) >> shift) - 16384);          \
+            }                                                                                                                                        \
+        }                                                                                                                                            \
     }
 YUV__DEFINE_CHROMA(yuv__chroma16, short, 0)
 YUV__DEFINE_CHROMA(yuv__chroma32, int, f->depth > 9 ? f->depth - 9 : 0)
@@ -190,8 +192,8 @@ YUV__FN void yuv__decode_row(const yuv__decoder *m, const short *y, const short 
     for (i = 0; i < n; i++) rgb[3 * i] = r[i], rgb[3 * i + 1] = g[i], rgb[3 * i + 2] = b[i];
 }
 
-YUV__FN void yuv_to_rgb(const yuv_format *f, const yuv_plane plane[3], int width, int height, unsigned char *rgb, ptrdiff_t rgb_stride,
-                        int first_row, int end_row)
+YUV__FN void yuv_to_rgb(const yuv_format *f, const yuv_plane plane[3], int width, int height, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row,
+                        int end_row)
 {
     const yuv__decoder m = yuv__make_decoder(f);
     unsigned short samples[YUV__CHUNK];
@@ -218,7 +220,8 @@ YUV__FN void yuv_to_rgb(const yuv_format *f, const yuv_plane plane[3], int width
     }
 }
 
-YUV__FN void yuv_pack_rgb(const yuv_format *f, const yuv_plane plane[3], int width, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row, int end_row)
+YUV__FN void yuv_pack_rgb(const yuv_format *f, const yuv_plane plane[3], int width, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row,
+                          int end_row)
 {
     const unsigned top = (1u << f->depth) - 1;
     unsigned short samples[YUV__CHUNK];
@@ -238,7 +241,8 @@ YUV__FN void yuv_pack_rgb(const yuv_format *f, const yuv_plane plane[3], int wid
     }
 }
 
-YUV__FN void yuv_on_white(const yuv_format *f, const yuv_plane *alpha, int width, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row, int end_row)
+YUV__FN void yuv_on_white(const yuv_format *f, const yuv_plane *alpha, int width, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row,
+                          int end_row)
 {
     const unsigned top = (1u << f->depth) - 1;
     unsigned short samples[YUV__CHUNK];
@@ -290,7 +294,8 @@ YUV__FN void yuv__split(const unsigned char *row, int x, int n, int width, short
 }
 
 /* One chroma row from vertically summed pixels, whose column 0 is one left of the chunk; the weights of both directions sum to 16. */
-YUV__FN void yuv__encode_chroma(const short c[3], const short *r, const short *g, const short *b, const short w[3], int step, int n, unsigned char *out)
+YUV__FN void yuv__encode_chroma(const short c[3], const short *r, const short *g, const short *b, const short w[3], int step, int n,
+                                unsigned char *out)
 {
     const short c0 = c[0], c1 = c[1], c2 = c[2], w0 = w[0], w1 = w[1], w2 = w[2];
     int i, k;
@@ -304,10 +309,10 @@ YUV__FN void yuv__encode_chroma(const short c[3], const short *r, const short *g
     }
 }
 
-YUV__FN void yuv_from_rgb(const yuv_format *f, const unsigned char *rgb, ptrdiff_t rgb_stride, int width, int height,
-                          unsigned char *const plane[3], const ptrdiff_t stride[3], int first_row, int end_row)
+YUV__FN void yuv_from_rgb(const yuv_format *f, const unsigned char *rgb, ptrdiff_t rgb_stride, int width, int height, unsigned char *const plane[3],
+                          const ptrdiff_t stride[3], int first_row, int end_row)
 {
-    static const short filter[3][3] = { { 0, 4, 0 }, { 1, 2, 1 }, { 0, 2, 2 } }; /* no subsampling, on a pixel, between two */
+    static const short filter[3][3] = {{0, 4, 0}, {1, 2, 1}, {0, 2, 2}}; /* no subsampling, on a pixel, between two */
     const yuv__encoder m = yuv__make_encoder(f);
     const short *wx = filter[f->log2_x ? 1 + (f->centre_x != 0) : 0], *wy = filter[f->log2_y ? 1 + (f->centre_y != 0) : 0];
     const int size_x = 1 << f->log2_x, size_y = 1 << f->log2_y;

@@ -157,7 +157,7 @@ def films():
         frames = run["frames"]
         peer_name = "photomosaic-video 0.1.0"
         add(f"{name}: film to film", frames / run["wall"], seconds and frames / seconds, peer_name, "fps", 2, f"{run['cols']}x{run['rows']} cells, {run['width']}x{run['height']}")
-        add(f"{name}: peak memory", run["peak_memory_mb"], memory, peer_name, "MB", 2, "", False)
+        add(f"{name}: peak memory", run["peak_memory_mb"], memory, peer_name, "MB", 2, "the peer: its largest process alone", False)
         engine = sum(run["seconds"][s] for s in ("describe", "assign", "render"))
         add(f"{name}: engine alone", frames / engine, None, None, "fps", 2, "describe, assign and render; the rest runs beside it")
         subprocess.check_call([sys.executable, os.path.join(HERE, "flow_dis.py"), "--measure", os.path.join(BUILD, "mosaic_measure"), "--output", flow, "--source", clip,
@@ -165,13 +165,13 @@ def films():
         ours = measure(clip, ours_file, flow, "--placements", ours_file + ".jsonl")
         theirs = {}
         if seconds:
-            cells = {"bigbuckbunny": (35, 20), "car-detection": (35, 20), "carphone": (28, 24)}[name]
-            peer_flow = flow
-            if cells != (ours["cols"], ours["rows"]):
-                peer_flow = os.path.join(OUT, name + "-peer.flow")
-                subprocess.check_call([sys.executable, os.path.join(HERE, "flow_dis.py"), "--measure", os.path.join(BUILD, "mosaic_measure"), "--output", peer_flow, "--source",
-                                       clip, "--mosaic", peer_file, "--cols", str(cells[0]), "--rows", str(cells[1])], stdout=subprocess.DEVNULL)
-            theirs = measure(clip, peer_file, peer_flow, "--cols", str(cells[0]), "--rows", str(cells[1]))
+            # The peer takes pixels as square: it is measured against the source taken so too.
+            grid = {"bigbuckbunny": ["--cols", "35", "--rows", "20"], "car-detection": ["--cols", "35", "--rows", "20"],
+                    "carphone": ["--cols", "28", "--rows", "24", "--stored-aspect"]}[name]
+            peer_flow = os.path.join(OUT, name + "-peer.flow")
+            subprocess.check_call([sys.executable, os.path.join(HERE, "flow_dis.py"), "--measure", os.path.join(BUILD, "mosaic_measure"), "--output", peer_flow, "--source",
+                                   clip, "--mosaic", peer_file, *grid], stdout=subprocess.DEVNULL)
+            theirs = measure(clip, peer_file, peer_flow, *grid)
         for figure, higher in (("ssim3", True), ("de3", False), ("churn", False), ("flow_churn", False), ("far_churn", False), ("far_follow", True),
                                ("repeat4", False), ("ewarp", False), ("photo_ncc", True), ("contrast", True)):
             add(f"{name}: {figure}", ours.get(figure), theirs.get(figure), peer_name, "", 2, "", higher)

@@ -91,8 +91,8 @@ static void solve(fixture *f, int simd)
         mosaic_lap_report r;
         int64_t room = room_of(f);
         mosaic_lap_result checked = mosaic_lap_check(&f->p, NULL, f->col_of_row, f->u, f->v, &r);
-        CHECK_MSG(checked == MOSAIC_LAP_OK, "%d x %d: %s at %d, %d", (int)f->p.rows, (int)f->p.cols, mosaic_lap_finding_string(r.finding),
-                  (int)r.row, (int)r.col);
+        CHECK_MSG(checked == MOSAIC_LAP_OK, "%d x %d: %s at %d, %d", (int)f->p.rows, (int)f->p.cols, mosaic_lap_finding_string(r.finding), (int)r.row,
+                  (int)r.col);
         CHECK(r.primal == f->s.primal && r.dual == f->s.dual && r.gap == 0 && f->s.gap == 0 && r.matched == f->s.matched);
         CHECK(f->s.matched == (f->p.rows < room ? f->p.rows : room) && f->s.row == -1 && f->s.col == -1);
     } else if (f->result == MOSAIC_LAP_ERROR_INFEASIBLE) {
@@ -105,8 +105,10 @@ static void solve(fixture *f, int simd)
                 if (*at(f, i, j) != FORBIDDEN) open += turned ? f->clash_cols[j] && !f->clash_rows[i] : f->clash_rows[i] && !f->clash_cols[j];
         CHECK(open == 0);
         CHECK(turned ? room > rows : rows > room);
-        if (turned) CHECK(f->s.row == -1 && f->s.col >= 0 && f->s.col < f->p.cols && f->clash_cols[f->s.col]);
-        else CHECK(f->s.col == -1 && f->s.row >= 0 && f->s.row < f->p.rows && f->clash_rows[f->s.row]);
+        if (turned)
+            CHECK(f->s.row == -1 && f->s.col >= 0 && f->s.col < f->p.cols && f->clash_cols[f->s.col]);
+        else
+            CHECK(f->s.col == -1 && f->s.row >= 0 && f->s.row < f->p.rows && f->clash_rows[f->s.row]);
     } else {
         CHECK_MSG(0, "%s", mosaic_lap_result_string(f->result));
     }

@@ -52,7 +52,8 @@ static void world(uint8_t *rgb, int width, int height, int x0, int y0, unsigned 
     for (y = 0; y < height; y++)
         for (x = 0; x < width; x++)
             for (c = 0; c < 3; c++)
-                rgb[(y * width + x) * 3 + c] = (uint8_t)((3 * noise(x + x0, y + y0, 47, seed + (unsigned)c) + noise(x + x0, y + y0, 11, seed + 9)) / 4);
+                rgb[(y * width + x) * 3 + c] =
+                    (uint8_t)((3 * noise(x + x0, y + y0, 47, seed + (unsigned)c) + noise(x + x0, y + y0, 11, seed + 9)) / 4);
 }
 
 static mosaic_pool *make_pool(int photos, int cell_width, int cell_height)
@@ -66,8 +67,7 @@ static mosaic_pool *make_pool(int photos, int cell_width, int cell_height)
         int tint[3];
         for (c = 0; c < 3; c++) tint[c] = (int)lattice((unsigned)i, (unsigned)c, 77);
         for (p = 0; p < cell_width * cell_height; p++)
-            for (c = 0; c < 3; c++)
-                tile[p * 3 + c] = (uint8_t)((2 * tint[c] + noise(p % cell_width, p / cell_width, 5, (unsigned)i)) / 3);
+            for (c = 0; c < 3; c++) tile[p * 3 + c] = (uint8_t)((2 * tint[c] + noise(p % cell_width, p / cell_width, 5, (unsigned)i)) / 3);
         sprintf(name, "photo-%d.jpg", i);
         CHECK(mosaic_pool_add(pool, tile, name, (uint64_t)i * 3) == MOSAIC_OK);
     }
@@ -167,7 +167,8 @@ static void test_colour(void)
 
 static void test_tile_reduce(void)
 {
-    static const int size[][4] = {{64, 64, 16, 16}, {100, 37, 12, 9}, {31, 90, 10, 10}, {5, 7, 16, 16}, {1, 1, 8, 8}, {240, 180, 54, 54}, {33, 33, 33, 33}};
+    static const int size[][4] = {{64, 64, 16, 16}, {100, 37, 12, 9},   {31, 90, 10, 10}, {5, 7, 16, 16},
+                                  {1, 1, 8, 8},     {240, 180, 54, 54}, {33, 33, 33, 33}};
     size_t k;
     for (k = 0; k < sizeof size / sizeof *size; k++) {
         int w = size[k][0], h = size[k][1], cw = size[k][2], ch = size[k][3], x, y, c, i, j, worst = 0;
@@ -247,8 +248,10 @@ static void test_costs(void)
         int amplitude = round % 4 == 3 ? 500 : 10 + round % 100, weight = test_range(256, 512), variants = 1 + round % 4;
         int32_t scalar[MOSAIC__LANES], simd[MOSAIC__LANES];
         o.preset = round % 2 ? MOSAIC_PRESET_LEGACY : MOSAIC_PRESET_DEFAULT;
-        if (round % 7 == 0) o.spread_strength = 1, o.mean_strength = MOSAIC_OFF, o.bleed = MOSAIC_OFF;
-        else o.spread_strength = o.mean_strength = o.bleed = 0;
+        if (round % 7 == 0)
+            o.spread_strength = 1, o.mean_strength = MOSAIC_OFF, o.bleed = MOSAIC_OFF;
+        else
+            o.spread_strength = o.mean_strength = o.bleed = 0;
         CHECK(mosaic__settings_of(&o, &s) == MOSAIC_OK);
         random_look(&cell, amplitude);
         for (v = 0; v < variants; v++)
@@ -480,7 +483,8 @@ static void test_grids(void)
         if (!fit.cell_width) CHECK(g.width % 2 == 0 && g.height % 2 == 0 && g.cell_width == g.cell_height);
         /* centred, at most half a cell at each side, and scaled evenly */
         CHECK(abs(w * 64 - g.crop_width - 2 * g.crop_x) <= 1 && abs(h * 64 - g.crop_height - 2 * g.crop_y) <= 1);
-        CHECK_MSG((double)g.crop_x / g.crop_width * g.cols <= .5 + .6 * g.cols / g.crop_width + 40. / g.crop_width, "%dx%d cells %d height %d cell %d", w, h, fit.cells, fit.height, fit.cell_width);
+        CHECK_MSG((double)g.crop_x / g.crop_width * g.cols <= .5 + .6 * g.cols / g.crop_width + 40. / g.crop_width,
+                  "%dx%d cells %d height %d cell %d", w, h, fit.cells, fit.height, fit.cell_width);
         CHECK((double)g.crop_y / g.crop_height * g.rows <= .5 + .6 * g.rows / g.crop_height + 40. / g.crop_height);
         CHECK(fabs((double)g.crop_width * g.height - (double)g.crop_height * g.width) <= 1.01 * (g.width > g.height ? g.width : g.height));
         if (!fit.cell_width) {
@@ -646,7 +650,8 @@ static void test_pan(void)
             followed += history[3][i] == history[8][i - 6] || history[3][i] == history[8][i - 7];
             stayed += history[3][i] == history[8][i];
         }
-        if (variant == 0) CHECK_MSG(followed >= seen * 98 / 100 && stayed < seen / 10, "with motion %d of %d followed, %d stayed", followed, seen, stayed);
+        if (variant == 0)
+            CHECK_MSG(followed >= seen * 98 / 100 && stayed < seen / 10, "with motion %d of %d followed, %d stayed", followed, seen, stayed);
         if (variant == 1) CHECK_MSG(followed < seen / 3, "without motion %d of %d followed", followed, seen);
         if (variant == 2) CHECK_MSG(followed < seen * 6 / 10, "with the dial at 0 %d of %d followed", followed, seen);
         mosaic_close(e);
@@ -961,11 +966,11 @@ static void test_bad_input(void)
     memset(&o, 0, sizeof o);
     CHECK(mosaic_open(NULL, pool, &o, &e) == MOSAIC_ERROR_NULL && mosaic_open(&good, NULL, &o, &e) == MOSAIC_ERROR_NULL &&
           mosaic_open(&good, pool, &o, NULL) == MOSAIC_ERROR_NULL);
-#define BAD_GRID(change)                                                    \
-    do {                                                                    \
-        g = good;                                                           \
-        change;                                                             \
-        CHECK(mosaic_open(&g, pool, &o, &e) == MOSAIC_ERROR_SIZE && !e);    \
+#define BAD_GRID(change)                                                                                                                             \
+    do {                                                                                                                                             \
+        g = good;                                                                                                                                    \
+        change;                                                                                                                                      \
+        CHECK(mosaic_open(&g, pool, &o, &e) == MOSAIC_ERROR_SIZE && !e);                                                                             \
     } while (0)
     BAD_GRID(g.cols = 0);
     BAD_GRID(g.rows = 4097);
@@ -979,11 +984,11 @@ static void test_bad_input(void)
     g = good;
     g.cell_width = 8;
     CHECK(mosaic_open(&g, pool, &o, &e) == MOSAIC_ERROR_MISMATCH && !e);
-#define BAD_OPTION(change, code)                                  \
-    do {                                                          \
-        memset(&o, 0, sizeof o);                                  \
-        change;                                                   \
-        CHECK(mosaic_open(&good, pool, &o, &e) == (code) && !e);  \
+#define BAD_OPTION(change, code)                                                                                                                     \
+    do {                                                                                                                                             \
+        memset(&o, 0, sizeof o);                                                                                                                     \
+        change;                                                                                                                                      \
+        CHECK(mosaic_open(&good, pool, &o, &e) == (code) && !e);                                                                                     \
     } while (0)
     BAD_OPTION(o.preset = (mosaic_preset)99, MOSAIC_ERROR_OPTION);
     BAD_OPTION(o.coherence = 1.5f, MOSAIC_ERROR_OPTION);

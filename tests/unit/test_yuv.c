@@ -5,7 +5,7 @@
 
 enum { MAX_W = 1100, MAX_H = 24 };
 
-static const double red_blue[4][2] = { { .299, .114 }, { .2126, .0722 }, { .2627, .0593 }, { .212, .087 } };
+static const double red_blue[4][2] = {{.299, .114}, {.2126, .0722}, {.2627, .0593}, {.212, .087}};
 
 static unsigned sample_at(const yuv_format *f, const yuv_plane *p, int x, int y)
 {
@@ -71,8 +71,8 @@ static void check_to_rgb(const yuv_format *f, const yuv_plane *p, int width, int
             }
         }
     if (worst > worst_to) worst_to = worst;
-    CHECK_MSG(worst <= .52, "%s: matrix %d full %d depth %d chroma %d,%d centre %d,%d size %dx%d: off by %f", what, f->matrix, f->full_range, f->depth, f->log2_x,
-              f->log2_y, f->centre_x, f->centre_y, width, height, worst);
+    CHECK_MSG(worst <= .52, "%s: matrix %d full %d depth %d chroma %d,%d centre %d,%d size %dx%d: off by %f", what, f->matrix, f->full_range,
+              f->depth, f->log2_x, f->log2_y, f->centre_x, f->centre_y, width, height, worst);
 }
 
 static unsigned char memory[3][MAX_W * MAX_H * 8];
@@ -234,19 +234,21 @@ static void test_from_rgb(void)
                     for (y = 0; y < height; y++)
                         for (x = 0; x < width; x++) {
                             const unsigned char *s = rgb + (y * width + x) * 3;
-                            const double want = black + luma * (kr * s[0] + (1 - kr - kb) * s[1] + kb * s[2]) / 255, d = fabs(out[0][y * width + x] - want);
+                            const double want = black + luma * (kr * s[0] + (1 - kr - kb) * s[1] + kb * s[2]) / 255,
+                                         d = fabs(out[0][y * width + x] - want);
                             if (d > worst) worst = d;
                         }
                     for (y = 0; y < h; y++)
                         for (x = 0; x < w; x++) {
-                            static const double filter[3][3] = { { 0, 1, 0 }, { .25, .5, .25 }, { 0, .5, .5 } };
+                            static const double filter[3][3] = {{0, 1, 0}, {.25, .5, .25}, {0, .5, .5}};
                             const double *fx = filter[f.log2_x ? 1 + f.centre_x : 0], *fy = filter[f.log2_y ? 1 + f.centre_y : 0];
-                            double m[3] = { 0, 0, 0 }, l, want[2];
+                            double m[3] = {0, 0, 0}, l, want[2];
                             int dx, dy;
                             for (dy = -1; dy < 2; dy++)
                                 for (dx = -1; dx < 2; dx++)
                                     for (c = 0; c < 3; c++)
-                                        m[c] += fx[dx + 1] * fy[dy + 1] * rgb[(clamp(y * sy + dy, 0, height - 1) * width + clamp(x * sx + dx, 0, width - 1)) * 3 + c];
+                                        m[c] += fx[dx + 1] * fy[dy + 1] *
+                                                rgb[(clamp(y * sy + dy, 0, height - 1) * width + clamp(x * sx + dx, 0, width - 1)) * 3 + c];
                             l = kr * m[0] + (1 - kr - kb) * m[1] + kb * m[2];
                             want[0] = 128 + chroma * (m[2] - l) / (2 * (1 - kb)) / 255;
                             want[1] = 128 + chroma * (m[0] - l) / (2 * (1 - kr)) / 255;
@@ -256,8 +258,8 @@ static void test_from_rgb(void)
                             }
                         }
                     if (worst > worst_from) worst_from = worst;
-                    CHECK_MSG(worst <= .51, "to yuv: matrix %d full %d chroma %d,%d centre %d,%d size %dx%d: off by %f", matrix, full, f.log2_x, f.log2_y, f.centre_x,
-                              f.centre_y, width, height, worst);
+                    CHECK_MSG(worst <= .51, "to yuv: matrix %d full %d chroma %d,%d centre %d,%d size %dx%d: off by %f", matrix, full, f.log2_x,
+                              f.log2_y, f.centre_x, f.centre_y, width, height, worst);
                 }
 }
 
@@ -266,7 +268,7 @@ static void test_round_trip(void)
 {
     static unsigned char rgb[64 * 64 * 3], back[64 * 64 * 3], out[3][64 * 64];
     unsigned char *plane[3];
-    ptrdiff_t stride[3] = { 64, 64, 64 };
+    ptrdiff_t stride[3] = {64, 64, 64};
     int matrix, full, i, c;
     for (c = 0; c < 3; c++) plane[c] = out[c];
     for (matrix = 0; matrix < 4; matrix++)
@@ -294,7 +296,8 @@ static void test_round_trip(void)
             }
             for (i = 0; i < 256; i++) neutral += out[1][i] == 128 && out[2][i] == 128;
             CHECK_MSG(neutral == 256, "matrix %d full %d: %d of 256 grays are neutral", matrix, full, neutral);
-            CHECK_MSG(out[0][0] == (full ? 0 : 16) && out[0][255] == (full ? 255 : 235), "matrix %d full %d: black %d, white %d", matrix, full, out[0][0], out[0][255]);
+            CHECK_MSG(out[0][0] == (full ? 0 : 16) && out[0][255] == (full ? 255 : 235), "matrix %d full %d: black %d, white %d", matrix, full,
+                      out[0][0], out[0][255]);
             CHECK_MSG(gray <= (full ? 0 : 1), "matrix %d full %d: grays come back off by %d", matrix, full, gray);
             CHECK_MSG(worst <= 3, "matrix %d full %d: colours come back off by %d", matrix, full, worst);
         }
@@ -302,9 +305,9 @@ static void test_round_trip(void)
 
 static void test_rgb_samples(void)
 {
-    static const unsigned char deep[2][12] = { { 0, 0, 255, 255, 0, 128, 128, 0, 1, 1, 127, 0 }, { 0, 0, 255, 255, 128, 0, 0, 128, 1, 1, 0, 127 } };
-    static const unsigned char want[6] = { 0, 255, 128, 0, 1, 0 }; /* round(v * 255 / 65535) of 0, 65535, 32768, 128, 257, 127 */
-    static const unsigned char bgra[8] = { 10, 20, 30, 0, 40, 50, 60, 128 };
+    static const unsigned char deep[2][12] = {{0, 0, 255, 255, 0, 128, 128, 0, 1, 1, 127, 0}, {0, 0, 255, 255, 128, 0, 0, 128, 1, 1, 0, 127}};
+    static const unsigned char want[6] = {0, 255, 128, 0, 1, 0}; /* round(v * 255 / 65535) of 0, 65535, 32768, 128, 257, 127 */
+    static const unsigned char bgra[8] = {10, 20, 30, 0, 40, 50, 60, 128};
     unsigned char rgb[6];
     yuv_format f;
     yuv_plane p[3], a;
