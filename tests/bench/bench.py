@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make bench: our figures and the peers', measured in turn in one run.
 
-    bench.py BUILD DATA [ssim] [lap] [pool] [films]     (no name: all)
+    bench.py BUILD DATA [ssim] [lap] [pool] [engine] [films]     (no name: all)
 
 Prints a line per figure and writes BUILD/bench.json, an array of {"name", "ours", "peer", "peer_name", "ratio", "unit", "threads", "note"}. A ratio
 above 1 is in our favour, whichever way the figure points. Times are medians of interleaved runs.
@@ -143,6 +143,27 @@ def pool():
     add("pool of 919 photographs, from --pool", statistics.median(again), None, None, "s", 2)
 
 
+def engine():
+    """The engine with nothing beside it: no decoding, no encoding."""
+    program, file, raw = (os.path.join(OUT, end) for end in ("engine", "engine.pool", "engine.rgb"))
+    clip = os.path.join(DATA, "video", "bigbuckbunny.mp4")
+    subprocess.check_call([os.environ.get("CC", "cc"), "-O2", os.path.join(HERE, "engine.c"), "-o", program, "-lpthread"])
+    video(clip, os.path.join(OUT, "pool.mp4"), "--pool", file, "--count", "1")
+    subprocess.check_call(["ffmpeg", "-v", "error", "-y", "-i", clip, "-pix_fmt", "rgb24", "-f", "rawvideo", raw])
+    for level, simd in (("AVX-512", 3), ("AVX2", 2), ("scalar", 1)):
+        for threads in (1, 2):
+            runs = []
+            for _ in range(3):
+                done = subprocess.run([program, file, raw, "1280", "720", str(simd), str(threads)], capture_output=True, text=True)
+                if done.returncode == 0:
+                    runs.append(json.loads(done.stdout))
+            if runs:
+                run = sorted(runs, key=lambda r: r["total"])[len(runs) // 2]
+                stages = ", ".join(f"{s} {run[s]:.1f}" for s in ("describe", "assign", "render"))
+                add(f"engine alone, {level}", 1000 / run["total"], None, None, "fps", threads, f"ms a frame: {stages}")
+    os.remove(raw)
+
+
 def films():
     subprocess.call([os.path.join(HERE, "peers.sh"), "--install"])
     for name in CLIPS:
@@ -158,8 +179,6 @@ def films():
         peer_name = "photomosaic-video 0.1.0"
         add(f"{name}: film to film", frames / run["wall"], seconds and frames / seconds, peer_name, "fps", 2, f"{run['cols']}x{run['rows']} cells, {run['width']}x{run['height']}")
         add(f"{name}: peak memory", run["peak_memory_mb"], memory, peer_name, "MB", 2, "the peer: its largest process alone", False)
-        engine = sum(run["seconds"][s] for s in ("describe", "assign", "render"))
-        add(f"{name}: engine alone", frames / engine, None, None, "fps", 2, "describe, assign and render; the rest runs beside it")
         subprocess.check_call([sys.executable, os.path.join(HERE, "flow_dis.py"), "--measure", os.path.join(BUILD, "mosaic_measure"), "--output", flow, "--source", clip,
                                "--mosaic", ours_file, "--placements", ours_file + ".jsonl"], stdout=subprocess.DEVNULL)
         ours = measure(clip, ours_file, flow, "--placements", ours_file + ".jsonl")
@@ -179,7 +198,7 @@ def films():
 
 def main():
     os.makedirs(OUT, exist_ok=True)
-    for part in (ssim, lap, pool, films):
+    for part in (ssim, lap, pool, engine, films):
         if wanted(part.__name__):
             part()
     path = os.path.join(BUILD, "bench.json")
