@@ -70,18 +70,19 @@
        recolour   the linear Monge-Kantorovich map of the photograph's colours to the cell's, at less than full strength, as a 3 x 4 matrix on sRGB bytes
        paint      only cells whose photograph or colour changed: the matrix, a share of the source, nothing else
 
-   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph, 3 for each output pixel, 30 for each describing pixel of the
-                  cells, and small things. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded from a mapped file). At
-                  700 cells, 919 photographs and 1890 x 1080 px about 20 MB.
+   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph, 3 for each output pixel, 6 for each of the 144 describing
+                  pixels of a cell, 16 for each cell and place within min_distance, and small things: 12 MB at 700 cells, 919 photographs and
+                  1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded from a mapped file): 8 MB there.
    THREADS        An engine is used by one thread at a time; a pool that nobody changes may serve many engines. The header starts no threads: give it a
                   job hook (options.run) and it spreads describing, costs, recolouring and painting over yours, row of cells by row of cells.
    DETERMINISM    The same frames, pool and options give the same bytes on every machine, instruction set, compiler, optimisation level and number of
                   threads. Everything that is compared is an integer. The colour map is computed in doubles: + - * / in the order written,
                   contraction off, own square root, then rounded to 12 bits.
    ACCURACY AND LIMITS
-                  Oklab is within .0025 of its definition. Costs are within 2 % + 6 units of theirs (a unit is 2^-18). Cells 1 to 1024 px, grids to
-                  4096 x 4096 cells, pictures to 32767 px a side, 2^24 photographs. The distance rule is kept unless photographs run out
-                  (mosaic_frame.too_close). Origins between whole pixels are rounded when painting.
+                  Oklab is within .0025 of its definition. Costs are within 2 % + 10 units of theirs (a unit is 2^-18). Cells 1 to 1024 px, grids to
+                  4096 x 4096 cells, pictures to 32767 px a side, 2^24 photographs. The distance rule is kept unless repair finds no free
+                  photograph (mosaic_frame.too_close): it is greedy, and can fail a little before photographs run out. Origins between whole
+                  pixels are rounded when painting.
    PERFORMANCE    AMD EPYC (Zen 4) VM, one core, 1280x720 source, 1890x1080 out, 700 cells, 919 photographs x 4 variants, moving film:
 PERFORMANCE_TABLE
    LAST CHANGES   0.1.0  first version
@@ -262,7 +263,7 @@ typedef struct mosaic_options {
     unsigned variants;     /* bit i allows variant i (all) */
     float mean_strength;   /* 0 … 1 (.9, .5): how far a photograph's mean colour follows its cell's */
     float spread_strength; /* 0 … 1 (.7, .5): how far its contrast and colour spread follow */
-    float spread_low, spread_high; /* (.35 2, .5 2): limits of the factor on a photograph's spread, 0 < low <= 1 <= high <= 2 */
+    float spread_low, spread_high; /* (.35 2, .5 2): limits of the factor on a photograph's spread, low .001 … 1, high 1 … 2 */
     float bleed;                   /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
     float saliency;                /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
     float repaint;                 /* 0 … .5 (.02, none): change of a cell's colours (Oklab) from which it is painted anew with the same photograph;
@@ -277,7 +278,8 @@ typedef struct mosaic_options {
     void *alloc_ctx; /* handed to MOSAIC_TEMPORAL_MALLOC and MOSAIC_TEMPORAL_FREE */
 } mosaic_options;
 
-/* How many more photographs a grid needs with these options (null = defaults); 0 = there are enough. */
+/* How many more photographs a grid needs with these options (null = defaults); 0 = there are enough, or grid or options are not valid, which
+   mosaic_open will say. */
 MOSAIC_TEMPORAL_API int mosaic_photos_missing(const mosaic_grid *grid, int photos, const mosaic_options *options);
 
 /* ---- The engine ---- */
@@ -289,8 +291,8 @@ typedef struct mosaic_draw {
     int32_t x, y;         /* top left corner in the output, 1/64 px */
     int32_t photo;        /* index in the pool */
     uint8_t variant;      /* MOSAIC_PLAIN … */
-    uint8_t changed;      /* 1: another photograph or variant than in the frame before */
-    uint8_t repaint;      /* 1: photograph or colour differ from the frame before; 0: not one byte of the cell differs */
+    uint8_t changed;      /* 1: another photograph or variant than in the frame before, or the first frame of a shot */
+    uint8_t repaint;      /* 1: must be painted again; 0: not one byte of the cell differs from the frame before */
     uint8_t reserved;     /* 0 */
     int16_t colour[3][5]; /* rows R, G, B: weights of the tile's R, G, B and of the source (Q12), and a constant (1/16 level) */
 } mosaic_draw;
@@ -305,8 +307,9 @@ typedef struct mosaic_frame {
     const uint8_t *rgb;      /* width x height packed 8-bit sRGB; null with draw_list_only */
     size_t stride;           /* bytes from row to row of rgb */
     int changed, repainted;  /* cells */
-    int too_close;           /* cells whose photograph stands within min_distance again: 0 unless the pool is too small for the rule */
-    int64_t cost, bound;     /* of this frame's assignment and of the exact optimum without the distance rule, 2^-18 squared Oklab */
+    int too_close;           /* cells whose photograph stands within min_distance again: repair found no free photograph for them */
+    int64_t cost, bound;     /* of this frame's assignment, bonuses and repulsion included, and the least it could be if copies were allowed to stand
+                                close: units of 2^-18 squared Oklab distance */
 } mosaic_frame;
 
 typedef struct mosaic_input {
@@ -327,17 +330,19 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
    leaves the stream as it was. */
 MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *engine, const mosaic_input *input, const mosaic_frame **frame);
 
-/* Paints a draw list: every cell, or with only_repaint those whose repaint is set, into rgb (grid->width x height, stride bytes from row to
-   row). source: the frame the list was made for, needed where a bleed weight is not zero; it is scaled to the output by the mapping of the grid,
-   with linear interpolation where it is enlarged and a triangle filter where it is reduced, in integers. simd: MOSAIC_SIMD_…. run may be null.
-   mosaic_push does this by itself unless draw_list_only is set. */
+/* Paints a draw list: every cell, or with only_repaint those whose repaint is set, into rgb (grid->width x height, stride bytes from row to row);
+   output outside every cell is left as it is. source: the frame the list was made for; it is scaled to the output by the mapping of the grid, with
+   linear interpolation where it is enlarged and a triangle filter where it is reduced, in integers. A stream's frame is its list painted with
+   only_repaint over the frame before: cells that are not painted again keep the source that bled into them when they were. simd: MOSAIC_SIMD_…, for
+   later kernels; this version paints with scalar code. run may be null. mosaic_push does all this by itself unless draw_list_only is set. */
 MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells, int only_repaint,
                                                const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride, int simd, mosaic_run run,
                                                void *run_ctx, void *alloc_ctx);
 
 /* The state of a stream between two pushes as one block of bytes, the same on every machine: a stream opened with the same grid, pool and
    options that loads it goes on with the same bytes as the one that saved it. MISMATCH when it belongs to another grid, pool or options;
-   CORRUPT or VERSION as for pools; a failed load leaves the engine as it was. */
+   CORRUPT or VERSION as for pools; a failed load leaves the engine as it was. The last source frame is not in it: motion that the engine
+   estimates itself begins anew after a load. */
 MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *engine);
 MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *engine, void *data, size_t size);
 MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *engine, const void *data, size_t size);
@@ -467,6 +472,7 @@ extern "C" {
 /* One unit of cost is 2^-18 of a squared Oklab distance. */
 #define MOSAIC__COST_ONE 262144
 #define MOSAIC__COST_LIMIT (1 << 21)
+#define MOSAIC__TABLE_LIMIT (1 << 29)
 /* A photograph expected within min_distance of a cell costs this much (and the bonus it could have there) more in it, so that copies rarely
    meet. */
 #define MOSAIC__REPULSION 5243
@@ -1136,6 +1142,8 @@ static mosaic_result mosaic__grid_check(const mosaic_grid *g)
         g->height < 1 || g->width > 32767 || g->height > 32767 || g->source_width < 1 || g->source_height < 1 || g->source_width > 32767 ||
         g->source_height > 32767 || mosaic__abs(g->origin_x / 64) > 32767 || mosaic__abs(g->origin_y / 64) > 32767)
         return MOSAIC_ERROR_SIZE;
+    /* Sums of the source's rows under a describing pixel are kept in 32 bits: fewer than 4096 rows. */
+    if ((int64_t)g->cell_height * g->crop_height / 64 / g->height > 4000 * MOSAIC__SIDE) return MOSAIC_ERROR_SIZE;
     if (g->crop_x < 0 || g->crop_y < 0 || g->crop_width < 1 || g->crop_height < 1 || g->crop_x > g->source_width * 64 - g->crop_width ||
         g->crop_y > g->source_height * 64 - g->crop_height)
         return MOSAIC_ERROR_SIZE;
@@ -1158,7 +1166,7 @@ static int mosaic__grid_try(int source_width, int source_height, int height, int
     if (g->cols < 1) g->cols = 1;
     if (even && g->height % 2) return 0;
     if (even && (int64_t)g->cols * cell_width % 2) g->cols++;
-    if (g->rows > 4096 || g->cols > 4096 || g->height > 32767 || (int64_t)g->cols * cell_width > 32767) return 0;
+    if (g->rows > 4096 || g->cols > 4096 || g->height > 32767 || (int64_t)g->cols * cell_width > 16384) return 0;
     g->width = g->cols * cell_width;
     g->source_width = source_width;
     g->source_height = source_height;
@@ -1864,7 +1872,7 @@ static mosaic_result mosaic__painter_open(mosaic__painter *p, const mosaic_grid 
     p->across.weight = (int16_t *)mosaic__allocate(alloc_ctx, (size_t)grid->width * (size_t)p->across.count, sizeof *p->across.weight);
     p->down.first = (int32_t *)mosaic__allocate(alloc_ctx, (size_t)grid->height, sizeof *p->down.first);
     p->down.weight = (int16_t *)mosaic__allocate(alloc_ctx, (size_t)grid->height * (size_t)p->down.count, sizeof *p->down.weight);
-    p->scratch = (int16_t *)mosaic__allocate(alloc_ctx, p->scratch_size * (size_t)grid->rows, sizeof *p->scratch);
+    if (mosaic__multiply(p->scratch_size, (size_t)grid->rows, &rows)) p->scratch = (int16_t *)mosaic__allocate(alloc_ctx, rows, sizeof *p->scratch);
     if (!p->across.first || !p->across.weight || !p->down.first || !p->down.weight || !p->scratch) return MOSAIC_ERROR_MEMORY;
     mosaic__taps_fill(&p->across, grid->crop_x, grid->crop_width, grid->width, grid->source_width);
     mosaic__taps_fill(&p->down, grid->crop_y, grid->crop_height, grid->height, grid->source_height);
@@ -1942,7 +1950,6 @@ struct mosaic_engine {
 
     /* state */
     int64_t frames;
-    int steady; /* 1: the last frame's problem had no free choice left in it: see mosaic__assign */
     mosaic__cell *cell;
     mosaic_draw *draw;
     uint8_t *canvas;
@@ -1975,9 +1982,9 @@ static void mosaic__stage(const mosaic_engine *e, int stage)
     if (e->options.stage) e->options.stage(e->options.stage_ctx, stage);
 }
 
-static void mosaic__for_each(const mosaic_engine *e, void (*job)(void *arg, int index), int count)
+static void mosaic__for_each(mosaic_engine *e, void (*job)(void *arg, int index), int count)
 {
-    mosaic__parallel(e->options.run, e->options.run_ctx, job, (void *)(size_t)e, count);
+    mosaic__parallel(e->options.run, e->options.run_ctx, job, e, count);
 }
 
 /* ---- Describe ---- */
@@ -1988,10 +1995,10 @@ static void mosaic__describe_row(void *arg, int row)
     const mosaic_grid *g = &e->grid;
     uint32_t *column = e->columns + (size_t)row * (size_t)g->source_width * 3;
     uint16_t(*codes)[3] = e->codes + (size_t)row * (size_t)g->cols * MOSAIC__PIXELS;
-    int n = g->cols * MOSAIC__SIDE, first = e->across[0] >> 12, end = (e->across[n] + 4095) >> 12, x, y;
+    int n = g->cols * MOSAIC__SIDE, first = e->across[0] >> 12, end = (e->across[n] >> 12) + 1, x, y;
 
     if (first >= g->source_width) first = g->source_width - 1;
-    if (end <= first) end = first + 1;
+    if (end > g->source_width) end = g->source_width;
     for (y = 0; y < MOSAIC__SIDE; y++) {
         const int32_t *edge = e->down + row * MOSAIC__SIDE + y;
         mosaic__span rows = mosaic__span_of(edge[0], edge[1], g->source_height);
@@ -2106,15 +2113,23 @@ static void mosaic__flow_mean(const int16_t *vectors, const mosaic_flow_field *f
 }
 
 /* A length in 1/1024 cell, kept within the largest grid: vectors are hostile input. */
-static int32_t mosaic__cells(int64_t length) { return (int32_t)(length < -(1 << 22) ? -(1 << 22) : length > 1 << 22 ? 1 << 22 : length); }
+static int32_t mosaic__clamp_length(int64_t length) { return (int32_t)(length < -(1 << 22) ? -(1 << 22) : length > 1 << 22 ? 1 << 22 : length); }
+
+/* The pixel of a field of n pixels that covers a position (1/4096 px) in a source of `size` pixels. */
+static int mosaic__field_pixel(int64_t position, int size, int n)
+{
+    const int64_t last = ((int64_t)size << 12) - 1;
+    position = position < 0 ? 0 : position > last ? last : position;
+    return (int)((position * n / size) >> 12);
+}
 
 /* The motion of the content at a point of the output (1/64 px), in 1/1024 cell a frame. Returns 0 where forward and backward flow disagree by a
    pixel of the field or more. */
 static int mosaic__motion_at(const mosaic_engine *e, const mosaic_flow_field *field, int64_t x, int64_t y, int32_t motion[2])
 {
     const mosaic_grid *g = &e->grid;
-    int fx = mosaic__clamp((int)((mosaic__source_x(g, x, 1) * field->width / g->source_width) >> 12), 0, field->width - 1);
-    int fy = mosaic__clamp((int)((mosaic__source_y(g, y, 1) * field->height / g->source_height) >> 12), 0, field->height - 1);
+    const int fx = mosaic__field_pixel(mosaic__source_x(g, x, 1), g->source_width, field->width);
+    const int fy = mosaic__field_pixel(mosaic__source_y(g, y, 1), g->source_height, field->height);
     int32_t v[2], back[2];
     int consistent = 1, lx, ly;
 
@@ -2136,9 +2151,9 @@ static int mosaic__motion_at(const mosaic_engine *e, const mosaic_flow_field *fi
     } else {
         return 1;
     }
-    motion[0] =
-        mosaic__cells(mosaic__div_round((int64_t)v[0] * g->source_width * g->width * 1024, (int64_t)field->width * g->crop_width * g->cell_width));
-    motion[1] = mosaic__cells(
+    motion[0] = mosaic__clamp_length(
+        mosaic__div_round((int64_t)v[0] * g->source_width * g->width * 1024, (int64_t)field->width * g->crop_width * g->cell_width));
+    motion[1] = mosaic__clamp_length(
         mosaic__div_round((int64_t)v[1] * g->source_height * g->height * 1024, (int64_t)field->height * g->crop_height * g->cell_height));
     return consistent;
 }
@@ -2163,7 +2178,7 @@ static void mosaic__predict(mosaic_engine *e, const mosaic_flow_field *field)
             gain = mosaic__clamp((mosaic__clamp(cell->speed, 0, 2 * MOSAIC__DEAD_ZONE) - MOSAIC__DEAD_ZONE) * 4096 / MOSAIC__DEAD_ZONE, 0, 1024);
             if (mosaic__motion_at(e, field, px + (int64_t)cell->offset[0] * g->cell_width / 16, py + (int64_t)cell->offset[1] * g->cell_height / 16,
                                   content)) {
-                for (k = 0; k < 2; k++) cell->offset[k] = mosaic__cells(cell->offset[k] + mosaic__div_round(content[k] * gain, 1024));
+                for (k = 0; k < 2; k++) cell->offset[k] = mosaic__clamp_length(cell->offset[k] + mosaic__div_round(content[k] * gain, 1024));
             } else {
                 cell->offset[0] = cell->offset[1] = 0;
             }
@@ -2319,6 +2334,8 @@ static int32_t mosaic__bonus(const mosaic_engine *e, int cell, int photo, int va
     return bonus;
 }
 
+static int mosaic__expects(const mosaic_engine *e, int cell, int photo) { return e->winner[cell] >= 0 && e->cell[e->winner[cell]].photo == photo; }
+
 /* Enters bonuses and repulsion. A photograph's entry is that of its cheapest variant; one variant's bonus can make it the cheapest. */
 static void mosaic__favour(mosaic_engine *e)
 {
@@ -2331,13 +2348,16 @@ static void mosaic__favour(mosaic_engine *e)
             photo = e->cell[e->winner[i]].photo;
             for (y = i / g->cols - d; y <= i / g->cols + d; y++)
                 for (x = i % g->cols - d; x <= i % g->cols + d; x++)
-                    if (x >= 0 && y >= 0 && x < g->cols && y < g->rows && y * g->cols + x != i) {
+                    /* Not on a cell that expects the photograph too: two that cannot be kept apart would flee each other for ever. */
+                    if (x >= 0 && y >= 0 && x < g->cols && y < g->rows && !mosaic__expects(e, y * g->cols + x, photo)) {
                         size_t entry = (size_t)(y * g->cols + x) * e->width + (size_t)photo;
-                        mosaic__table_set(e, entry, e->table[entry] + MOSAIC__REPULSION + e->settings.bonus);
+                        int32_t cost = e->table[entry] + MOSAIC__REPULSION + e->settings.bonus;
+                        mosaic__table_set(e, entry, cost < MOSAIC__TABLE_LIMIT ? cost : MOSAIC__TABLE_LIMIT);
                     }
         }
     for (i = 0; i < e->cells; i++) {
         int from[2];
+        int32_t repulsion = 0;
         from[0] = e->winner[i];
         from[1] = i;
         for (k = 0; k < 2; k++) {
@@ -2348,16 +2368,16 @@ static void mosaic__favour(mosaic_engine *e)
             if (from[k] < 0 || (k == 1 && from[0] == i)) continue;
             c = e->cell + from[k];
             entry = (size_t)i * e->width + (size_t)c->photo;
-            cost = mosaic__tile_cost(e, i, c->photo, mosaic__variant_index(e, c->variant)) - mosaic__bonus(e, i, c->photo, c->variant);
-            /* Repulsion lies on the photograph, whatever its variant: it is what the entry has above its cheapest variant. */
-            if (e->settings.distance > 0) {
+            /* Repulsion lies on the photograph, whatever its variant: it is what the entry has above its cheapest variant, before any bonus. */
+            if (k == 0 || from[0] < 0 || e->cell[from[0]].photo != c->photo) {
                 int32_t cheapest = mosaic__tile_cost(e, i, c->photo, 0);
                 for (v = 1; v < e->settings.variant_count; v++) {
                     int32_t other = mosaic__tile_cost(e, i, c->photo, v);
                     if (other < cheapest) cheapest = other;
                 }
-                if (e->table[entry] > cheapest) cost += e->table[entry] - cheapest;
+                repulsion = e->table[entry] - cheapest;
             }
+            cost = mosaic__tile_cost(e, i, c->photo, mosaic__variant_index(e, c->variant)) - mosaic__bonus(e, i, c->photo, c->variant) + repulsion;
             if (cost < e->table[entry]) mosaic__table_set(e, entry, cost);
         }
     }
@@ -2429,8 +2449,6 @@ static int mosaic__ban(mosaic_engine *e)
     return bans;
 }
 
-static int mosaic__expects(const mosaic_engine *e, int cell, int photo) { return e->winner[cell] >= 0 && e->cell[e->winner[cell]].photo == photo; }
-
 /* The last step, whatever is left: in each pair too close, one cell takes the cheapest photograph that has uses left and no copy near: the cell
    that did not expect it, else the later one. Returns how many cells cannot be helped. */
 static int mosaic__repair(mosaic_engine *e)
@@ -2491,8 +2509,8 @@ static void mosaic__assign(mosaic_engine *e, int cut)
         stale += e->stale[i];
         if (e->winner[i] != i) moved++;
     }
-    /* Nothing to price and nothing to move, and the last frame changed nothing either: the same problem has the same answer. */
-    if (!stale && !moved && e->steady) {
+    /* Nothing in the picture changed beyond noise and nothing moved: nothing changes in the mosaic. */
+    if (!alone && !stale && !moved) {
         for (i = 0; i < e->cells; i++) e->draw[i].changed = 0;
         f->changed = 0;
         return;
@@ -2535,7 +2553,6 @@ static void mosaic__assign(mosaic_engine *e, int cut)
         for (k = 0; k < 2; k++) e->cell[i].offset[k] = e->next_offset[i][k];
     }
     f->changed = changed;
-    e->steady = !stale && !moved && changed == 0;
 }
 
 /* ---- Render ---- */
@@ -2632,6 +2649,7 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     void *ctx = e->options.alloc_ctx;
     size_t cells = (size_t)e->cells, photos = (size_t)e->photos, packs = e->width / MOSAIC__LANES, around, bytes;
     mosaic_lap_problem problem;
+    int photo;
 
     /* Favours: repulsion of each cell on those around it, and two bonuses a cell. Bans: one for each cell and round. */
     around = (size_t)(2 * e->settings.distance + 1) * (size_t)(2 * e->settings.distance + 1) - 1 + 2;
@@ -2666,8 +2684,8 @@ static int mosaic__engine_allocate(mosaic_engine *e)
         return 0;
 
     memset(&problem, 0, sizeof problem);
-    for (bytes = 0; bytes < photos; bytes++)
-        e->capacity[bytes] = e->settings.max_uses && e->settings.max_uses < e->cells ? e->settings.max_uses : e->cells;
+    for (photo = 0; photo < e->photos; photo++)
+        e->capacity[photo] = e->settings.max_uses && e->settings.max_uses < e->cells ? e->settings.max_uses : e->cells;
     problem.rows = e->cells;
     problem.cols = e->photos;
     problem.cost = e->table;
@@ -2678,18 +2696,58 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     return e->lap_work_size > 0 && e->lap_work != 0;
 }
 
+/* Whether mosaic_lap.h, which may have been compiled elsewhere, knows the instruction set. */
+static int mosaic__solver_has(int simd)
+{
+    const int32_t cost = 0;
+    int32_t chosen = 0;
+    uint64_t work[1024];
+    mosaic_lap_problem problem;
+    mosaic_lap_options options;
+    mosaic_lap_solution solution;
+    memset(&problem, 0, sizeof problem);
+    memset(&options, 0, sizeof options);
+    memset(&solution, 0, sizeof solution);
+    problem.rows = problem.cols = 1;
+    problem.cost = &cost;
+    options.simd = simd;
+    options.work = work;
+    options.work_size = sizeof work;
+    solution.col_of_row = &chosen;
+    return mosaic_lap_solve(&problem, &options, &solution) == MOSAIC_LAP_OK;
+}
+
 /* A number for all that decides what a stream makes of its frames. */
 static uint64_t mosaic__identity(const mosaic_engine *e)
 {
     const mosaic__settings *s = &e->settings;
     const double paint[5] = {s->paint_mean, s->paint_spread, s->paint_low, s->paint_high, s->paint_bleed};
-    const int number[] = {
-        e->grid.cols,         e->grid.rows,          e->grid.cell_width, e->grid.cell_height,
-        e->grid.width,        e->grid.height,        e->grid.origin_x,   e->grid.origin_y,
-        e->grid.source_width, e->grid.source_height, e->grid.crop_x,     e->grid.crop_y,
-        e->grid.crop_width,   e->grid.crop_height,   e->photos,          s->bonus,
-        s->max_uses,          s->distance,           s->repaint,         s->saliency,
-        (int)s->variants,     e->canvas != 0,        e->flow != 0,       (int)(e->options.flow ? e->options.flow->method : MOSAIC_FLOW_NONE)};
+    const int number[] = {e->grid.cols,
+                          e->grid.rows,
+                          e->grid.cell_width,
+                          e->grid.cell_height,
+                          e->grid.width,
+                          e->grid.height,
+                          e->grid.origin_x,
+                          e->grid.origin_y,
+                          e->grid.source_width,
+                          e->grid.source_height,
+                          e->grid.crop_x,
+                          e->grid.crop_y,
+                          e->grid.crop_width,
+                          e->grid.crop_height,
+                          e->photos,
+                          s->bonus,
+                          s->max_uses,
+                          s->distance,
+                          s->repaint,
+                          s->saliency,
+                          (int)s->variants,
+                          e->canvas != 0,
+                          e->flow != 0,
+                          e->options.flow ? (int)e->options.flow->method : 0,
+                          e->options.flow ? e->options.flow->width : 0,
+                          e->options.flow ? e->options.flow->height : 0};
     uint8_t bytes[sizeof number / sizeof *number * 4 + 5 * 8];
     uint64_t hash, bits;
     size_t i, n = sizeof number / sizeof *number;
@@ -2723,13 +2781,12 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     if (pool->cell_width != grid->cell_width || pool->cell_height != grid->cell_height) return MOSAIC_ERROR_MISMATCH;
     if (pool->photos < 1 || mosaic_photos_missing(grid, pool->photos, options) > 0) return MOSAIC_ERROR_PHOTOS;
     level = mosaic__simd_level(options ? options->simd : MOSAIC_SIMD_BEST);
-    if (level < 0) return MOSAIC_ERROR_SIMD;
+    if (level < 0 || !mosaic__solver_has(options ? options->simd : MOSAIC_SIMD_BEST)) return MOSAIC_ERROR_SIMD;
 
     e = (mosaic_engine *)mosaic__allocate(options ? options->alloc_ctx : 0, 1, sizeof *e);
     if (!e) return MOSAIC_ERROR_MEMORY;
     memset(e, 0, sizeof *e);
     if (options) e->options = *options;
-    e->options.simd = level + 1;
     e->settings = settings;
     e->grid = *grid;
     e->pool = pool;
@@ -2837,7 +2894,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
 /* ---- State ----
 
    0 "MOSAICST"   8 u32 version 1   12 u32 cells   16 u64 identity   24 u64 checksum of bytes 0-23 and of all from 32 on
-   32 i64 frames  40 u32 steady, u32 too close, i64 cost, i64 bound; then the cells, number by number in 32 bits; then the canvas */
+   32 i64 frames  40 u32 0, u32 too close, i64 cost, i64 bound; then the cells, number by number in 32 bits; then the canvas */
 
 #define MOSAIC__STATE_HEADER 64
 #define MOSAIC__LOOK_NUMBERS (3 + 3 * MOSAIC__BLOCKS + 3 + 3)
@@ -2906,7 +2963,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void
     mosaic__put32(p + 12, (uint32_t)e->cells);
     mosaic__put64(p + 16, e->identity);
     mosaic__put64(p + 32, (uint64_t)e->frames);
-    mosaic__put32(p + 40, (uint32_t)e->steady);
+    mosaic__put32(p + 40, 0);
     mosaic__put32(p + 44, (uint32_t)e->frame.too_close);
     mosaic__put64(p + 48, (uint64_t)e->frame.cost);
     mosaic__put64(p + 56, (uint64_t)e->frame.bound);
@@ -2959,8 +3016,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             memset(&draw, 0, sizeof draw);
             mosaic__state_cell(&cell, &draw, p, 0, &at);
             if (frames > 0 && (!mosaic__pool_has(e->pool, cell.photo) || cell.variant < 0 || cell.variant >= MOSAIC_VARIANTS ||
-                               !(e->settings.variants >> cell.variant & 1) || cell.offset[0] != mosaic__cells(cell.offset[0]) ||
-                               cell.offset[1] != mosaic__cells(cell.offset[1]) || cell.speed < 0 || cell.speed > 1 << 23 ||
+                               !(e->settings.variants >> cell.variant & 1) || cell.offset[0] != mosaic__clamp_length(cell.offset[0]) ||
+                               cell.offset[1] != mosaic__clamp_length(cell.offset[1]) || cell.speed < 0 || cell.speed > 1 << 23 ||
                                !mosaic__look_ok(&cell.seen) || !mosaic__look_ok(&cell.priced) || !mosaic__look_ok(&cell.painted)))
                 return MOSAIC_ERROR_CORRUPT;
             if (pass == 0) continue;
@@ -2975,7 +3032,6 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     if (e->canvas) memcpy(e->canvas, p + at, mosaic__canvas_bytes(e));
     e->frames = frames;
     e->ended = 0;
-    e->steady = mosaic__get32(p + 40) != 0;
     e->frame.too_close = (int)(mosaic__get32(p + 44) & 0xffffff);
     e->frame.cost = (int64_t)mosaic__get64(p + 48);
     e->frame.bound = (int64_t)mosaic__get64(p + 56);

@@ -5,12 +5,14 @@
 
 /* An allocator that counts and can be told to fail. */
 static long test_live, test_allocations, test_fail_at = -1;
+static int test_fill = 0xa5; /* what new memory holds: nothing may depend on it */
 static void *test_malloc(size_t size)
 {
     void *p;
     if (test_allocations++ == test_fail_at) return NULL;
     p = malloc(size);
     if (p) test_live++;
+    if (p) memset(p, test_fill, size);
     return p;
 }
 static void test_free(void *p)
@@ -500,6 +502,7 @@ static void test_grids(void)
     fit.cells = 1 << 23;
     CHECK(mosaic_grid_fit(100, 100, &fit, &g) == MOSAIC_ERROR_SIZE);
     CHECK(mosaic_grid_fit(1, 1, NULL, &g) == MOSAIC_OK);
+    CHECK(mosaic_grid_fit(23528, 220, NULL, &g) == MOSAIC_OK && g.width <= 16384);
 }
 
 /* The cells of a grid that begins one cell further left and up, and by some pixels more, see what they would see from there. */
@@ -600,6 +603,88 @@ static void test_still(void)
     }
     mosaic_close(e);
     mosaic_pool_destroy(pool);
+}
+
+/* Full pools and low dials, where the first frame's repairs leave much to wish for: a still picture stays as it is all the same. */
+static void test_still_pinched(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    static const struct {
+        int photos, uses, distance;
+        float dial;
+    } rule[] = {{60, 0, 0, 0},          {62, 0, 4, 0},          {70, 0, 0, .1f},         {150, 0, 0, .05f},
+                {17, MOSAIC_OFF, 4, 0}, {1, MOSAIC_OFF, 16, 1}, {3, MOSAIC_OFF, 16, .9f}};
+    size_t k;
+    int n;
+    world(rgb, WIDTH, HEIGHT, 50, 20, 6);
+    for (k = 0; k < sizeof rule / sizeof *rule; k++) {
+        mosaic_pool *pool = make_pool(rule[k].photos, CELL, CELL);
+        mosaic_options o;
+        mosaic_engine *e;
+        int later = 0;
+        memset(&o, 0, sizeof o);
+        o.max_uses = rule[k].uses;
+        o.min_distance = rule[k].distance;
+        o.coherence = rule[k].dial;
+        e = make_engine(pool, &o);
+        for (n = 0; n < 5; n++) {
+            const mosaic_frame *f = push(e, rgb, NULL);
+            if (n > 0) later += f->changed + f->repainted;
+        }
+        CHECK_MSG(later == 0, "%d photographs, dial %g: %d changes in a still film", rule[k].photos, (double)rule[k].dial, later);
+        /* One cell changes its look: the others stay, but for what has to make room. */
+        for (n = 0; n < 2; n++) {
+            const mosaic_frame *f;
+            int y;
+            for (y = 0; y < CELL; y++) memset(rgb + ((size_t)(5 * CELL + y) * WIDTH + 7 * CELL) * 3, n ? 255 : 0, CELL * 3);
+            f = push(e, rgb, NULL);
+            if (rule[k].dial == 0) CHECK_MSG(f->changed <= 60, "%d photographs: %d cells changed for one", rule[k].photos, f->changed);
+        }
+        mosaic_close(e);
+        mosaic_pool_destroy(pool);
+    }
+}
+
+/* Grids at their limits: no result may depend on what memory held before. */
+static void test_extreme_grids(void)
+{
+    static const int g[][14] = {{1000, 1, 1, 1, 1000, 1, 8, 0, 4, 1, 64, 0, 64, 64},
+                                {3, 2, 1, 1, 3, 2, 0, 0, 1, 1, 0, 0, 64, 64},
+                                {2, 2, 40, 40, 30, 30, -1000, 700, 5, 9, 1, 1, 99, 77},
+                                {4, 3, 5, 7, 20, 21, 64 * 100, 0, 64, 48, 0, 0, 64 * 64, 48 * 64},
+                                {2, 1, 1, 1, 2, 1, 0, 0, 900, 700, 0, 0, 57600, 44800}};
+    size_t k;
+    for (k = 0; k < sizeof g / sizeof *g; k++) {
+        mosaic_grid grid;
+        mosaic_pool *pool;
+        mosaic_options o;
+        uint64_t hash[2];
+        int round, *field = &grid.cols;
+        uint8_t *rgb;
+        memset(&o, 0, sizeof o);
+        o.max_uses = MOSAIC_OFF;
+        memcpy(field, g[k], sizeof g[k]);
+        pool = make_pool(20, grid.cell_width, grid.cell_height);
+        rgb = (uint8_t *)malloc((size_t)(grid.source_width * grid.source_height * 3));
+        world(rgb, grid.source_width, grid.source_height, 3, 3, 2);
+        for (round = 0; round < 2; round++) {
+            mosaic_engine *e = NULL;
+            mosaic_input input;
+            const mosaic_frame *frame = NULL;
+            test_fill = round ? 0x11 : 0xee;
+            memset(&input, 0, sizeof input);
+            input.rgb = rgb;
+            input.stride = (size_t)grid.source_width * 3;
+            CHECK(mosaic_open(&grid, pool, &o, &e) == MOSAIC_OK);
+            CHECK(mosaic_push(e, &input, &frame) == MOSAIC_OK);
+            hash[round] = fnv(fnv(1, frame->rgb, (size_t)(grid.width * grid.height * 3)), e->look, (size_t)e->cells * sizeof *e->look);
+            mosaic_close(e);
+        }
+        CHECK_MSG(hash[0] == hash[1], "grid %d", (int)k);
+        free(rgb);
+        mosaic_pool_destroy(pool);
+    }
+    test_fill = 0xa5;
 }
 
 static void uniform_motion(int16_t *field, int dx, int dy)
@@ -1099,6 +1184,8 @@ int main(void)
     test_grids();
     test_origin();
     test_still();
+    test_still_pinched();
+    test_extreme_grids();
     test_pan();
     test_cut();
     test_options();
