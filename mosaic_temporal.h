@@ -266,10 +266,10 @@ typedef struct mosaic_options {
     float spread_low, spread_high; /* (.35 2, .5 2): limits of the factor on a photograph's spread, low .001 … 1, high 1 … 2 */
     float bleed;                   /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
     float saliency;                /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
-    float repaint;                 /* 0 … .5 (.02, none): change of a cell's colours (Oklab) from which it is painted anew with the same photograph;
-                              MOSAIC_OFF = every change */
-    int draw_list_only;            /* not 0: do not paint; mosaic_frame.rgb stays null */
-    int simd;                      /* MOSAIC_SIMD_…; a level that is not there is an error */
+    float repaint; /* 0 … .5 (.02, none): change of a cell's blocks (Oklab), or three times that of its mean, from which it is painted anew with the
+                      same photograph; MOSAIC_OFF = every time */
+    int draw_list_only;              /* not 0: do not paint; mosaic_frame.rgb stays null */
+    int simd;                        /* MOSAIC_SIMD_…; a level that is not there is an error */
     const mosaic_flow_options *flow; /* how motion is estimated when mosaic_input gives none; null = not at all. Copied. */
     mosaic_run run;                  /* null = one thread. Results do not depend on it. */
     void *run_ctx;
@@ -1160,11 +1160,11 @@ static int mosaic__grid_try(int source_width, int source_height, int height, int
     g->cell_height = cell_height;
     g->rows = (height + cell_height / 2) / cell_height;
     if (g->rows < 1) g->rows = 1;
+    if (even && g->rows * cell_height % 2) g->rows += g->rows > 1 && g->rows * cell_height > height ? -1 : 1;
     g->height = g->rows * cell_height;
     full = (int64_t)source_width * g->height / source_height; /* the width of the whole source at this height */
     g->cols = (int)(full / cell_width);
     if (g->cols < 1) g->cols = 1;
-    if (even && g->height % 2) return 0;
     if (even && (int64_t)g->cols * cell_width % 2) g->cols++;
     if (g->rows > 4096 || g->cols > 4096 || g->height > 32767 || (int64_t)g->cols * cell_width > 16384) return 0;
     g->width = g->cols * cell_width;
@@ -2557,6 +2557,16 @@ static void mosaic__assign(mosaic_engine *e, int cut)
 
 /* ---- Render ---- */
 
+/* Whether a cell has moved too far from what it was painted for: block by block, or by a third of that as a whole, for a shade that is off over a large
+   part of the picture is seen long before one that is off in a block. */
+static int mosaic__repaint_due(const mosaic_engine *e, const mosaic__look *look, const mosaic__look *painted)
+{
+    const int limit = e->settings.repaint;
+    int c, mean = 0;
+    for (c = 0; c < 3; c++) mean += mosaic__abs(look->mean[c] - painted->mean[c]);
+    return mosaic__look_distance(look, painted, 0) > limit || 27 * mean > limit;
+}
+
 static void mosaic__recolour_row(void *arg, int row)
 {
     mosaic_engine *e = (mosaic_engine *)arg;
@@ -2566,8 +2576,7 @@ static void mosaic__recolour_row(void *arg, int row)
         int i = row * e->grid.cols + col;
         mosaic__cell *cell = e->cell + i;
         mosaic_draw *d = e->draw + i;
-        int distance = mosaic__look_distance(e->look + i, &cell->painted, 0);
-        d->repaint = (uint8_t)(d->changed || distance > e->settings.repaint);
+        d->repaint = (uint8_t)(d->changed || mosaic__repaint_due(e, e->look + i, &cell->painted));
         if (!d->repaint) continue;
         cell->painted = e->look[i];
         mosaic__recolour(&e->settings, e->palette + d->photo, d->variant, e->colours + i, d->colour);

@@ -146,12 +146,30 @@ static int same_file(const char *a, const char *b)
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* No file may have two parts in a run: whatever is written last would destroy the other, the film itself perhaps. */
+static int separate_files(const pipeline *p)
+{
+    const settings *s = p->s;
+    const char *const option[] = {"--input", "--output", "--placements", "--report", "--contact-sheet", "--pool"};
+    const char *const path[] = {s->input, s->output, s->placements, s->report, s->contact_sheet, s->pool};
+    struct stat st;
+    int i, k;
+    for (i = 0; i < 6; i++) {
+        if (!path[i] || !strcmp(path[i], "-")) continue;
+        if (i >= 2 && !stat(path[i], &st) && S_ISDIR(st.st_mode))
+            return say(FAILED, "%s: is a folder; %s wants the name of a file", path[i], option[i]);
+        for (k = 0; k < i; k++)
+            if (path[k] && (!strcmp(path[i], path[k]) || same_file(path[i], path[k])))
+                return say(FAILED, "%s: is given to %s and to %s; give one of them another name", path[i], option[k], option[i]);
+    }
+    return DONE;
+}
+
 static int open_output(pipeline *p)
 {
     video_out_options o;
     struct stat st;
     char err[LINE] = "";
-    if (same_file(p->s->input, p->s->output)) return say(FAILED, "%s: is the input too; give the output another name", p->s->output);
     memset(&o, 0, sizeof o);
     o.width = p->grid.width;
     o.height = p->grid.height;
@@ -186,7 +204,7 @@ static int make_pool(pipeline *p)
     if (pool_files_make(&p->photos, &o, err, sizeof err)) return say(stop ? STOPPED : FAILED, "%s", err);
     p->report.pool_seconds = run_clock() - begun;
     photos = mosaic_pool_photos(p->photos.pool);
-    if (p->photos.notice[0]) say(0, "%s", p->photos.notice);
+    if (p->photos.notice[0] && !p->s->quiet) say(0, "%s", p->photos.notice);
     for (i = 0; i < p->photos.photos.count && told < 3 && !p->s->quiet && !p->s->diagnose; i++)
         if (p->photos.skipped[i]) told++, say(0, "skipped %s: %s", p->photos.photos.file[i].path, p->photos.skipped[i]);
     if (told < p->photos.skips && told) say(0, "skipped %d more photographs; --diagnose names them", p->photos.skips - told);
@@ -271,7 +289,8 @@ static int prepare(pipeline *p)
 {
     int code;
     choose_options(p);
-    code = open_source(p);
+    code = separate_files(p);
+    if (!code) code = open_source(p);
     if (!code) code = fit_grid(p);
     if (!code) code = open_output(p);
     if (!code) code = make_pool(p);
@@ -412,15 +431,17 @@ static void on_signal(int number)
     stop = 1;
 }
 
-/* The first Ctrl-C finishes the file, a second one ends the program. A reader that goes away is an error of the write, not of the program. */
+/* Ctrl-C, or the terminal going away, finishes the file; asking again changes nothing, so that none is ever left half written. A reader that goes
+   away is an error of the write, not of the program. */
 static void catch_signals(void)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART | (int)SA_RESETHAND;
+    action.sa_flags = SA_RESTART;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 

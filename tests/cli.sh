@@ -144,7 +144,7 @@ same "pool: same frames" "$(field p.json frames_sha256)" "$hash"
 for damage in 'head -c 1000 pool.good' 'head -c 40000 /dev/urandom' 'tail -c +2 pool.good' 'true'; do
     eval "$damage" > pool.bin
     cp pool.bin pool.bad
-    refuses "damaged pool ($damage)" 1 "pool.bin: not a whole pool file" --input $source $small --output x.mp4 --pool pool.bin --quiet
+    refuses "damaged pool ($damage)" 1 "pool.bin: not a " --input $source $small --output x.mp4 --pool pool.bin --quiet
     nothing "damaged pool ($damage)" x.mp4
     cmp -s pool.bin pool.bad && ok || bad "damaged pool ($damage): not left alone"
     rm -f pool.bin
@@ -209,7 +209,7 @@ refuses "report in no folder" 1 "nowhere/r.json" --input $source $small --output
 refuses "sheet in no folder" 1 "nowhere/s.png" --input $source $small --output x.mp4 --contact-sheet nowhere/s.png
 refuses "placements in no folder" 1 "nowhere/p.jsonl" --input $source $small --output x.mp4 --placements nowhere/p.jsonl
 cp $source/frame_0001.png same.png
-refuses "output is the input" 1 "is the input too" --input same.png $small --output same.png
+refuses "output is the input" 1 "is given to --input and to --output" --input same.png $small --output same.png
 cmp -s same.png $source/frame_0001.png && ok || bad "the input was overwritten"
 odd=$(run --input $source --tiles demo/tiles --output x.mp4 --tile-size 17x13 --height 143; echo "$code $out")
 case $odd in "1 "*"even sizes"* | "0 "*) ok ;; *) bad "odd cells: $odd" ;; esac
@@ -357,6 +357,18 @@ if [ $have_ffmpeg = 1 ]; then
     refuses "start behind the end" 1 "start" --input upright.mp4 $small --output k.mp4 --start 100 --quiet
     nothing "start behind the end" k.mp4
 fi
+
+# ---- no file in two parts ----
+cp $source/frame_0001.png film.png
+for option in placements report contact-sheet pool; do
+    refuses "--$option over the input" 1 "film.png: is given to --input and to --$option" --input film.png $small --output two.png --$option film.png
+    cmp -s film.png $source/frame_0001.png && ok || bad "--$option over the input: the input is not what it was"
+    refuses "--$option over a folder" 1 "is a folder" --input film.png $small --output two.png --$option demo
+done
+refuses "output over the input" 1 "is given to --input and to --output" --input film.png $small --output ./film.png
+refuses "pool over what is no pool" 1 "not a pool file; give --pool another name" --input film.png $small --output two.png --pool demo/clip/frame_0002.png
+refuses "placements over the report" 1 "is given to --placements and to --report" --input film.png $small --output two.png --report r --placements r
+nothing "no file in two parts" two.png
 
 # ---- the other examples: what they make, what they refuse ----
 still=$build/mosaic_still

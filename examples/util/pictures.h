@@ -123,6 +123,9 @@ static inline int picture__walk(picture_list *list, const char *path, size_t roo
         if (S_ISREG(st.st_mode) && picture_has_ending(e->d_name)) {
             result = picture_list_add(list, below, root, &st);
             if (!result) below = NULL;
+        } else if (S_ISDIR(st.st_mode) && access(below, R_OK | X_OK)) { /* listed, so that it is named among what could not be read */
+            result = picture_list_add(list, below, root, &st);
+            if (!result) below = NULL;
         } else if (S_ISDIR(st.st_mode) && !picture__is_above(&here, &st)) {
             result = picture__walk(list, below, root, &here);
         }

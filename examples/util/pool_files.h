@@ -60,7 +60,10 @@ static inline int pool_files__load(pool_files *p, const pool_files_options *o, m
     close(fd);
     if (p->map) result = mosaic_pool_load(p->map, p->map_size, NULL, &saved);
     if (result) {
-        snprintf(err, err_size, "%s: not a whole pool file: %s; delete it, or give --pool another name", o->file, mosaic_result_string(result));
+        const int ours = p->map_size >= 8 && !memcmp(p->map, "MOSAICPL", 8);
+        snprintf(err, err_size,
+                 ours ? "%s: not a whole pool file: %s; delete it, or give --pool another name" : "%s: not a pool file; give --pool another name",
+                 o->file, mosaic_result_string(result));
         return -1;
     }
     mosaic_pool_cell(saved, &width, &height);

@@ -130,6 +130,34 @@ static inline void run_report_end(run_report *r)
 
 /* ---- placements: one JSON object a line ---- */
 
+/* A file's name as JSON can hold it: bytes that are no UTF-8 become U+FFFD. Null: out of memory. */
+static inline cJSON *placements__name(const char *name)
+{
+    const unsigned char *p = (const unsigned char *)name;
+    char *text = (char *)malloc(3 * strlen(name) + 1), *out = text;
+    cJSON *item;
+    if (!text) return NULL;
+    while (*p) {
+        const int size = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
+        int k = 1;
+        while (k < size && (p[k] & 0xc0) == 0x80) k++;
+        if (size == 0 || k < size || (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) ||
+            (*p == 0xf4 && p[1] > 0x8f)) {
+            memcpy(out, "\xef\xbf\xbd", 3);
+            out += 3;
+            p++;
+            continue;
+        }
+        memcpy(out, p, (size_t)size);
+        out += size;
+        p += size;
+    }
+    *out = 0;
+    item = cJSON_CreateString(text);
+    free(text);
+    return item;
+}
+
 static inline int placements_begin(FILE *f, const run_report *r)
 {
     cJSON *head = cJSON_CreateObject(), *list;
@@ -151,7 +179,7 @@ static inline int placements_begin(FILE *f, const run_report *r)
     cJSON_AddNumberToObject(head, "height", r->grid.height);
     cJSON_AddStringToObject(head, "fps", rate);
     list = cJSON_AddArrayToObject(head, "photos");
-    for (i = 0; i < mosaic_pool_photos(r->pool); i++) cJSON_AddItemToArray(list, cJSON_CreateString(mosaic_pool_name(r->pool, i)));
+    for (i = 0; i < mosaic_pool_photos(r->pool); i++) cJSON_AddItemToArray(list, placements__name(mosaic_pool_name(r->pool, i)));
     list = cJSON_AddArrayToObject(head, "variants");
     for (i = 0; i < MOSAIC_VARIANTS; i++) cJSON_AddItemToArray(list, cJSON_CreateString(mosaic_variant_name(i)));
     text = cJSON_PrintUnformatted(head);

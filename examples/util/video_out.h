@@ -417,7 +417,8 @@ static inline video_out *video_out_open(const char *path, const video_out_option
     v->o = *options;
     v->kind = video_out_kind(path, err, err_size);
     snprintf(v->path, sizeof v->path, "%s", path);
-    v->yuv.matrix = video_out__yuv_matrix(options->matrix);
+    /* y4m has no place for a matrix: its readers take it as BT.601. */
+    v->yuv.matrix = v->kind == VIDEO_OUT_Y4M ? YUV_BT601 : video_out__yuv_matrix(options->matrix);
     v->yuv.depth = 8;
     v->yuv.centre_y = 1;
     v->frame = av_frame_alloc();
