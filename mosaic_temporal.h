@@ -266,7 +266,7 @@ typedef struct mosaic_options {
     float spread_low, spread_high; /* (.35 2, .5 2): limits of the factor on a photograph's spread, low .001 … 1, high 1 … 2 */
     float bleed;                   /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
     float saliency;                /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
-    float repaint; /* 0 … .5 (.02, none): change of a cell's blocks (Oklab), or three times that of its mean, from which it is painted anew with the
+    float repaint; /* 0 … .5 (.01, none): change of a cell's blocks (Oklab), or three times that of its mean, from which it is painted anew with the
                       same photograph; MOSAIC_OFF = every time */
     int draw_list_only;              /* not 0: do not paint; mosaic_frame.rgb stays null */
     int simd;                        /* MOSAIC_SIMD_…; a level that is not there is an error */
@@ -1269,7 +1269,7 @@ typedef struct mosaic__preset {
 } mosaic__preset;
 
 static const mosaic__preset mosaic__presets[MOSAIC_PRESETS] = {
-    {"default", "calm, and as close to the source as photographs allow", .5f, .9f, .7f, .35f, 2.f, .12f, 0.f, .02f, 2},
+    {"default", "calm, and as close to the source as photographs allow", .5f, .9f, .7f, .35f, 2.f, .12f, 0.f, .01f, 2},
     {"legacy", "each frame for itself, colours half followed: the naive baseline", 0.f, .5f, .5f, .5f, 2.f, .05f, 0.f, MOSAIC_OFF, 0},
 };
 
