@@ -110,6 +110,7 @@
    LAST CHANGES
      0.1.0   first version: 8-bit gray, uniform windows, exact arithmetic, map, row sums, mean, prepared pictures, batches
 */
+#ifndef MOSAIC_SSIM__LANES /* the end of the file is read more than once, see MOSAIC_SSIM_FILE */
 #ifndef MOSAIC_SSIM_H
 #define MOSAIC_SSIM_H
 
@@ -147,22 +148,59 @@ typedef enum mosaic_ssim_result {
     MOSAIC_SSIM_ERROR_JOBS,       /* jobs is negative */
     MOSAIC_SSIM_ERROR_WORK_SIZE,  /* the work area or the memory for a prepared picture is too small */
     MOSAIC_SSIM_ERROR_MEMORY,     /* MOSAIC_SSIM_MALLOC returned null */
-    MOSAIC_SSIM_ERROR_PREPARED    /* not a prepared picture, or one prepared for another window */
+    MOSAIC_SSIM_ERROR_PREPARED,   /* not a prepared picture, or one prepared for another window */
+    MOSAIC_SSIM_ERROR_TYPE,       /* not a mosaic_ssim_type, or the two pictures differ in it */
+    MOSAIC_SSIM_ERROR_CHANNELS,   /* the number of channels is not 1 to 4 */
+    MOSAIC_SSIM_ERROR_CHANNEL_MISMATCH, /* the two pictures differ in their number of channels */
+    MOSAIC_SSIM_ERROR_NO_RANGE,   /* pictures of floats, and no data_range */
+    MOSAIC_SSIM_ERROR_NOT_FINITE, /* a pixel is infinite, not a number, or (exact arithmetic) beyond 1e70 */
+    MOSAIC_SSIM_ERROR_OPTION,     /* arithmetic, mean_rule or weights is none of its enumeration */
+    MOSAIC_SSIM_ERROR_SIGMA,      /* sigma is negative, not a number, or makes more than 255 taps; or taps are unusable */
+    MOSAIC_SSIM_ERROR_UNSUPPORTED /* a combination that does not exist, see ACCURACY AND LIMITS */
 } mosaic_ssim_result;
 
 /* A sentence for people; never null, also for numbers that are no result. */
 MOSAIC_SSIM_API const char *mosaic_ssim_result_string(mosaic_ssim_result result);
 
-/* A picture, or a rectangle of one: data points to the rectangle's first pixel. Pixel (x, y) is the byte at
-   data + y * row_stride + x * pixel_stride. Strides are in bytes and may be negative (data then still points to pixel (0, 0)) or
-   exchanged (column-major order); a pixel_stride of 0 means 1, a row_stride of 0 means width * pixel_stride. One channel of an
-   interleaved RGB picture has pixel_stride 3. Zero the struct before filling it: later versions add fields (type, channels) whose zero
-   means what is described here. */
+typedef enum mosaic_ssim_type {
+    MOSAIC_SSIM_U8 = 0, /* unsigned char */
+    MOSAIC_SSIM_U16,    /* uint16_t */
+    MOSAIC_SSIM_F32,    /* float */
+    MOSAIC_SSIM_F64     /* double */
+} mosaic_ssim_type;
+
+/* A picture, or a rectangle of one: data points to the rectangle's first pixel. Channel c of pixel (x, y) lies at
+   data + y * row_stride + x * pixel_stride + c * channel_stride, at any alignment. Strides are in bytes and may be negative (data then
+   still points to pixel (0, 0)) or exchanged (column-major order). Zeros mean:
+     channels         one, and scikit-image without channel_axis; the difference to 1 is that the latter rounds a float picture's mean
+     channel_stride   the size of a sample: the channels of a pixel lie side by side
+     pixel_stride     the size of a sample, times the channels if channel_stride is 0
+     row_stride       width * pixel_stride
+   One channel of an interleaved RGB picture has channels 1 and pixel_stride 3; planes have the channel_stride from plane to plane.
+   Zero the struct before filling it. */
 typedef struct mosaic_ssim_image {
     const void *data;
     size_t width, height;
     ptrdiff_t row_stride, pixel_stride;
+    mosaic_ssim_type type;
+    int channels;
+    ptrdiff_t channel_stride;
 } mosaic_ssim_image;
+
+typedef enum mosaic_ssim_arithmetic {
+    MOSAIC_SSIM_EXACT = 0, /* see DETERMINISM */
+    MOSAIC_SSIM_SKIMAGE    /* the operations of scikit-image, SciPy and NumPy one by one: their bits */
+} mosaic_ssim_arithmetic;
+
+typedef enum mosaic_ssim_weights {
+    MOSAIC_SSIM_UNIFORM = 0,
+    MOSAIC_SSIM_GAUSSIAN
+} mosaic_ssim_weights;
+
+typedef enum mosaic_ssim_mean_rule { /* of MOSAIC_SSIM_SKIMAGE; they agree up to 8192 map values */
+    MOSAIC_SSIM_MEAN_NUMPY_2_3 = 0, /* NumPy 2.3 and later */
+    MOSAIC_SSIM_MEAN_NUMPY_1        /* earlier ones */
+} mosaic_ssim_mean_rule;
 
 typedef enum mosaic_ssim_covariance {
     MOSAIC_SSIM_SAMPLE = 0, /* divide by n - 1, as scikit-image does by default */
@@ -180,16 +218,29 @@ typedef struct mosaic_ssim_options {
     void *run_ctx;
     int jobs;
     void *malloc_ctx;
+    mosaic_ssim_arithmetic arithmetic;
+    mosaic_ssim_mean_rule mean_rule;
+    mosaic_ssim_weights weights;
+    double sigma;
+    const double *taps;
+    int tap_count;
+    double c1, c2;
 } mosaic_ssim_options;
 
-/* What a comparison gives back. Zero the struct and set what you want before the call; mean is always written. With w the window,
-   the map has (width - w + 1) values a row and (height - w + 1) rows; value (x, y) belongs to the window whose first pixel is
-   (x, y), so its centre is pixel (x + w / 2, y + w / 2). Nothing is written unless the call returns MOSAIC_SSIM_OK. */
+/* What a comparison gives back. Zero the struct and set what you want before the call; mean and channel_means are always written. With
+   w the window, the map has (width - w + 1) values a row and (height - w + 1) rows; value (x, y) belongs to the window whose first pixel
+   is (x, y), so its centre is pixel (x + w / 2, y + w / 2). Nothing is written unless the call returns MOSAIC_SSIM_OK. */
 typedef struct mosaic_ssim_output {
-    double mean;       /* of the map, -1 ... 1 */
-    double *map;       /* or null */
-    size_t map_stride; /* doubles from one row of the map to the next; 0 means the map's width */
-    double *row_sums;  /* or null: for each row of the map the sum of its values */
+    double mean;       /* the mean of channel_means; -1 ... 1 in the exact arithmetic */
+    double *map;       /* or null; one plane for each channel */
+    size_t map_stride; /* doubles from one row of a map to the next; 0 means the map's width */
+    double *row_sums;  /* or null: for each channel and row of its map the sum of the values */
+    double channel_means[4];
+    size_t map_channel_stride; /* doubles from one channel's plane to the next; 0 means map_stride times the map's height */
+    double *contrast;          /* or null: receives the mean of the contrast-structure term (2 cov + C2) / (var + var + C2) */
+    double *contrast_map;      /* or null: its map, laid out as map is */
+    int full;                  /* not 0: maps have the picture's size, borders mirrored as scikit-image does; MOSAIC_SSIM_SKIMAGE only */
+    double *gradient;          /* or null: scikit-image's gradient, width * height values for each channel; MOSAIC_SSIM_SKIMAGE only */
 } mosaic_ssim_output;
 
 /* The mean SSIM of two pictures with default options, in one call. Strides are bytes from row to row, at least width. Allocates its
@@ -255,6 +306,9 @@ MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_score_many(const mosaic_ssim_prep
 #include <stdlib.h>
 #define MOSAIC_SSIM_MALLOC(ctx, size) ((void)(ctx), malloc(size))
 #define MOSAIC_SSIM_FREE(ctx, ptr) ((void)(ctx), free(ptr))
+#endif
+#ifndef MOSAIC_SSIM_FILE
+#define MOSAIC_SSIM_FILE "mosaic_ssim.h"
 #endif
 #ifndef MOSAIC_SSIM_ASSERT
 #include <assert.h>
@@ -355,6 +409,15 @@ extern "C" {
 #else
 #define MOSAIC_SSIM__SIMD 0
 #endif
+/* Vectors of two doubles, by the compiler's vector types. */
+#if !MOSAIC_SSIM__SIMD && !defined(MOSAIC_SSIM_NO_SIMD) && (defined(__aarch64__) || defined(__wasm_simd128__)) && (defined(__GNUC__) || defined(__clang__))
+#define MOSAIC_SSIM__PAIRS 1
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+#else
+#define MOSAIC_SSIM__PAIRS 0
+#endif
 
 /* How it works. A strip of rows keeps three running sums for every column over the w rows of the current windows:
        p    sum of x in the low 16 bits, sum of y in the high 16 bits (at most 255 * 255 each)
@@ -393,16 +456,69 @@ typedef void mosaic_ssim__columns_fn(const mosaic_ssim__columns *columns, const 
 /* The values first ... first + count - 1 of a row; returns the sum of their integers (mosaic_ssim__fixed). */
 typedef uint64_t mosaic_ssim__finish_fn(const mosaic_ssim__row *row, size_t first, size_t count);
 
+typedef enum mosaic_ssim__kind {
+    MOSAIC_SSIM__BYTES,    /* exact: 8 bits, uniform window */
+    MOSAIC_SSIM__INTEGERS, /* exact: 16 bits, or 8 with the contrast term */
+    MOSAIC_SSIM__WEIGHTED, /* exact: floats and Gaussian windows */
+    MOSAIC_SSIM__UNIFORM,  /* scikit-image's */
+    MOSAIC_SSIM__GAUSSIAN, /* scikit-image's */
+    MOSAIC_SSIM__PLANES    /* scikit-image's, the whole picture at once */
+} mosaic_ssim__kind;
+
+typedef struct mosaic_ssim__kernels mosaic_ssim__kernels;
+
 typedef struct mosaic_ssim__plan {
+    mosaic_ssim__kind kind;
+    mosaic_ssim_type type;
     size_t width, height;         /* of the pictures */
-    size_t map_width, map_height; /* of the map */
+    size_t map_width, map_height; /* of the values that the mean is taken of */
+    size_t out_width, out_height; /* of the map that is given out */
     size_t work_size;             /* for all jobs together */
     size_t scratch_size;          /* of one job */
-    int window, offset, weight, jobs;
-    double shift, scale, c1, c2; /* as in mosaic_ssim__row */
+    int channels, channel_axis, window, offset, weight, jobs;
+    double shift, scale, c1, c2; /* as in mosaic_ssim__row; otherwise the constants themselves */
     mosaic_ssim__columns_fn *columns;
     mosaic_ssim__finish_fn *finish;
+
+    /* All but BYTES: */
+    const mosaic_ssim__kernels *kernels;
+    mosaic_ssim_weights weights;
+    mosaic_ssim_mean_rule mean_rule;
+    size_t radius, capacity; /* of weighted windows; doubles in a line of pixels with its margins */
+    size_t ring;             /* a power of two above the window */
+    double norm;             /* from the mean of squares to the covariance wanted */
+    double taps[128];        /* weights, the centre first */
+    size_t piece, unit_rows, unit_pieces, units, sums_size;
+    int piece_rows; /* these six: mosaic_ssim__cut */
 } mosaic_ssim__plan;
+
+/* One channel of a picture, strides filled in; sums and vars are null unless it is prepared. */
+typedef struct mosaic_ssim__source {
+    const unsigned char *data;
+    ptrdiff_t row, pixel;
+    const int32_t *sums;
+    const double *vars;
+} mosaic_ssim__source;
+
+#define MOSAIC_SSIM__BLOCK 64 /* columns that scikit-image's uniform window takes at once */
+
+/* Kernels in doubles; see the end of the file. */
+typedef struct mosaic_ssim__lines mosaic_ssim__lines;
+typedef void mosaic_ssim__weighted_fn(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y, double *const *down, double *map,
+                                      double *contrast);
+struct mosaic_ssim__kernels {
+    int lanes;
+    void (*widen)(const void *from, mosaic_ssim_type type, size_t count, double *to);
+    mosaic_ssim__weighted_fn *weighted, *gaussian;
+    void (*uniform)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows, int first);
+};
+
+static size_t mosaic_ssim__round(size_t v) { return (v + (MOSAIC_SSIM__PAD - 1)) & ~(size_t)(MOSAIC_SSIM__PAD - 1); }
+
+static unsigned char *mosaic_ssim__align(void *memory)
+{
+    return (unsigned char *)memory + (MOSAIC_SSIM__PAD - 1 - ((uintptr_t)memory + (MOSAIC_SSIM__PAD - 1)) % MOSAIC_SSIM__PAD);
+}
 
 /* ---- the arithmetic ---- */
 
@@ -913,6 +1029,562 @@ MOSAIC_SSIM__AVX512 static uint64_t mosaic_ssim__finish_avx512(const mosaic_ssim
 
 #endif /* MOSAIC_SSIM__SIMD */
 
+/* ---- pixels of any type ---- */
+
+static size_t mosaic_ssim__bytes(mosaic_ssim_type type)
+{
+    return type == MOSAIC_SSIM_U8 ? 1 : type == MOSAIC_SSIM_U16 ? 2 : type == MOSAIC_SSIM_F32 ? 4 : 8;
+}
+
+/* One sample, at any address. */
+static double mosaic_ssim__pixel(const unsigned char *at, mosaic_ssim_type type)
+{
+    uint16_t u16;
+    float f32;
+    double f64;
+    switch (type) {
+    case MOSAIC_SSIM_U8: return (double)*at;
+    case MOSAIC_SSIM_U16: memcpy(&u16, at, sizeof u16); return (double)u16;
+    case MOSAIC_SSIM_F32: memcpy(&f32, at, sizeof f32); return (double)f32;
+    case MOSAIC_SSIM_F64: break;
+    }
+    memcpy(&f64, at, sizeof f64);
+    return f64;
+}
+
+/* To single precision and back. gcc 12 takes the pair of conversions away where it works on two values at once; volatile keeps them. */
+static double mosaic_ssim__single(double v)
+{
+    volatile float single = (float)v;
+    return (double)single;
+}
+
+/* A place before or after the n pixels of a line, mirrored back into it with the edge pixel repeated: c b a | a b c | c b a. */
+static size_t mosaic_ssim__reflect(ptrdiff_t at, size_t n)
+{
+    ptrdiff_t period = 2 * (ptrdiff_t)n;
+    at %= period;
+    if (at < 0) at += period;
+    return (size_t)(at < (ptrdiff_t)n ? at : period - 1 - at);
+}
+
+/* What the kernels of scikit-image's uniform window work on; sizes in doubles. */
+struct mosaic_ssim__lines {
+    const mosaic_ssim__source *a, *b;
+    double *columns;                       /* 5 * capacity: the column sums of the current row */
+    double *in_x, *in_y, *out_x, *out_y;   /* BLOCK each: pixels that enter and leave the columns of a block */
+    double *quotients;                     /* 5 * 8 * BLOCK */
+    double *ring;                          /* 5 * 8 * ring: quotients that have yet to leave the rows' sums */
+    double *map;                           /* 8 * capacity: rows of the map */
+};
+
+/* `count` pixels of row y from column x on, as doubles; columns outside the picture are mirrored. */
+static void mosaic_ssim__span(const mosaic_ssim__plan *plan, const mosaic_ssim__source *source, size_t y, ptrdiff_t x, size_t count, double *to)
+{
+    const unsigned char *row = source->data + (ptrdiff_t)y * source->row;
+    size_t i;
+    if (x >= 0 && (size_t)x + count <= plan->width) {
+        row += x * source->pixel;
+        if (source->pixel == (ptrdiff_t)mosaic_ssim__bytes(plan->type)) {
+            plan->kernels->widen(row, plan->type, count, to);
+            return;
+        }
+        for (i = 0; i < count; i++) to[i] = mosaic_ssim__pixel(row + (ptrdiff_t)i * source->pixel, plan->type);
+        return;
+    }
+    for (i = 0; i < count; i++) to[i] = mosaic_ssim__pixel(row + (ptrdiff_t)mosaic_ssim__reflect(x + (ptrdiff_t)i, plan->width) * source->pixel, plan->type);
+}
+
+/* Loads what enters and leaves the columns at ... at + count - 1 (counted from the left margin on) when row y of the map begins. */
+static void mosaic_ssim__enter(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t y, size_t at, size_t count)
+{
+    ptrdiff_t x = (ptrdiff_t)at - plan->window / 2;
+    size_t in = y + (size_t)plan->window - 1, out = y - 1;
+    mosaic_ssim__span(plan, lines->a, in, x, count, lines->in_x), mosaic_ssim__span(plan, lines->b, in, x, count, lines->in_y);
+    mosaic_ssim__span(plan, lines->a, out, x, count, lines->out_x), mosaic_ssim__span(plan, lines->b, out, x, count, lines->out_y);
+}
+
+#define MOSAIC_SSIM__LANES 1
+#define MOSAIC_SSIM__ISA
+#include MOSAIC_SSIM_FILE
+#if MOSAIC_SSIM__SIMD
+#define MOSAIC_SSIM__LANES 4
+#define MOSAIC_SSIM__ISA MOSAIC__TARGET("avx2,fma")
+#define MOSAIC_SSIM__FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
+#define MOSAIC_SSIM__SINGLE(v) _mm256_cvtps_pd(_mm256_cvtpd_ps(v))
+#include MOSAIC_SSIM_FILE
+#if defined(__GNUC__) && !defined(__clang__) /* see the AVX-512 kernels above */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#define MOSAIC_SSIM__LANES 8
+#define MOSAIC_SSIM__ISA MOSAIC_SSIM__AVX512
+#define MOSAIC_SSIM__FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define MOSAIC_SSIM__SINGLE(v) _mm512_cvtps_pd(_mm512_cvtpd_ps(v))
+#include MOSAIC_SSIM_FILE
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+#elif MOSAIC_SSIM__PAIRS
+#define MOSAIC_SSIM__LANES 2
+#define MOSAIC_SSIM__ISA
+#if defined(__aarch64__)
+#define MOSAIC_SSIM__FMA(a, b, c) vfmaq_f64(c, a, b)
+#define MOSAIC_SSIM__SINGLE(v) vcvt_f64_f32(vcvt_f32_f64(v))
+#endif
+#include MOSAIC_SSIM_FILE
+#endif
+#define MOSAIC_SSIM__TABLE(lanes) {lanes, mosaic_ssim__widen_##lanes, mosaic_ssim__weighted_##lanes, mosaic_ssim__gaussian_##lanes, mosaic_ssim__uniform_##lanes}
+static const mosaic_ssim__kernels mosaic_ssim__kernels_1 = MOSAIC_SSIM__TABLE(1);
+#if MOSAIC_SSIM__SIMD
+static const mosaic_ssim__kernels mosaic_ssim__kernels_4 = MOSAIC_SSIM__TABLE(4), mosaic_ssim__kernels_8 = MOSAIC_SSIM__TABLE(8);
+#elif MOSAIC_SSIM__PAIRS
+static const mosaic_ssim__kernels mosaic_ssim__kernels_2 = MOSAIC_SSIM__TABLE(2);
+#endif
+
+/* ---- the Gaussian ---- */
+
+/* e to the power of v <= 0, to within about 2^-52 of its value. v = k * log 2 + r with |r| <= log(2) / 2; the series runs on r / 256 and eight
+   squarings follow, all with the error of each operation carried along, so that what is returned is nearly always the rounded truth. */
+typedef struct mosaic_ssim__two {
+    double high, low;
+} mosaic_ssim__two; /* the sum of both, a number of about 100 bits */
+
+static mosaic_ssim__two mosaic_ssim__two_sum(double a, double b)
+{
+    mosaic_ssim__two r;
+    double t;
+    r.high = a + b;
+    t = r.high - a;
+    r.low = (a - (r.high - t)) + (b - t);
+    return r;
+}
+
+static mosaic_ssim__two mosaic_ssim__two_product(double a, double b)
+{
+    mosaic_ssim__two r;
+    double t = 134217729.0 * a, ah = t - (t - a), al = a - ah, bh, bl; /* halves of 26 bits, whose products are exact */
+    t = 134217729.0 * b, bh = t - (t - b), bl = b - bh;
+    r.high = a * b;
+    r.low = ((ah * bh - r.high) + ah * bl + al * bh) + al * bl;
+    return r;
+}
+
+static mosaic_ssim__two mosaic_ssim__two_add(mosaic_ssim__two a, mosaic_ssim__two b)
+{
+    mosaic_ssim__two s = mosaic_ssim__two_sum(a.high, b.high);
+    return mosaic_ssim__two_sum(s.high, s.low + (a.low + b.low));
+}
+
+static mosaic_ssim__two mosaic_ssim__two_multiply(mosaic_ssim__two a, mosaic_ssim__two b)
+{
+    mosaic_ssim__two p = mosaic_ssim__two_product(a.high, b.high);
+    return mosaic_ssim__two_sum(p.high, p.low + (a.high * b.low + a.low * b.high));
+}
+
+static mosaic_ssim__two mosaic_ssim__two_exp(mosaic_ssim__two v)
+{
+    const mosaic_ssim__two log2 = {0.69314718055994528623, 2.3190468138462995584e-17};
+    mosaic_ssim__two r, sum = {1, 0}, term;
+    double k = (v.high * 1.4426950408889634 + 6755399441055744.0) - 6755399441055744.0;
+    uint64_t bits;
+    double scale;
+    int i;
+    if (v.high < -700) v.high = -700, v.low = 0, k = -1010;
+    if (v.high > 700) v.high = 700, v.low = 0, k = 1010;
+    term.high = -k, term.low = 0;
+    r = mosaic_ssim__two_add(v, mosaic_ssim__two_multiply(term, log2));
+    r.high /= 256, r.low /= 256;
+    for (i = 10; i > 0; i--) { /* 1 + r (1 + r/2 (1 + r/3 (...))) */
+        mosaic_ssim__two one = {1, 0}, by;
+        by.high = 1.0 / i, by.low = 0;
+        by.low = -(mosaic_ssim__two_product(by.high, (double)i).high - 1.0 + mosaic_ssim__two_product(by.high, (double)i).low) / i;
+        sum = mosaic_ssim__two_add(one, mosaic_ssim__two_multiply(mosaic_ssim__two_multiply(r, by), sum));
+    }
+    for (i = 0; i < 8; i++) sum = mosaic_ssim__two_multiply(sum, sum);
+    bits = (uint64_t)(1023 + (int)k) << 52;
+    memcpy(&scale, &bits, sizeof scale);
+    sum.high *= scale, sum.low *= scale;
+    return sum;
+}
+
+static double mosaic_ssim__exp(double v)
+{
+    mosaic_ssim__two t;
+    t.high = v, t.low = 0;
+    t = mosaic_ssim__two_exp(t);
+    return t.high + t.low;
+}
+
+static double mosaic_ssim__pairwise(const double *v, size_t n);
+
+/* Normalised weights, the centre first, as SciPy works them out: exp(-0.5 / sigma^2 * k^2) over their sum from left to right. */
+static void mosaic_ssim__gauss(double sigma, size_t radius, double *taps)
+{
+    double all[255], factor = -0.5 / (sigma * sigma), sum;
+    size_t k;
+    for (k = 0; k <= radius; k++) taps[k] = mosaic_ssim__exp(factor * (double)(k * k));
+    for (k = 0; k <= radius; k++) all[radius - k] = all[radius + k] = taps[k];
+    sum = mosaic_ssim__pairwise(all, 2 * radius + 1);
+    for (k = 0; k <= radius; k++) taps[k] = taps[k] / sum;
+}
+
+/* ---- NumPy's mean ---- */
+
+/* NumPy's sum of doubles that lie side by side: halves, down to runs of 128 that are summed by eight accumulators. */
+static double mosaic_ssim__pairwise(const double *v, size_t n)
+{
+    double r[8], sum;
+    size_t i, k, half;
+    if (n < 8) {
+        for (i = 0, sum = -0.0; i < n; i++) sum += v[i];
+        return sum;
+    }
+    if (n > 128) {
+        half = n / 2;
+        half -= half % 8;
+        sum = mosaic_ssim__pairwise(v, half);
+        return sum + mosaic_ssim__pairwise(v + half, n - half);
+    }
+    for (k = 0; k < 8; k++) r[k] = v[k];
+    for (i = 8; i < n - n % 8; i += 8)
+        for (k = 0; k < 8; k++) r[k] += v[i + k];
+    sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
+    for (; i < n; i++) sum += v[i];
+    return sum;
+}
+
+/* NumPy adds up a map in pieces, each by its pairwise sum. The pieces are runs of `piece` values that do not end with rows, or rows cut
+   into such runs. */
+typedef struct mosaic_ssim__pieces {
+    double *buffer; /* of `piece` values */
+    size_t piece, filled;
+    int rows;     /* a piece ends where a row does */
+    double *sums; /* of the finished pieces */
+} mosaic_ssim__pieces;
+
+static void mosaic_ssim__end_piece(mosaic_ssim__pieces *p)
+{
+    if (p->filled) *p->sums++ = mosaic_ssim__pairwise(p->buffer, p->filled);
+    p->filled = 0;
+}
+
+static void mosaic_ssim__feed(mosaic_ssim__pieces *p, const double *values, size_t count)
+{
+    while (count) {
+        size_t n = p->piece - p->filled < count ? p->piece - p->filled : count;
+        memcpy(p->buffer + p->filled, values, n * sizeof *values);
+        p->filled += n, values += n, count -= n;
+        if (p->filled == p->piece) mosaic_ssim__end_piece(p);
+    }
+    if (p->rows) mosaic_ssim__end_piece(p);
+}
+
+/* How NumPy cuts this map: the length of a piece, how many rows stay together, and how many pieces those make. */
+static void mosaic_ssim__cut(mosaic_ssim__plan *plan)
+{
+    const size_t buffer = 8192;
+    size_t width = plan->map_width, all = width * plan->map_height;
+    plan->piece = buffer, plan->piece_rows = 0, plan->unit_rows = plan->map_height;
+    if (plan->mean_rule == MOSAIC_SSIM_MEAN_NUMPY_1) {
+        plan->unit_pieces = (all + buffer - 1) / buffer;
+    } else if (2 * width <= (all < buffer ? all : buffer)) {
+        if (all > buffer) plan->unit_rows = buffer / width;
+        plan->piece = plan->unit_rows * width, plan->unit_pieces = 1;
+    } else {
+        plan->unit_rows = 1, plan->piece_rows = 1;
+        if (plan->type != MOSAIC_SSIM_F32 || width < buffer) plan->piece = width;
+        plan->unit_pieces = (width + plan->piece - 1) / plan->piece;
+    }
+    plan->units = (plan->map_height + plan->unit_rows - 1) / plan->unit_rows;
+}
+
+/* ---- strips of rows, all but plain bytes ---- */
+
+/* Where the rows of the map of one job go. */
+typedef struct mosaic_ssim__sink {
+    const mosaic_ssim__plan *plan;
+    const mosaic_ssim_output *output;
+    size_t channel;
+    mosaic_ssim__total *total;    /* of the values and of the contrast term */
+    mosaic_ssim__pieces *pieces;  /* or null, in the exact arithmetic */
+} mosaic_ssim__sink;
+
+static double *mosaic_ssim__map_row(const mosaic_ssim__plan *plan, const mosaic_ssim_output *output, double *map, size_t channel, size_t y)
+{
+    size_t row = output->map_stride ? output->map_stride : plan->out_width;
+    size_t plane = output->map_channel_stride ? output->map_channel_stride : row * plan->out_height;
+    return map + channel * plane + y * row;
+}
+
+static mosaic_ssim__total mosaic_ssim__row_total(const double *values, size_t count)
+{
+    mosaic_ssim__total total = {0, 0};
+    size_t x, i;
+    for (x = 0; x < count; x = i) {
+        size_t end = count - x < MOSAIC_SSIM__SPAN ? count : x + MOSAIC_SSIM__SPAN;
+        uint64_t part = 0;
+        for (i = x; i < end; i++) part += mosaic_ssim__fixed(values[i]);
+        mosaic_ssim__add(&total, part >> 32, part & 0xffffffffu);
+    }
+    return total;
+}
+
+/* Row y of the map; contrast is null unless it is wanted. */
+static void mosaic_ssim__deliver(const mosaic_ssim__sink *sink, size_t y, const double *values, const double *contrast)
+{
+    const mosaic_ssim__plan *plan = sink->plan;
+    const mosaic_ssim_output *output = sink->output;
+    size_t width = plan->map_width;
+    double sum;
+    if (sink->pieces) {
+        sum = mosaic_ssim__pairwise(values, width);
+        mosaic_ssim__feed(sink->pieces, values, width);
+    } else {
+        mosaic_ssim__total row = mosaic_ssim__row_total(values, width);
+        sum = mosaic_ssim__sum(&row, width) / 2251799813685248.0;
+        mosaic_ssim__add(&sink->total[0], row.high, row.low);
+        if (contrast) {
+            row = mosaic_ssim__row_total(contrast, width);
+            mosaic_ssim__add(&sink->total[1], row.high, row.low);
+        }
+    }
+    if (output->row_sums) output->row_sums[sink->channel * plan->map_height + y] = sum;
+    if (plan->kind == MOSAIC_SSIM__PLANES) return; /* maps go out as a whole */
+    if (output->map) memcpy(mosaic_ssim__map_row(plan, output, output->map, sink->channel, y), values, width * sizeof *values);
+    if (output->contrast_map) memcpy(mosaic_ssim__map_row(plan, output, output->contrast_map, sink->channel, y), contrast, width * sizeof *contrast);
+}
+
+/* Hands out pieces of one job's scratch memory. */
+static double *mosaic_ssim__carve(unsigned char **memory, size_t doubles)
+{
+    double *at = (double *)(void *)*memory;
+    *memory += mosaic_ssim__round(doubles * sizeof(double));
+    return at;
+}
+
+/* Integers of 8 and 16 bits, uniform windows, exactly: everything fits 64 bits, differences by way of arithmetic modulo 2^64. */
+static void mosaic_ssim__integers_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top, size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
+{
+    const uint64_t w = (uint64_t)plan->window, n = w * w;
+    size_t size = plan->capacity, i, y;
+    double *x = mosaic_ssim__carve(&memory, size), *z = mosaic_ssim__carve(&memory, size), *map = mosaic_ssim__carve(&memory, size);
+    double *contrast = mosaic_ssim__carve(&memory, size);
+    uint64_t *sx = (uint64_t *)mosaic_ssim__carve(&memory, size), *sy = (uint64_t *)mosaic_ssim__carve(&memory, size);
+    uint64_t *squares = (uint64_t *)mosaic_ssim__carve(&memory, size), *products = (uint64_t *)mosaic_ssim__carve(&memory, size);
+    memset(sx, 0, size * sizeof *sx), memset(sy, 0, size * sizeof *sy);
+    memset(squares, 0, size * sizeof *squares), memset(products, 0, size * sizeof *products);
+    for (y = top; y < end + (size_t)w - 1; y++) {
+        uint64_t tx = 0, ty = 0, ts = 0, tp = 0;
+        mosaic_ssim__span(plan, a, y, 0, plan->width, x), mosaic_ssim__span(plan, b, y, 0, plan->width, z);
+        for (i = 0; i < plan->width; i++) {
+            uint64_t p = (uint32_t)x[i], q = (uint32_t)z[i];
+            sx[i] += p, sy[i] += q, squares[i] += p * p + q * q, products[i] += p * q;
+        }
+        if (y + 1 < top + (size_t)w) continue;
+        for (i = 0; i < plan->width; i++) {
+            double xy2, s, a1, b1, d, e;
+            tx += sx[i], ty += sy[i], ts += squares[i], tp += products[i];
+            if (i + 1 < w) continue;
+            xy2 = 2.0 * (double)(tx * ty);
+            if (tx < 0x80000000u && ty < 0x80000000u) {
+                s = (double)(tx * tx + ty * ty);
+            } else { /* half of the sum, with its lowest bit set if that of the whole would be: it is rounded the same way */
+                uint64_t p = tx * tx, q = ty * ty;
+                s = 2.0 * (double)(((p >> 1) + (q >> 1) + (p & q & 1)) | ((p ^ q) & 1));
+            }
+            a1 = xy2 + plan->c1;
+            b1 = (double)(int64_t)(2 * (n * tp - tx * ty)) + plan->c2;
+            d = s + plan->c1;
+            e = (double)(int64_t)(n * ts - tx * tx - ty * ty) + plan->c2;
+            map[i + 1 - w] = (a1 * b1) / (d * e);
+            contrast[i + 1 - w] = b1 / e;
+            tx -= sx[i + 1 - w], ty -= sy[i + 1 - w], ts -= squares[i + 1 - w], tp -= products[i + 1 - w];
+        }
+        y -= (size_t)w - 1; /* the row of the map */
+        mosaic_ssim__deliver(sink, y, map, contrast);
+        mosaic_ssim__span(plan, a, y, 0, plan->width, x), mosaic_ssim__span(plan, b, y, 0, plan->width, z);
+        for (i = 0; i < plan->width; i++) {
+            uint64_t p = (uint32_t)x[i], q = (uint32_t)z[i];
+            sx[i] -= p, sy[i] -= q, squares[i] -= p * p + q * q, products[i] -= p * q;
+        }
+        y += (size_t)w - 1;
+    }
+}
+
+/* Weighted windows, in either arithmetic. */
+static void mosaic_ssim__weighted_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top, size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
+{
+    mosaic_ssim__weighted_fn *kernel = plan->kind == MOSAIC_SSIM__GAUSSIAN ? plan->kernels->gaussian : plan->kernels->weighted;
+    size_t taps = 2 * plan->radius + 1, size = plan->capacity, i, y;
+    double *down[5], *map = mosaic_ssim__carve(&memory, size), *contrast = mosaic_ssim__carve(&memory, size);
+    double *rows = (double *)(void *)memory;
+    const double *x[255], *z[255];
+    for (i = 0; i < 5; i++) down[i] = mosaic_ssim__carve(&memory, size);
+    rows = mosaic_ssim__carve(&memory, 2 * taps * size);
+    memset(down[0], 0, 5 * size * sizeof *rows), memset(rows, 0, 2 * taps * size * sizeof *rows);
+    if (!sink->output->contrast && !sink->output->contrast_map) contrast = NULL;
+    for (y = top; y < end + taps - 1; y++) {
+        double *slot = rows + y % taps * 2 * size;
+        mosaic_ssim__span(plan, a, y, 0, plan->width, slot), mosaic_ssim__span(plan, b, y, 0, plan->width, slot + size);
+        if (y + 1 < top + taps) continue;
+        for (i = 0; i < taps; i++) x[i] = rows + (y + 1 + i) % taps * 2 * size, z[i] = x[i] + size;
+        kernel(plan, x, z, down, map, contrast);
+        mosaic_ssim__deliver(sink, y + 1 - taps, map, contrast);
+    }
+}
+
+/* The column sums of the map's row `top`, for scikit-image's uniform window. Those of integers are exact and begin anywhere; those of
+   floats carry the rounding errors of all rows above with them. */
+static void mosaic_ssim__first_columns(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top)
+{
+    const ptrdiff_t w = plan->window, half = w / 2;
+    int floats = plan->type == MOSAIC_SSIM_F32 || plan->type == MOSAIC_SSIM_F64, single = plan->type == MOSAIC_SSIM_F32;
+    size_t at, all = plan->width + 2 * (size_t)half, i, m;
+    for (at = 0; at < all; at += MOSAIC_SSIM__BLOCK) {
+        size_t count = all - at < MOSAIC_SSIM__BLOCK ? all - at : MOSAIC_SSIM__BLOCK;
+        ptrdiff_t x = (ptrdiff_t)at - half, y = floats ? -half : (ptrdiff_t)top, last = (ptrdiff_t)top + w - 1;
+        ptrdiff_t leave = y - w;
+        for (; y <= last; y++, leave++) {
+            int out = floats && leave >= -half;
+            mosaic_ssim__span(plan, lines->a, mosaic_ssim__reflect(y, plan->height), x, count, lines->in_x);
+            mosaic_ssim__span(plan, lines->b, mosaic_ssim__reflect(y, plan->height), x, count, lines->in_y);
+            if (out) {
+                mosaic_ssim__span(plan, lines->a, mosaic_ssim__reflect(leave, plan->height), x, count, lines->out_x);
+                mosaic_ssim__span(plan, lines->b, mosaic_ssim__reflect(leave, plan->height), x, count, lines->out_y);
+            }
+            for (i = 0; i < count; i++) {
+                double in[5], gone[5], p = lines->in_x[i], q = lines->in_y[i];
+                in[0] = p, in[1] = q, in[2] = mosaic_ssim__round_1(p * p, single), in[3] = mosaic_ssim__round_1(p * q, single);
+                in[4] = mosaic_ssim__round_1(q * q, single);
+                p = lines->out_x[i], q = lines->out_y[i];
+                gone[0] = p, gone[1] = q, gone[2] = mosaic_ssim__round_1(p * p, single), gone[3] = mosaic_ssim__round_1(p * q, single);
+                gone[4] = mosaic_ssim__round_1(q * q, single);
+                for (m = 0; m < 5; m++) {
+                    double *sum = lines->columns + m * plan->capacity + at + i;
+                    if (out)
+                        *sum += in[m] - gone[m];
+                    else
+                        *sum += in[m];
+                }
+            }
+        }
+    }
+}
+
+static void mosaic_ssim__uniform_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top, size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
+{
+    mosaic_ssim__lines lines;
+    size_t lanes = (size_t)plan->kernels->lanes, y, j, pixels = MOSAIC_SSIM__BLOCK;
+    unsigned char *start = memory;
+    lines.a = a, lines.b = b;
+    lines.columns = mosaic_ssim__carve(&memory, 5 * plan->capacity);
+    lines.in_x = mosaic_ssim__carve(&memory, pixels), lines.in_y = mosaic_ssim__carve(&memory, pixels);
+    lines.out_x = mosaic_ssim__carve(&memory, pixels), lines.out_y = mosaic_ssim__carve(&memory, pixels);
+    lines.quotients = mosaic_ssim__carve(&memory, 40 * pixels);
+    lines.ring = mosaic_ssim__carve(&memory, 40 * plan->ring);
+    lines.map = mosaic_ssim__carve(&memory, 8 * plan->capacity);
+    memset(start, 0, (size_t)(memory - start));
+    mosaic_ssim__first_columns(plan, &lines, top);
+    for (y = top; y < end; y += lanes) {
+        size_t rows = end - y < lanes ? end - y : lanes;
+        plan->kernels->uniform(plan, &lines, y, rows, y == top);
+        for (j = 0; j < rows; j++) mosaic_ssim__deliver(sink, y + j, lines.map + j * plan->capacity, NULL);
+    }
+}
+
+/* ---- scikit-image's way by whole planes, for all that goes with a map as large as the picture ---- */
+
+/* One line of a plane, n values a step apart, through the filter. line has room for n + 254 doubles. */
+static void mosaic_ssim__filter_line(const mosaic_ssim__plan *plan, double *at, size_t step, size_t n, double *line)
+{
+    const int single = plan->type == MOSAIC_SSIM_F32, gaussian = plan->weights == MOSAIC_SSIM_GAUSSIAN;
+    const size_t radius = gaussian ? plan->radius : (size_t)plan->window / 2, w = 2 * radius + 1;
+    double sum = 0;
+    size_t i, k;
+    for (i = 0; i < n + 2 * radius; i++) line[i] = at[mosaic_ssim__reflect((ptrdiff_t)i - (ptrdiff_t)radius, n) * step];
+    for (i = 0; i < n; i++) {
+        if (gaussian) {
+            sum = line[i + radius] * plan->taps[0];
+            for (k = radius; k > 0; k--) sum += (line[i + radius - k] + line[i + radius + k]) * plan->taps[k];
+            at[i * step] = mosaic_ssim__round_1(sum, single);
+        } else {
+            if (i == 0)
+                for (k = 0; k < w; k++) sum += line[k];
+            else
+                sum += line[i + w - 1] - line[i - 1];
+            at[i * step] = mosaic_ssim__round_1(sum / (double)w, single);
+        }
+    }
+}
+
+static void mosaic_ssim__filter(const mosaic_ssim__plan *plan, double *plane, double *line)
+{
+    size_t i;
+    for (i = 0; i < plan->width; i++) mosaic_ssim__filter_line(plan, plane + i, plan->width, plan->height, line);
+    for (i = 0; i < plan->height; i++) mosaic_ssim__filter_line(plan, plane + i * plan->width, 1, plan->width, line);
+}
+
+static void mosaic_ssim__planes_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, const mosaic_ssim__sink *sink, unsigned char *memory)
+{
+#define MOSAIC_SSIM__R(v) mosaic_ssim__round_1(v, single)
+    const mosaic_ssim_output *output = sink->output;
+    const int single = plan->type == MOSAIC_SSIM_F32;
+    const double c1 = plan->c1, c2 = plan->c2, norm = plan->norm;
+    size_t count = plan->width * plan->height, i, y, pad = (size_t)plan->window / 2;
+    double *x = mosaic_ssim__carve(&memory, count), *z = mosaic_ssim__carve(&memory, count), *m[5], *s, *f[3], *contrast;
+    double *line, factor = MOSAIC_SSIM__R(2.0 / (double)count);
+    mosaic_ssim__pieces contrasts = *sink->pieces;
+    contrasts.buffer += plan->piece, contrasts.sums += plan->units * plan->unit_pieces;
+    for (i = 0; i < 5; i++) m[i] = mosaic_ssim__carve(&memory, count);
+    s = mosaic_ssim__carve(&memory, count);
+    line = mosaic_ssim__carve(&memory, plan->capacity + plan->height + 256);
+    for (y = 0; y < plan->height; y++) {
+        mosaic_ssim__span(plan, a, y, 0, plan->width, x + y * plan->width);
+        mosaic_ssim__span(plan, b, y, 0, plan->width, z + y * plan->width);
+    }
+    for (i = 0; i < count; i++) {
+        m[0][i] = x[i], m[1][i] = z[i];
+        m[2][i] = MOSAIC_SSIM__R(x[i] * x[i]), m[3][i] = MOSAIC_SSIM__R(x[i] * z[i]), m[4][i] = MOSAIC_SSIM__R(z[i] * z[i]);
+    }
+    for (i = 0; i < 5; i++) mosaic_ssim__filter(plan, m[i], line);
+    f[0] = m[0], f[1] = m[1], f[2] = m[2], contrast = m[3];
+    for (i = 0; i < count; i++) {
+        double ux = m[0][i], uy = m[1][i], xx = MOSAIC_SSIM__R(ux * ux), yy = MOSAIC_SSIM__R(uy * uy);
+        double vx = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(m[2][i] - xx)), vy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(m[4][i] - yy));
+        double vxy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(m[3][i] - MOSAIC_SSIM__R(ux * uy)));
+        double a1 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(2 * ux * uy) + c1), a2 = MOSAIC_SSIM__R(2 * vxy + c2);
+        double b1 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(xx + yy) + c1), b2 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(vx + vy) + c2);
+        double d = MOSAIC_SSIM__R(b1 * b2);
+        s[i] = MOSAIC_SSIM__R(MOSAIC_SSIM__R(a1 * a2) / d);
+        contrast[i] = MOSAIC_SSIM__R(a2 / b2);
+        f[0][i] = MOSAIC_SSIM__R(a1 / d), f[1][i] = MOSAIC_SSIM__R(-s[i] / b2);
+        f[2][i] = MOSAIC_SSIM__R(MOSAIC_SSIM__R(MOSAIC_SSIM__R(ux * MOSAIC_SSIM__R(a2 - a1)) - MOSAIC_SSIM__R(MOSAIC_SSIM__R(uy * MOSAIC_SSIM__R(b2 - b1)) * s[i])) / d);
+    }
+    for (y = 0; y < plan->map_height; y++) {
+        size_t at = (y + pad) * plan->width + pad;
+        mosaic_ssim__deliver(sink, y, s + at, contrast + at);
+        mosaic_ssim__feed(&contrasts, contrast + at, plan->map_width);
+    }
+    mosaic_ssim__end_piece(&contrasts);
+    pad = output->full ? 0 : pad;
+    for (y = 0; y < plan->out_height; y++) {
+        size_t at = (y + pad) * plan->width + pad;
+        if (output->map) memcpy(mosaic_ssim__map_row(plan, output, output->map, sink->channel, y), s + at, plan->out_width * sizeof *s);
+        if (output->contrast_map) memcpy(mosaic_ssim__map_row(plan, output, output->contrast_map, sink->channel, y), contrast + at, plan->out_width * sizeof *s);
+    }
+    if (!output->gradient) return;
+    for (i = 0; i < 3; i++) mosaic_ssim__filter(plan, f[i], line);
+    for (i = 0; i < count; i++) {
+        double g = MOSAIC_SSIM__R(f[0][i] * x[i]);
+        g = MOSAIC_SSIM__R(g + MOSAIC_SSIM__R(f[1][i] * z[i]));
+        g = MOSAIC_SSIM__R(g + f[2][i]);
+        output->gradient[sink->channel * count + i] = MOSAIC_SSIM__R(g * factor);
+    }
+#undef MOSAIC_SSIM__R
+}
+
 /* ---- checks and the plan ---- */
 
 /* The one list of kernels. */
@@ -922,16 +1594,24 @@ static mosaic_ssim_result mosaic_ssim__choose(int simd, int window, mosaic_ssim_
 #if MOSAIC_SSIM__SIMD
     level = mosaic__cpu_level();
 #endif
+    plan->columns = mosaic_ssim__columns_scalar, plan->finish = mosaic_ssim__finish_scalar, plan->kernels = &mosaic_ssim__kernels_1;
+#if MOSAIC_SSIM__PAIRS
+    if (simd == 0 || simd == 5) {
+        plan->kernels = &mosaic_ssim__kernels_2;
+        return MOSAIC_SSIM_OK;
+    }
+#endif
     if (simd < 0 || simd > 4 || simd - 1 > level) return MOSAIC_SSIM_ERROR_SIMD;
     if (simd > 0) level = simd - 1;
-    plan->columns = mosaic_ssim__columns_scalar, plan->finish = mosaic_ssim__finish_scalar;
 #if MOSAIC_SSIM__SIMD
     if (level == 1) {
         plan->columns = mosaic_ssim__columns_avx2;
         plan->finish = window == 7 ? mosaic_ssim__finish7_avx2 : mosaic_ssim__finish_avx2;
+        if (__builtin_cpu_supports("fma")) plan->kernels = &mosaic_ssim__kernels_4;
     } else if (level >= 2) {
         plan->columns = mosaic_ssim__columns_avx512;
         plan->finish = window == 7 ? mosaic_ssim__finish7_avx512 : mosaic_ssim__finish_avx512;
+        plan->kernels = &mosaic_ssim__kernels_8;
     }
 #else
     (void)window;
@@ -941,90 +1621,191 @@ static mosaic_ssim_result mosaic_ssim__choose(int simd, int window, mosaic_ssim_
 
 static int mosaic_ssim__finite_positive(double v) { return v > 0 && v <= DBL_MAX; }
 
-static size_t mosaic_ssim__round(size_t v) { return (v + (MOSAIC_SSIM__PAD - 1)) & ~(size_t)(MOSAIC_SSIM__PAD - 1); }
-
-static unsigned char *mosaic_ssim__align(void *memory)
+/* The weights of windows that have any, and the window's side if it follows from them. */
+static mosaic_ssim_result mosaic_ssim__make_taps(const mosaic_ssim_options *o, mosaic_ssim__plan *plan)
 {
-    return (unsigned char *)memory + (MOSAIC_SSIM__PAD - 1 - ((uintptr_t)memory + (MOSAIC_SSIM__PAD - 1)) % MOSAIC_SSIM__PAD);
+    double sigma = o->sigma == 0 ? 1.5 : o->sigma;
+    size_t k;
+    if (o->weights == MOSAIC_SSIM_UNIFORM) {
+        plan->radius = (size_t)plan->window / 2;
+        for (k = 0; k <= plan->radius; k++) plan->taps[k] = 1.0 / plan->window;
+        return MOSAIC_SSIM_OK;
+    }
+    if (o->taps) {
+        if (o->tap_count < 2 || o->tap_count > 128) return MOSAIC_SSIM_ERROR_SIGMA;
+        plan->radius = (size_t)o->tap_count - 1;
+        for (k = 0; k <= plan->radius; k++) {
+            if (!(o->taps[k] >= 0 && o->taps[k] <= 1)) return MOSAIC_SSIM_ERROR_SIGMA;
+            plan->taps[k] = o->taps[k];
+        }
+    } else {
+        if (!mosaic_ssim__finite_positive(sigma) || sigma > 1000) return MOSAIC_SSIM_ERROR_SIGMA;
+        plan->radius = o->window && o->arithmetic == MOSAIC_SSIM_EXACT ? (size_t)plan->window / 2 : (size_t)(3.5 * sigma + 0.5);
+        if (plan->radius < 1 || plan->radius > 127) return MOSAIC_SSIM_ERROR_SIGMA;
+        mosaic_ssim__gauss(sigma, plan->radius, plan->taps);
+    }
+    if (!o->window) plan->window = 2 * (int)plan->radius + 1;
+    return MOSAIC_SSIM_OK;
 }
 
-/* Checks the options and the size of the pictures, and works out all that follows from them. */
-static mosaic_ssim_result mosaic_ssim__make_plan(size_t width, size_t height, const mosaic_ssim_options *options, mosaic_ssim__plan *plan)
+/* Which room of this file does the work. */
+static mosaic_ssim_result mosaic_ssim__make_kind(const mosaic_ssim_options *o, const mosaic_ssim_output *output, mosaic_ssim__plan *plan)
+{
+    int contrast = output && (output->contrast || output->contrast_map), whole = output && (output->full || output->gradient);
+    if (o->arithmetic == MOSAIC_SSIM_EXACT) {
+        if (whole) return MOSAIC_SSIM_ERROR_UNSUPPORTED;
+        if (plan->type == MOSAIC_SSIM_F32 || plan->type == MOSAIC_SSIM_F64 || plan->weights == MOSAIC_SSIM_GAUSSIAN)
+            plan->kind = MOSAIC_SSIM__WEIGHTED;
+        else
+            plan->kind = plan->type == MOSAIC_SSIM_U8 && !contrast ? MOSAIC_SSIM__BYTES : MOSAIC_SSIM__INTEGERS;
+        if (plan->kind == MOSAIC_SSIM__WEIGHTED && (size_t)plan->window != 2 * plan->radius + 1) return MOSAIC_SSIM_ERROR_SIGMA;
+    } else if (whole || contrast || (plan->weights == MOSAIC_SSIM_GAUSSIAN && (size_t)plan->window != 2 * plan->radius + 1)) {
+        plan->kind = MOSAIC_SSIM__PLANES;
+    } else {
+        plan->kind = plan->weights == MOSAIC_SSIM_GAUSSIAN ? MOSAIC_SSIM__GAUSSIAN : MOSAIC_SSIM__UNIFORM;
+    }
+    return MOSAIC_SSIM_OK;
+}
+
+/* The scratch memory of a job, as documented at mosaic_ssim_work_size(). Sizes were checked: nothing wraps round. */
+static size_t mosaic_ssim__scratch_size(const mosaic_ssim__plan *plan)
+{
+    size_t c = plan->capacity, doubles = 0;
+    switch (plan->kind) {
+    case MOSAIC_SSIM__BYTES: return mosaic_ssim__round(17 * mosaic_ssim__round(plan->width + MOSAIC_SSIM__PAD)) + MOSAIC_SSIM__PAD;
+    case MOSAIC_SSIM__INTEGERS: doubles = 8 * c; break;
+    case MOSAIC_SSIM__WEIGHTED: doubles = (4 * plan->radius + 9) * c; break;
+    case MOSAIC_SSIM__GAUSSIAN: doubles = (4 * plan->radius + 9) * c + plan->piece; break;
+    case MOSAIC_SSIM__UNIFORM: doubles = 13 * c + 44 * MOSAIC_SSIM__BLOCK + 40 * plan->ring + plan->piece; break;
+    case MOSAIC_SSIM__PLANES: doubles = 8 * (plan->width * plan->height + 8) + c + plan->height + 256 + 2 * plan->piece; break;
+    }
+    return mosaic_ssim__round(8 * doubles) + 16 * MOSAIC_SSIM__PAD;
+}
+
+/* Checks the options and the size of the pictures, and works out all that follows from them. output tells what is wanted (null: a mean). */
+static mosaic_ssim_result mosaic_ssim__make_plan(const mosaic_ssim_image *image, const mosaic_ssim_options *options, const mosaic_ssim_output *output,
+                                                 mosaic_ssim__plan *plan)
 {
     mosaic_ssim_options o;
     mosaic_ssim_result result;
+    size_t width = image->width, height = image->height;
     double t, n;
     memset(&o, 0, sizeof o);
     memset(plan, 0, sizeof *plan);
     if (options) o = *options;
-    if (o.window == 0) o.window = 7;
+    if (image->type != MOSAIC_SSIM_U8 && image->type != MOSAIC_SSIM_U16 && image->type != MOSAIC_SSIM_F32 && image->type != MOSAIC_SSIM_F64)
+        return MOSAIC_SSIM_ERROR_TYPE;
+    if (image->channels < 0 || image->channels > 4) return MOSAIC_SSIM_ERROR_CHANNELS;
+    plan->type = image->type;
+    plan->channels = image->channels ? image->channels : 1;
+    plan->channel_axis = image->channels != 0;
+    plan->window = o.window ? o.window : 7;
     if (o.k1 == 0) o.k1 = 0.01;
     if (o.k2 == 0) o.k2 = 0.03;
-    if (o.data_range == 0) o.data_range = 255;
     if (o.jobs == 0) o.jobs = 16;
-    if (o.window < 3 || o.window > 255 || o.window % 2 == 0) return MOSAIC_SSIM_ERROR_WINDOW;
+    if (plan->window < 3 || plan->window > 255 || plan->window % 2 == 0) return MOSAIC_SSIM_ERROR_WINDOW;
     if (o.covariance != MOSAIC_SSIM_SAMPLE && o.covariance != MOSAIC_SSIM_POPULATION) return MOSAIC_SSIM_ERROR_COVARIANCE;
+    if ((o.arithmetic != MOSAIC_SSIM_EXACT && o.arithmetic != MOSAIC_SSIM_SKIMAGE) ||
+        (o.weights != MOSAIC_SSIM_UNIFORM && o.weights != MOSAIC_SSIM_GAUSSIAN) ||
+        (o.mean_rule != MOSAIC_SSIM_MEAN_NUMPY_2_3 && o.mean_rule != MOSAIC_SSIM_MEAN_NUMPY_1))
+        return MOSAIC_SSIM_ERROR_OPTION;
+    if (o.data_range == 0) {
+        if (plan->type != MOSAIC_SSIM_U8 && plan->type != MOSAIC_SSIM_U16) return MOSAIC_SSIM_ERROR_NO_RANGE;
+        o.data_range = plan->type == MOSAIC_SSIM_U8 ? 255 : 65535;
+    }
     if (!mosaic_ssim__finite_positive(o.data_range)) return MOSAIC_SSIM_ERROR_DATA_RANGE;
     if (!mosaic_ssim__finite_positive(o.k1) || !mosaic_ssim__finite_positive(o.k2)) return MOSAIC_SSIM_ERROR_CONSTANT;
     if (o.jobs < 0) return MOSAIC_SSIM_ERROR_JOBS;
-    result = mosaic_ssim__choose(o.simd, o.window, plan);
+    result = mosaic_ssim__choose(o.simd, plan->window, plan);
+    plan->weights = o.weights, plan->mean_rule = o.mean_rule;
+    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__make_taps(&o, plan);
+    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__make_kind(&o, output, plan);
     if (result != MOSAIC_SSIM_OK) return result;
 
-    plan->window = o.window;
-    plan->offset = o.window == 7 ? 0 : 128;
-    plan->weight = o.window == 7 ? 49 : 1;
-    plan->jobs = o.run ? o.jobs : 1;
-    n = (double)(o.window * o.window);
-    plan->shift = n * plan->offset;
-    plan->scale = n / plan->weight;
     t = o.k1 * o.data_range;
-    plan->c1 = t * t;
+    plan->c1 = o.c1 == 0 ? t * t : o.c1;
     t = o.k2 * o.data_range;
-    plan->c2 = t * t;
+    plan->c2 = o.c2 == 0 ? t * t : o.c2;
     if (!(plan->c1 >= 1e-100 && plan->c1 <= 1e100 && plan->c2 >= 1e-100 && plan->c2 <= 1e100)) return MOSAIC_SSIM_ERROR_CONSTANT;
-    plan->c1 = plan->c1 * (n * n);
-    plan->c2 = plan->c2 * (o.covariance == MOSAIC_SSIM_SAMPLE ? n * (n - 1) : n * n);
+    n = (double)(plan->window * plan->window);
+    plan->norm = o.covariance == MOSAIC_SSIM_SAMPLE ? n / (n - 1) : 1;
+    if (plan->kind == MOSAIC_SSIM__BYTES || plan->kind == MOSAIC_SSIM__INTEGERS) {
+        plan->offset = plan->window == 7 ? 0 : 128;
+        plan->weight = plan->window == 7 ? 49 : 1;
+        plan->shift = n * plan->offset;
+        plan->scale = n / plan->weight;
+        plan->c1 = plan->c1 * (n * n);
+        plan->c2 = plan->c2 * (o.covariance == MOSAIC_SSIM_SAMPLE ? n * (n - 1) : n * n);
+    } else if (o.arithmetic == MOSAIC_SSIM_SKIMAGE && plan->type == MOSAIC_SSIM_F32) {
+        plan->c1 = mosaic_ssim__single(plan->c1), plan->c2 = mosaic_ssim__single(plan->c2), plan->norm = mosaic_ssim__single(plan->norm);
+    }
 
     if (width == 0 || height == 0) return MOSAIC_SSIM_ERROR_SIZE;
-    if (width < (size_t)o.window || height < (size_t)o.window) return MOSAIC_SSIM_ERROR_TOO_SMALL;
+    if (width < (size_t)plan->window || height < (size_t)plan->window) return MOSAIC_SSIM_ERROR_TOO_SMALL;
     plan->width = width, plan->height = height;
-    plan->map_width = width - (size_t)o.window + 1, plan->map_height = height - (size_t)o.window + 1;
-    if (width > (size_t)PTRDIFF_MAX / 32 || height > (size_t)PTRDIFF_MAX / width || width > ((uint64_t)1 << 44) / height)
+    plan->map_width = width - (size_t)plan->window + 1, plan->map_height = height - (size_t)plan->window + 1;
+    plan->out_width = output && output->full ? width : plan->map_width, plan->out_height = output && output->full ? height : plan->map_height;
+    /* A line takes at most 521 doubles for each column, eight planes take 64 bytes for each pixel. */
+    if (width > (size_t)PTRDIFF_MAX / 8192 || height > (size_t)PTRDIFF_MAX / width || width > ((uint64_t)1 << 44) / height)
         return MOSAIC_SSIM_ERROR_OVERFLOW;
-    plan->scratch_size = mosaic_ssim__round(17 * mosaic_ssim__round(width + MOSAIC_SSIM__PAD)) + MOSAIC_SSIM__PAD;
-    if ((size_t)plan->jobs > ((size_t)PTRDIFF_MAX - MOSAIC_SSIM__PAD) / plan->scratch_size) return MOSAIC_SSIM_ERROR_OVERFLOW;
-    plan->work_size = MOSAIC_SSIM__PAD + (size_t)plan->jobs * plan->scratch_size;
+    if (o.arithmetic == MOSAIC_SSIM_SKIMAGE && height > (size_t)PTRDIFF_MAX / 128 / width) return MOSAIC_SSIM_ERROR_OVERFLOW;
+    plan->capacity = mosaic_ssim__round(width + (size_t)plan->window + MOSAIC_SSIM__PAD);
+    for (plan->ring = 4; plan->ring <= (size_t)plan->window;) plan->ring *= 2;
+    plan->jobs = o.run ? o.jobs : 1;
+    if (o.arithmetic == MOSAIC_SSIM_SKIMAGE) {
+        mosaic_ssim__cut(plan);
+        plan->sums_size = mosaic_ssim__round(2 * 8 * plan->units * plan->unit_pieces);
+    }
+    if (plan->kind == MOSAIC_SSIM__PLANES) plan->jobs = 1;
+    plan->scratch_size = mosaic_ssim__scratch_size(plan);
+    if ((size_t)plan->jobs > ((size_t)PTRDIFF_MAX - plan->sums_size - MOSAIC_SSIM__PAD) / plan->scratch_size) return MOSAIC_SSIM_ERROR_OVERFLOW;
+    plan->work_size = MOSAIC_SSIM__PAD + plan->sums_size + (size_t)plan->jobs * plan->scratch_size;
     return MOSAIC_SSIM_OK;
 }
-
-/* One side of a comparison, strides filled in; sums and vars are null unless it is prepared. */
-typedef struct mosaic_ssim__source {
-    const unsigned char *data;
-    ptrdiff_t row, pixel;
-    const int32_t *sums;
-    const double *vars;
-} mosaic_ssim__source;
 
 static size_t mosaic_ssim__magnitude(ptrdiff_t v) { return v < 0 ? (size_t)0 - (size_t)v : (size_t)v; }
 
-/* For a picture whose width and height passed mosaic_ssim__make_plan. */
-static mosaic_ssim_result mosaic_ssim__check_strides(const mosaic_ssim_image *image, mosaic_ssim__source *source)
+/* For a picture whose width, height and channels passed mosaic_ssim__make_plan: one channel of it. */
+static mosaic_ssim_result mosaic_ssim__check_strides(const mosaic_ssim__plan *plan, const mosaic_ssim_image *image, size_t channel,
+                                                     mosaic_ssim__source *source)
 {
-    const size_t limit = (size_t)PTRDIFF_MAX;
-    size_t columns = image->width - 1, rows = image->height - 1, pixel, row;
+    const size_t limit = (size_t)PTRDIFF_MAX, sample = mosaic_ssim__bytes(plan->type), channels = (size_t)plan->channels;
+    size_t columns = image->width - 1, rows = image->height - 1, pixel, row, step;
+    ptrdiff_t across = image->channel_stride ? image->channel_stride : (ptrdiff_t)sample;
     memset(source, 0, sizeof *source);
-    source->data = (const unsigned char *)image->data;
-    source->pixel = image->pixel_stride ? image->pixel_stride : 1;
-    pixel = mosaic_ssim__magnitude(source->pixel);
-    if (pixel > limit / image->width) return MOSAIC_SSIM_ERROR_OVERFLOW;
+    source->pixel = image->pixel_stride ? image->pixel_stride : (ptrdiff_t)(image->channel_stride ? sample : sample * channels);
+    pixel = mosaic_ssim__magnitude(source->pixel), step = mosaic_ssim__magnitude(across);
+    if (pixel > limit / image->width || step > limit / channels) return MOSAIC_SSIM_ERROR_OVERFLOW;
     source->row = image->row_stride ? image->row_stride : (ptrdiff_t)(image->width * pixel);
     row = mosaic_ssim__magnitude(source->row);
-    if (row > limit / image->height || rows * row > limit - 1 - columns * pixel) return MOSAIC_SSIM_ERROR_OVERFLOW;
-    if (row <= columns * pixel && pixel <= rows * row) return MOSAIC_SSIM_ERROR_STRIDE;
+    if (row > limit / image->height || rows * row > limit - columns * pixel || (channels - 1) * step > limit - rows * row - columns * pixel)
+        return MOSAIC_SSIM_ERROR_OVERFLOW;
+    if (sample > limit - (channels - 1) * step - rows * row - columns * pixel) return MOSAIC_SSIM_ERROR_OVERFLOW;
+    if (pixel < sample || row < sample || (channels > 1 && step < sample)) return MOSAIC_SSIM_ERROR_STRIDE;
+    if (row < columns * pixel + sample && pixel < rows * row + sample) return MOSAIC_SSIM_ERROR_STRIDE;
+    source->data = (const unsigned char *)image->data + (ptrdiff_t)channel * across;
     return MOSAIC_SSIM_OK;
 }
 
-/* ---- strips of rows ---- */
+/* Looks through pictures of floats for what no arithmetic can stand. */
+static mosaic_ssim_result mosaic_ssim__check_finite(const mosaic_ssim__plan *plan, const mosaic_ssim__source *source)
+{
+    const double limit = plan->kind == MOSAIC_SSIM__WEIGHTED ? 1e70 : DBL_MAX;
+    double line[MOSAIC_SSIM__BLOCK];
+    size_t x, y, i;
+    if (plan->type == MOSAIC_SSIM_U8 || plan->type == MOSAIC_SSIM_U16) return MOSAIC_SSIM_OK;
+    for (y = 0; y < plan->height; y++)
+        for (x = 0; x < plan->width; x += MOSAIC_SSIM__BLOCK) {
+            size_t count = plan->width - x < MOSAIC_SSIM__BLOCK ? plan->width - x : MOSAIC_SSIM__BLOCK;
+            int good = 1;
+            mosaic_ssim__span(plan, source, y, (ptrdiff_t)x, count, line);
+            for (i = 0; i < count; i++) good &= line[i] >= -limit && line[i] <= limit;
+            if (!good) return MOSAIC_SSIM_ERROR_NOT_FINITE;
+        }
+    return MOSAIC_SSIM_OK;
+}
+
+/* ---- strips of rows, plain bytes ---- */
 
 typedef struct mosaic_ssim__scratch {
     mosaic_ssim__columns columns;
@@ -1072,10 +1853,11 @@ static void mosaic_ssim__advance(const mosaic_ssim__plan *plan, const mosaic_ssi
                   mosaic_ssim__pixels(b, entering, plan->width, s->gather[3]), out_a, out_b, plan->width, plan->offset, plan->weight, cross);
 }
 
-/* The rows top ... end - 1 of the map. output may be null. */
+/* The rows top ... end - 1 of the map. sink may be null. */
 static void mosaic_ssim__strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top, size_t end,
-                               const mosaic_ssim_output *output, unsigned char *memory, mosaic_ssim__total *total)
+                               const mosaic_ssim__sink *sink, unsigned char *memory, mosaic_ssim__total *total)
 {
+    const mosaic_ssim_output *output = sink ? sink->output : NULL;
     int cross = a->sums != NULL; /* both are prepared, or none */
     size_t y, x;
     mosaic_ssim__scratch scratch;
@@ -1093,13 +1875,13 @@ static void mosaic_ssim__strip(const mosaic_ssim__plan *plan, const mosaic_ssim_
             row.sum_a = a->sums + y * plan->map_width, row.var_a = a->vars + y * plan->map_width;
             row.sum_b = b->sums + y * plan->map_width, row.var_b = b->vars + y * plan->map_width;
         }
-        if (output && output->map) row.map = output->map + y * (output->map_stride ? output->map_stride : plan->map_width);
+        if (output && output->map) row.map = mosaic_ssim__map_row(plan, output, output->map, sink->channel, y);
         for (x = 0; x < plan->map_width; x += MOSAIC_SSIM__SPAN) {
             size_t count = plan->map_width - x < MOSAIC_SSIM__SPAN ? plan->map_width - x : MOSAIC_SSIM__SPAN;
             uint64_t part = plan->finish(&row, x, count);
             mosaic_ssim__add(&sum, part >> 32, part & 0xffffffffu);
         }
-        if (output && output->row_sums) output->row_sums[y] = mosaic_ssim__sum(&sum, plan->map_width) / 2251799813685248.0;
+        if (output && output->row_sums) output->row_sums[sink->channel * plan->map_height + y] = mosaic_ssim__sum(&sum, plan->map_width) / 2251799813685248.0;
         mosaic_ssim__add(total, sum.high, sum.low);
     }
 }
@@ -1147,8 +1929,9 @@ static mosaic_ssim__source mosaic_ssim__prepared_source(const mosaic_ssim__plan 
 
 static mosaic_ssim_result mosaic_ssim__prepared_plan(const mosaic_ssim_image *image, const mosaic_ssim_options *options, mosaic_ssim__plan *plan)
 {
-    mosaic_ssim_result result = mosaic_ssim__make_plan(image->width, image->height, options, plan);
+    mosaic_ssim_result result = mosaic_ssim__make_plan(image, options, NULL, plan);
     if (result != MOSAIC_SSIM_OK) return result;
+    if (plan->kind != MOSAIC_SSIM__BYTES || plan->channels != 1) return MOSAIC_SSIM_ERROR_UNSUPPORTED;
     if (image->height > ((size_t)PTRDIFF_MAX - 4096) / 16 / image->width) return MOSAIC_SSIM_ERROR_OVERFLOW;
     return MOSAIC_SSIM_OK;
 }
@@ -1195,9 +1978,12 @@ typedef struct mosaic_ssim__task {
     const mosaic_ssim__plan *plan;
     mosaic_ssim__source a, b;
     const mosaic_ssim_output *output;          /* of a comparison */
+    size_t channel;                            /* the same */
+    double means[2];                           /* the same: of the values, of the contrast term */
+    double *sums;                              /* the same, scikit-image's arithmetic: of the pieces that NumPy adds up */
     const mosaic_ssim_prepared *const *others; /* of a batch */
-    double *means;                             /* of a batch */
-    size_t items;                              /* rows of the map, or others */
+    double *scores;                            /* of a batch */
+    size_t items;                              /* rows of the map or groups of them, or others */
     int jobs;
     unsigned char *work; /* aligned; for each job its scratch area, and the total in the last bytes of it */
 } mosaic_ssim__task;
@@ -1222,12 +2008,33 @@ static size_t mosaic_ssim__job_first(const mosaic_ssim__task *task, int index)
 static void mosaic_ssim__compare_job(void *arg, int index)
 {
     const mosaic_ssim__task *task = (const mosaic_ssim__task *)arg;
+    const mosaic_ssim__plan *plan = task->plan;
     mosaic_ssim__total *total = mosaic_ssim__job_total(task, index);
+    unsigned char *memory = mosaic_ssim__job_scratch(task, index);
+    size_t top = mosaic_ssim__job_first(task, index), end = mosaic_ssim__job_first(task, index + 1);
     unsigned long long state = mosaic__fp_enter();
+    mosaic_ssim__pieces pieces;
+    mosaic_ssim__sink sink;
     MOSAIC_SSIM_ASSERT(index >= 0 && index < task->jobs);
-    total->high = total->low = 0;
-    mosaic_ssim__strip(task->plan, &task->a, &task->b, mosaic_ssim__job_first(task, index), mosaic_ssim__job_first(task, index + 1), task->output,
-                       mosaic_ssim__job_scratch(task, index), total);
+    memset(total, 0, 2 * sizeof *total);
+    sink.plan = plan, sink.output = task->output, sink.channel = task->channel, sink.total = total, sink.pieces = NULL;
+    if (plan->units) { /* scikit-image's: items are groups of rows that NumPy adds up together */
+        pieces.sums = task->sums + top * plan->unit_pieces;
+        pieces.piece = plan->piece, pieces.filled = 0, pieces.rows = plan->piece_rows;
+        pieces.buffer = mosaic_ssim__carve(&memory, plan->kind == MOSAIC_SSIM__PLANES ? 2 * plan->piece : plan->piece);
+        sink.pieces = &pieces;
+        top *= plan->unit_rows, end *= plan->unit_rows;
+        if (end > plan->map_height) end = plan->map_height;
+    }
+    switch (plan->kind) {
+    case MOSAIC_SSIM__BYTES: mosaic_ssim__strip(plan, &task->a, &task->b, top, end, &sink, memory, total); break;
+    case MOSAIC_SSIM__INTEGERS: mosaic_ssim__integers_strip(plan, &task->a, &task->b, top, end, &sink, memory); break;
+    case MOSAIC_SSIM__WEIGHTED:
+    case MOSAIC_SSIM__GAUSSIAN: mosaic_ssim__weighted_strip(plan, &task->a, &task->b, top, end, &sink, memory); break;
+    case MOSAIC_SSIM__UNIFORM: mosaic_ssim__uniform_strip(plan, &task->a, &task->b, top, end, &sink, memory); break;
+    case MOSAIC_SSIM__PLANES: mosaic_ssim__planes_strip(plan, &task->a, &task->b, &sink, memory); break;
+    }
+    if (sink.pieces) mosaic_ssim__end_piece(&pieces);
     mosaic__fp_leave(state);
 }
 
@@ -1241,7 +2048,7 @@ static void mosaic_ssim__batch_job(void *arg, int index)
         mosaic_ssim__total total = {0, 0};
         mosaic_ssim__source other = mosaic_ssim__prepared_source(task->plan, task->others[i]);
         mosaic_ssim__strip(task->plan, &task->a, &other, 0, task->plan->map_height, NULL, mosaic_ssim__job_scratch(task, index), &total);
-        task->means[i] = mosaic_ssim__mean(task->plan, &total);
+        task->scores[i] = mosaic_ssim__mean(task->plan, &total);
     }
     mosaic__fp_leave(state);
 }
@@ -1266,41 +2073,88 @@ static void mosaic_ssim__give_work(const mosaic_ssim_options *options, void *to_
     if (to_free) MOSAIC_SSIM_FREE(options ? options->malloc_ctx : NULL, to_free);
 }
 
-static mosaic_ssim_result mosaic_ssim__run(mosaic_ssim__task *task, void (*job)(void *arg, int index), const mosaic_ssim_options *options, void *work,
-                                           size_t work_size)
+/* Runs the task's jobs in the work area given. */
+static void mosaic_ssim__run(mosaic_ssim__task *task, void (*job)(void *arg, int index), const mosaic_ssim_options *options)
 {
-    void *to_free;
-    mosaic_ssim_result result = mosaic_ssim__take_work(task->plan, options, work, work_size, &to_free, &task->work);
-    if (result != MOSAIC_SSIM_OK) return result;
     task->jobs = (size_t)task->plan->jobs < task->items ? task->plan->jobs : (int)task->items;
     if (options && options->run)
         options->run(options->run_ctx, job, task, task->jobs);
     else
         job(task, 0);
-    if (task->output) {
+}
+
+/* The mean as NumPy adds up the sums of its pieces. */
+static double mosaic_ssim__pieces_mean(const mosaic_ssim__plan *plan, const double *sums)
+{
+    double sum = 0;
+    size_t i;
+    for (i = 0; i < plan->units * plan->unit_pieces; i++) sum += sums[i];
+    return sum / (double)(plan->map_width * plan->map_height);
+}
+
+/* One channel: the task's two sources. */
+static void mosaic_ssim__compare_channel(mosaic_ssim__task *task, const mosaic_ssim_options *options)
+{
+    const mosaic_ssim__plan *plan = task->plan;
+    int i, k;
+    if (plan->units) memset(task->sums, 0, plan->sums_size);
+    task->items = plan->kind == MOSAIC_SSIM__PLANES ? 1 : plan->units ? plan->units : plan->map_height;
+    mosaic_ssim__run(task, mosaic_ssim__compare_job, options);
+    for (k = 0; k < 2; k++) {
         mosaic_ssim__total all = {0, 0};
-        int i;
-        for (i = 0; i < task->jobs; i++) mosaic_ssim__add(&all, mosaic_ssim__job_total(task, i)->high, mosaic_ssim__job_total(task, i)->low);
-        task->means[0] = mosaic_ssim__mean(task->plan, &all);
+        for (i = 0; i < task->jobs; i++)
+            mosaic_ssim__add(&all, mosaic_ssim__job_total(task, i)[k].high, mosaic_ssim__job_total(task, i)[k].low);
+        task->means[k] = plan->units ? mosaic_ssim__pieces_mean(plan, task->sums + (size_t)k * plan->units * plan->unit_pieces)
+                                     : mosaic_ssim__mean(plan, &all);
     }
-    mosaic_ssim__give_work(options, to_free);
+}
+
+/* The mean of the channels' means; NumPy keeps those of single precision pictures in single precision. */
+static double mosaic_ssim__mean_of_channels(const mosaic_ssim__plan *plan, const double *means)
+{
+    int single = plan->units && plan->type == MOSAIC_SSIM_F32, i;
+    double sum = 0;
+    if (!plan->channel_axis) return means[0];
+    for (i = 0; i < plan->channels; i++) sum = mosaic_ssim__round_1(sum + mosaic_ssim__round_1(means[i], single), single);
+    return mosaic_ssim__round_1(sum / plan->channels, single);
+}
+
+static mosaic_ssim_result mosaic_ssim__check_map(const mosaic_ssim__plan *plan, const mosaic_ssim_output *output)
+{
+    const size_t limit = (size_t)PTRDIFF_MAX / sizeof(double) / (size_t)plan->channels;
+    size_t row = output->map_stride ? output->map_stride : plan->out_width;
+    if (output->gradient && plan->width > limit / plan->height) return MOSAIC_SSIM_ERROR_OVERFLOW;
+    if (!output->map && !output->contrast_map) return MOSAIC_SSIM_OK;
+    if (row < plan->out_width) return MOSAIC_SSIM_ERROR_STRIDE;
+    if (row > limit / plan->out_height || output->map_channel_stride > limit) return MOSAIC_SSIM_ERROR_OVERFLOW;
+    if (output->map_channel_stride && output->map_channel_stride < (plan->out_height - 1) * row + plan->out_width) return MOSAIC_SSIM_ERROR_STRIDE;
     return MOSAIC_SSIM_OK;
 }
 
-/* Compares the task's two sources. */
-static mosaic_ssim_result mosaic_ssim__compare(mosaic_ssim__task *task, const mosaic_ssim_options *options, mosaic_ssim_output *output, void *work,
-                                               size_t work_size)
+/* Compares the sources of all channels; those of task are of the first. */
+static mosaic_ssim_result mosaic_ssim__compare(mosaic_ssim__task *task, const mosaic_ssim_image *a, const mosaic_ssim_image *b,
+                                               const mosaic_ssim_options *options, mosaic_ssim_output *output, void *work, size_t work_size)
 {
     const mosaic_ssim__plan *plan = task->plan;
-    if (output->map && output->map_stride) {
-        if (output->map_stride < plan->map_width) return MOSAIC_SSIM_ERROR_STRIDE;
-        if (output->map_stride > (size_t)PTRDIFF_MAX / sizeof(double) / plan->map_height) return MOSAIC_SSIM_ERROR_OVERFLOW;
-    }
-    if (output->map && plan->map_width > (size_t)PTRDIFF_MAX / sizeof(double) / plan->map_height) return MOSAIC_SSIM_ERROR_OVERFLOW;
+    double contrasts[4];
+    void *to_free;
+    size_t c;
+    mosaic_ssim_result result = mosaic_ssim__check_map(plan, output);
+    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__take_work(plan, options, work, work_size, &to_free, &task->work);
+    if (result != MOSAIC_SSIM_OK) return result;
+    task->sums = (double *)(void *)task->work;
+    task->work += plan->sums_size;
     task->output = output;
-    task->means = &output->mean;
-    task->items = plan->map_height;
-    return mosaic_ssim__run(task, mosaic_ssim__compare_job, options, work, work_size);
+    for (c = 0; c < (size_t)plan->channels; c++) {
+        task->channel = c;
+        if (a) (void)mosaic_ssim__check_strides(plan, a, c, &task->a), (void)mosaic_ssim__check_strides(plan, b, c, &task->b);
+        mosaic_ssim__compare_channel(task, options);
+        output->channel_means[c] = task->means[0], contrasts[c] = task->means[1];
+    }
+    output->mean = mosaic_ssim__mean_of_channels(plan, output->channel_means);
+    if (output->contrast) *output->contrast = mosaic_ssim__mean_of_channels(plan, contrasts);
+    mosaic_ssim__give_work(options, to_free);
+    return MOSAIC_SSIM_OK;
 }
 
 static mosaic_ssim_result mosaic_ssim__check_prepared(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *prepared)
@@ -1317,14 +2171,21 @@ static mosaic_ssim_result mosaic_ssim__compare_images(const mosaic_ssim_image *a
     mosaic_ssim__plan plan;
     mosaic_ssim__task task;
     mosaic_ssim_result result;
+    size_t c;
     if (!a || !b || !output || !a->data || !b->data) return MOSAIC_SSIM_ERROR_NULL;
     if (a->width != b->width || a->height != b->height) return MOSAIC_SSIM_ERROR_MISMATCH;
+    if (a->type != b->type) return MOSAIC_SSIM_ERROR_TYPE;
+    if ((a->channels ? a->channels : 1) != (b->channels ? b->channels : 1)) return MOSAIC_SSIM_ERROR_CHANNEL_MISMATCH;
     memset(&task, 0, sizeof task);
     task.plan = &plan;
-    result = mosaic_ssim__make_plan(a->width, a->height, options, &plan);
-    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__check_strides(a, &task.a);
-    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__check_strides(b, &task.b);
-    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__compare(&task, options, output, work, work_size);
+    result = mosaic_ssim__make_plan(a, options, output, &plan);
+    for (c = 0; result == MOSAIC_SSIM_OK && c < (size_t)plan.channels; c++) {
+        result = mosaic_ssim__check_strides(&plan, a, c, &task.a);
+        if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__check_strides(&plan, b, c, &task.b);
+        if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__check_finite(&plan, &task.a);
+        if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__check_finite(&plan, &task.b);
+    }
+    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__compare(&task, a, b, options, output, work, work_size);
     return result;
 }
 
@@ -1335,11 +2196,16 @@ static mosaic_ssim_result mosaic_ssim__compare_prepared(const mosaic_ssim_prepar
 {
     mosaic_ssim__plan plan;
     mosaic_ssim__task task;
+    mosaic_ssim_image shape;
     mosaic_ssim_result result;
+    void *to_free;
     size_t i;
     if (!a || (!output && !means)) return MOSAIC_SSIM_ERROR_NULL;
     if (a->magic != MOSAIC_SSIM__MAGIC) return MOSAIC_SSIM_ERROR_PREPARED;
-    result = mosaic_ssim__make_plan(a->width, a->height, options, &plan);
+    memset(&shape, 0, sizeof shape);
+    shape.width = a->width, shape.height = a->height;
+    result = mosaic_ssim__make_plan(&shape, options, output, &plan);
+    if (result == MOSAIC_SSIM_OK && plan.kind != MOSAIC_SSIM__BYTES) result = MOSAIC_SSIM_ERROR_UNSUPPORTED;
     if (result == MOSAIC_SSIM_ERROR_TOO_SMALL) result = MOSAIC_SSIM_ERROR_PREPARED; /* for a smaller window than this one */
     if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__check_prepared(&plan, a);
     for (i = 0; i < count && result == MOSAIC_SSIM_OK; i++) result = mosaic_ssim__check_prepared(&plan, others[i]);
@@ -1349,12 +2215,16 @@ static mosaic_ssim_result mosaic_ssim__compare_prepared(const mosaic_ssim_prepar
     task.a = mosaic_ssim__prepared_source(&plan, a);
     if (output) {
         task.b = mosaic_ssim__prepared_source(&plan, others[0]);
-        return mosaic_ssim__compare(&task, options, output, work, work_size);
+        return mosaic_ssim__compare(&task, NULL, NULL, options, output, work, work_size);
     }
     task.others = others;
-    task.means = means;
+    task.scores = means;
     task.items = count;
-    return mosaic_ssim__run(&task, mosaic_ssim__batch_job, options, work, work_size);
+    result = mosaic_ssim__take_work(&plan, options, work, work_size, &to_free, &task.work);
+    if (result != MOSAIC_SSIM_OK) return result;
+    mosaic_ssim__run(&task, mosaic_ssim__batch_job, options);
+    mosaic_ssim__give_work(options, to_free);
+    return MOSAIC_SSIM_OK;
 }
 
 /* ---- the interface ---- */
@@ -1378,6 +2248,14 @@ MOSAIC_SSIM_API const char *mosaic_ssim_result_string(mosaic_ssim_result result)
     case MOSAIC_SSIM_ERROR_WORK_SIZE: return "the work area is too small";
     case MOSAIC_SSIM_ERROR_MEMORY: return "out of memory";
     case MOSAIC_SSIM_ERROR_PREPARED: return "not a picture prepared for this window";
+    case MOSAIC_SSIM_ERROR_TYPE: return "no such type of pixels, or the pictures differ in it";
+    case MOSAIC_SSIM_ERROR_CHANNELS: return "pictures have 1 to 4 channels";
+    case MOSAIC_SSIM_ERROR_CHANNEL_MISMATCH: return "the pictures differ in their number of channels";
+    case MOSAIC_SSIM_ERROR_NO_RANGE: return "pictures of floats need a data range";
+    case MOSAIC_SSIM_ERROR_NOT_FINITE: return "a pixel is infinite, not a number or far too large";
+    case MOSAIC_SSIM_ERROR_OPTION: return "no such arithmetic, mean rule or kind of weights";
+    case MOSAIC_SSIM_ERROR_SIGMA: return "sigma, or the taps given, make no window of 3 to 255";
+    case MOSAIC_SSIM_ERROR_UNSUPPORTED: return "this combination of options, pictures and results does not exist";
     }
     return "unknown result";
 }
@@ -1407,7 +2285,7 @@ MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_work_size(const mosaic_ssim_image
     mosaic_ssim__plan plan;
     mosaic_ssim_result result;
     if (!image || !size) return MOSAIC_SSIM_ERROR_NULL;
-    result = mosaic_ssim__make_plan(image->width, image->height, options, &plan);
+    result = mosaic_ssim__make_plan(image, options, NULL, &plan);
     if (result == MOSAIC_SSIM_OK) *size = plan.work_size;
     return result;
 }
@@ -1441,7 +2319,7 @@ MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_prepare(const mosaic_ssim_image *
     unsigned char *aligned;
     if (!image || !image->data || !memory || !prepared) return MOSAIC_SSIM_ERROR_NULL;
     result = mosaic_ssim__prepared_plan(image, options, &plan);
-    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__check_strides(image, &source);
+    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__check_strides(&plan, image, 0, &source);
     if (result == MOSAIC_SSIM_OK && size < mosaic_ssim__lay_out(&plan).end + MOSAIC_SSIM__PAD) result = MOSAIC_SSIM_ERROR_WORK_SIZE;
     if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__take_work(&plan, options, work, work_size, &to_free, &aligned);
     if (result != MOSAIC_SSIM_OK) return result;
@@ -1483,6 +2361,307 @@ MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_score_many(const mosaic_ssim_prep
 /* === end of the closing part === */
 
 #endif /* MOSAIC_SSIM_IMPLEMENTATION */
+
+#else /* MOSAIC_SSIM__LANES */
+
+/* ==== Kernels in doubles, once for each instruction set ====
+   This part of the file is read by the implementation above through MOSAIC_SSIM_FILE, once for each number of lanes. The operations of a
+   lane are those that the text shows, whatever the number of lanes, so all of them give the same bits; one lane is the reference. */
+
+#define MOSAIC_SSIM__PASTE2(a, b) a##b
+#define MOSAIC_SSIM__PASTE(a, b) MOSAIC_SSIM__PASTE2(a, b)
+#define MOSAIC_SSIM__NAME(name) MOSAIC_SSIM__PASTE(mosaic_ssim__##name##_, MOSAIC_SSIM__LANES)
+#define MOSAIC_SSIM__V MOSAIC_SSIM__NAME(v)
+#define MOSAIC_SSIM__U MOSAIC_SSIM__NAME(u)
+#define MOSAIC_SSIM__KERNEL MOSAIC_SSIM__ISA MOSAIC_SSIM__INLINE
+
+#if MOSAIC_SSIM__LANES == 1
+typedef double MOSAIC_SSIM__V;
+typedef uint64_t MOSAIC_SSIM__U;
+#else
+/* Loads and stores through these types may be anywhere. */
+typedef double MOSAIC_SSIM__V __attribute__((vector_size(8 * MOSAIC_SSIM__LANES), aligned(8), may_alias));
+typedef uint64_t MOSAIC_SSIM__U __attribute__((vector_size(8 * MOSAIC_SSIM__LANES), aligned(8), may_alias));
+typedef float MOSAIC_SSIM__NAME(f) __attribute__((vector_size(4 * MOSAIC_SSIM__LANES), aligned(4), may_alias));
+typedef int32_t MOSAIC_SSIM__NAME(i) __attribute__((vector_size(4 * MOSAIC_SSIM__LANES), aligned(4), may_alias));
+typedef uint16_t MOSAIC_SSIM__NAME(h) __attribute__((vector_size(2 * MOSAIC_SSIM__LANES), aligned(1), may_alias));
+typedef uint8_t MOSAIC_SSIM__NAME(b) __attribute__((vector_size(MOSAIC_SSIM__LANES), aligned(1), may_alias));
+#endif
+
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(load)(const double *p) { return *(const MOSAIC_SSIM__V *)(const void *)p; }
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(store)(double *p, MOSAIC_SSIM__V v) { *(MOSAIC_SSIM__V *)(void *)p = v; }
+
+/* A result of single precision arithmetic: rounding a double result of floats once more gives what the float operation would. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__V v, int single)
+{
+#if MOSAIC_SSIM__LANES == 1
+    if (single) v = mosaic_ssim__single(v);
+#elif defined(MOSAIC_SSIM__SINGLE)
+    if (single) v = MOSAIC_SSIM__SINGLE(v);
+#else
+    if (single) v = __builtin_convertvector(__builtin_convertvector(v, MOSAIC_SSIM__NAME(f)), MOSAIC_SSIM__V);
+#endif
+    return v;
+}
+
+/* a where a < b, else b. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(lower)(MOSAIC_SSIM__V a, MOSAIC_SSIM__V b)
+{
+#if MOSAIC_SSIM__LANES == 1
+    return a < b ? a : b;
+#else
+    MOSAIC_SSIM__U mask = (MOSAIC_SSIM__U)(a < b);
+    return (MOSAIC_SSIM__V)(((MOSAIC_SSIM__U)a & mask) | ((MOSAIC_SSIM__U)b & ~mask));
+#endif
+}
+
+/* v / divisor, where inverse is 1 / divisor rounded. Two fused operations correct the product v * inverse to the rounded quotient (Markstein,
+   "Computation of elementary functions on the IBM RISC System/6000 processor", 1990); that holds for sums of integers, where nothing
+   underflows. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(divide)(MOSAIC_SSIM__V v, double divisor, double inverse, int integers)
+{
+#ifdef MOSAIC_SSIM__FMA
+    if (integers) {
+        MOSAIC_SSIM__V zero = v - v, d = zero + divisor, r = zero + inverse, q = v * inverse;
+        return MOSAIC_SSIM__FMA(MOSAIC_SSIM__FMA(-q, d, v), r, q);
+    }
+#endif
+    (void)inverse, (void)integers;
+    return v / divisor;
+}
+
+/* Pixels that lie side by side as doubles. */
+MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(widen)(const void *from, mosaic_ssim_type type, size_t count, double *to)
+{
+    const unsigned char *bytes = (const unsigned char *)from;
+    size_t i = 0;
+#if MOSAIC_SSIM__LANES > 1
+    if (type == MOSAIC_SSIM_U8)
+        for (; i + MOSAIC_SSIM__LANES <= count; i += MOSAIC_SSIM__LANES)
+            MOSAIC_SSIM__NAME(store)(to + i, __builtin_convertvector(__builtin_convertvector(*(const MOSAIC_SSIM__NAME(b) *)(const void *)(bytes + i), MOSAIC_SSIM__NAME(i)), MOSAIC_SSIM__V));
+    if (type == MOSAIC_SSIM_U16)
+        for (; i + MOSAIC_SSIM__LANES <= count; i += MOSAIC_SSIM__LANES)
+            MOSAIC_SSIM__NAME(store)(to + i, __builtin_convertvector(__builtin_convertvector(*(const MOSAIC_SSIM__NAME(h) *)(const void *)(bytes + 2 * i), MOSAIC_SSIM__NAME(i)), MOSAIC_SSIM__V));
+#endif
+    for (; i < count; i++) to[i] = mosaic_ssim__pixel(bytes + i * mosaic_ssim__bytes(type), type);
+}
+
+/* ---- weighted windows ---- */
+
+/* Down the columns: `moments` sums for each column over 2 * radius + 1 rows. x and y point to these rows. The centre is weighted first,
+   then the pairs of rows at equal distances from it, from the outside in. moments is 4 (x, y, xx + yy, xy) or 5 (x, y, xx, yy, xy). */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(down)(const double *const *x, const double *const *y, const double *taps, size_t radius, size_t count, double *const *to, int moments, int single)
+{
+    size_t i, k;
+    for (i = 0; i < count; i += MOSAIC_SSIM__LANES) {
+        MOSAIC_SSIM__V p = MOSAIC_SSIM__NAME(load)(x[radius] + i), q = MOSAIC_SSIM__NAME(load)(y[radius] + i);
+        MOSAIC_SSIM__V sx = p * taps[0], sy = q * taps[0], sxx, syy = p - p;
+        MOSAIC_SSIM__V sxy = MOSAIC_SSIM__NAME(round)(p * q, single) * taps[0];
+        if (moments == 4) {
+            sxx = (p * p + q * q) * taps[0];
+        } else {
+            sxx = MOSAIC_SSIM__NAME(round)(p * p, single) * taps[0];
+            syy = MOSAIC_SSIM__NAME(round)(q * q, single) * taps[0];
+        }
+        for (k = radius; k > 0; k--) {
+            MOSAIC_SSIM__V p1 = MOSAIC_SSIM__NAME(load)(x[radius + k] + i), q1 = MOSAIC_SSIM__NAME(load)(y[radius + k] + i);
+            p = MOSAIC_SSIM__NAME(load)(x[radius - k] + i), q = MOSAIC_SSIM__NAME(load)(y[radius - k] + i);
+            sx += (p + p1) * taps[k];
+            sy += (q + q1) * taps[k];
+            sxy += (MOSAIC_SSIM__NAME(round)(p * q, single) + MOSAIC_SSIM__NAME(round)(p1 * q1, single)) * taps[k];
+            if (moments == 4) {
+                sxx += ((p * p + q * q) + (p1 * p1 + q1 * q1)) * taps[k];
+            } else {
+                sxx += (MOSAIC_SSIM__NAME(round)(p * p, single) + MOSAIC_SSIM__NAME(round)(p1 * p1, single)) * taps[k];
+                syy += (MOSAIC_SSIM__NAME(round)(q * q, single) + MOSAIC_SSIM__NAME(round)(q1 * q1, single)) * taps[k];
+            }
+        }
+        MOSAIC_SSIM__NAME(store)(to[0] + i, MOSAIC_SSIM__NAME(round)(sx, single));
+        MOSAIC_SSIM__NAME(store)(to[1] + i, MOSAIC_SSIM__NAME(round)(sy, single));
+        MOSAIC_SSIM__NAME(store)(to[2] + i, MOSAIC_SSIM__NAME(round)(sxx, single));
+        MOSAIC_SSIM__NAME(store)(to[3] + i, MOSAIC_SSIM__NAME(round)(sxy, single));
+        if (moments == 5) MOSAIC_SSIM__NAME(store)(to[4] + i, MOSAIC_SSIM__NAME(round)(syy, single));
+    }
+}
+
+/* Along a row, the same for one place. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(along)(const double *from, const double *taps, size_t radius, int single)
+{
+    MOSAIC_SSIM__V sum = MOSAIC_SSIM__NAME(load)(from + radius) * taps[0];
+    size_t k;
+    for (k = radius; k > 0; k--) sum += (MOSAIC_SSIM__NAME(load)(from + radius - k) + MOSAIC_SSIM__NAME(load)(from + radius + k)) * taps[k];
+    return MOSAIC_SSIM__NAME(round)(sum, single);
+}
+
+/* One row of the map in the exact arithmetic from the four rows of down(); contrast may be null. */
+MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(weighted)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y, double *const *down, double *map, double *contrast)
+{
+    const double c1 = plan->c1, c2 = plan->c2, norm = plan->norm;
+    size_t i, radius = plan->radius;
+    MOSAIC_SSIM__NAME(down)(x, y, plan->taps, radius, plan->width, down, 4, 0);
+    for (i = 0; i < plan->map_width; i += MOSAIC_SSIM__LANES) {
+        MOSAIC_SSIM__V ux = MOSAIC_SSIM__NAME(along)(down[0] + i, plan->taps, radius, 0), uy = MOSAIC_SSIM__NAME(along)(down[1] + i, plan->taps, radius, 0);
+        MOSAIC_SSIM__V squares = ux * ux + uy * uy, uxy = ux * uy, zero = ux - ux, vars, cov2, b, e;
+        vars = norm * (MOSAIC_SSIM__NAME(along)(down[2] + i, plan->taps, radius, 0) - squares);
+        cov2 = (2.0 * norm) * (MOSAIC_SSIM__NAME(along)(down[3] + i, plan->taps, radius, 0) - uxy);
+        vars = -MOSAIC_SSIM__NAME(lower)(zero, -vars);
+        cov2 = MOSAIC_SSIM__NAME(lower)(cov2, vars);
+        cov2 = -MOSAIC_SSIM__NAME(lower)(-cov2, vars);
+        b = cov2 + c2, e = vars + c2;
+        MOSAIC_SSIM__NAME(store)(map + i, ((2.0 * uxy + c1) * b) / ((squares + c1) * e));
+        if (contrast) MOSAIC_SSIM__NAME(store)(contrast + i, b / e);
+    }
+}
+
+/* ---- scikit-image's arithmetic ---- */
+
+/* The value from the five means, operation by operation. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(value)(const mosaic_ssim__plan *plan, MOSAIC_SSIM__V ux, MOSAIC_SSIM__V uy, MOSAIC_SSIM__V uxx, MOSAIC_SSIM__V uyy, MOSAIC_SSIM__V uxy, int single)
+{
+#define MOSAIC_SSIM__R(v) MOSAIC_SSIM__NAME(round)(v, single)
+    const double c1 = plan->c1, c2 = plan->c2, norm = plan->norm;
+    MOSAIC_SSIM__V xx = MOSAIC_SSIM__R(ux * ux), yy = MOSAIC_SSIM__R(uy * uy);
+    MOSAIC_SSIM__V vx = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(uxx - xx)), vy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(uyy - yy));
+    MOSAIC_SSIM__V vxy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(uxy - MOSAIC_SSIM__R(ux * uy)));
+    MOSAIC_SSIM__V a1 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(2.0 * ux * uy) + c1), a2 = MOSAIC_SSIM__R(2.0 * vxy + c2);
+    MOSAIC_SSIM__V b1 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(xx + yy) + c1), b2 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(vx + vy) + c2);
+    return MOSAIC_SSIM__R(MOSAIC_SSIM__R(a1 * a2) / MOSAIC_SSIM__R(b1 * b2));
+#undef MOSAIC_SSIM__R
+}
+
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(gaussian_row)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y, double *const *down, double *map, int single)
+{
+    size_t i, radius = plan->radius;
+    MOSAIC_SSIM__NAME(down)(x, y, plan->taps, radius, plan->width, down, 5, single);
+    for (i = 0; i < plan->map_width; i += MOSAIC_SSIM__LANES) {
+        MOSAIC_SSIM__V mean[5];
+        int m;
+        for (m = 0; m < 5; m++) mean[m] = MOSAIC_SSIM__NAME(along)(down[m] + i, plan->taps, radius, single);
+        MOSAIC_SSIM__NAME(store)(map + i, MOSAIC_SSIM__NAME(value)(plan, mean[0], mean[1], mean[2], mean[4], mean[3], single));
+    }
+}
+
+MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(gaussian)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y, double *const *down, double *map, double *contrast)
+{
+    (void)contrast;
+    if (plan->type == MOSAIC_SSIM_F32)
+        MOSAIC_SSIM__NAME(gaussian_row)(plan, x, y, down, map, 1);
+    else
+        MOSAIC_SSIM__NAME(gaussian_row)(plan, x, y, down, map, 0);
+}
+
+/* Turns LANES vectors, each a stretch of one row, into LANES vectors, each one place of all rows. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(transpose)(MOSAIC_SSIM__V *v)
+{
+#if MOSAIC_SSIM__LANES == 8
+    __m512d a[8], b[8];
+    int i;
+    for (i = 0; i < 8; i += 2) a[i] = _mm512_unpacklo_pd(v[i], v[i + 1]), a[i + 1] = _mm512_unpackhi_pd(v[i], v[i + 1]);
+    for (i = 0; i < 8; i += 4) {
+        b[i] = _mm512_shuffle_f64x2(a[i], a[i + 2], 0x88), b[i + 1] = _mm512_shuffle_f64x2(a[i + 1], a[i + 3], 0x88);
+        b[i + 2] = _mm512_shuffle_f64x2(a[i], a[i + 2], 0xdd), b[i + 3] = _mm512_shuffle_f64x2(a[i + 1], a[i + 3], 0xdd);
+    }
+    v[0] = _mm512_shuffle_f64x2(b[0], b[4], 0x88), v[4] = _mm512_shuffle_f64x2(b[0], b[4], 0xdd);
+    v[1] = _mm512_shuffle_f64x2(b[1], b[5], 0x88), v[5] = _mm512_shuffle_f64x2(b[1], b[5], 0xdd);
+    v[2] = _mm512_shuffle_f64x2(b[2], b[6], 0x88), v[6] = _mm512_shuffle_f64x2(b[2], b[6], 0xdd);
+    v[3] = _mm512_shuffle_f64x2(b[3], b[7], 0x88), v[7] = _mm512_shuffle_f64x2(b[3], b[7], 0xdd);
+#elif MOSAIC_SSIM__LANES == 4
+    __m256d a0 = _mm256_unpacklo_pd(v[0], v[1]), a1 = _mm256_unpackhi_pd(v[0], v[1]);
+    __m256d a2 = _mm256_unpacklo_pd(v[2], v[3]), a3 = _mm256_unpackhi_pd(v[2], v[3]);
+    v[0] = _mm256_permute2f128_pd(a0, a2, 0x20), v[2] = _mm256_permute2f128_pd(a0, a2, 0x31);
+    v[1] = _mm256_permute2f128_pd(a1, a3, 0x20), v[3] = _mm256_permute2f128_pd(a1, a3, 0x31);
+#elif MOSAIC_SSIM__LANES == 2
+    double t = v[0][1];
+    v[0][1] = v[1][0];
+    v[1][0] = t;
+#else
+    (void)v;
+#endif
+}
+
+/* `rows` rows of the map, at most LANES, side by side: lanes are rows, since the sum along a row carries its rounding errors with it.
+   Going over the picture in blocks of columns, the column sums move down row by row (`columns`, five of them for each column of the
+   picture with its reflected margins), and their quotients enter the running sums of the rows. The first row's column sums are there
+   already if `first` is set. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(uniform_rows)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows, int first, int integers, int single)
+{
+    const size_t lanes = MOSAIC_SSIM__LANES, block = MOSAIC_SSIM__BLOCK, w = (size_t)plan->window, half = w / 2, all = plan->width + 2 * half, mask = plan->ring - 1;
+    const double divisor = (double)plan->window, inverse = 1 / divisor;
+    MOSAIC_SSIM__V *ring = (MOSAIC_SSIM__V *)(void *)lines->ring, t[5], out[MOSAIC_SSIM__LANES];
+    double *q = lines->quotients;
+    size_t at, j, i, e;
+    int m;
+    memset(t, 0, sizeof t);
+    memset(out, 0, sizeof out);
+    for (at = 0; at < all; at += block) {
+        size_t count = all - at < block ? all - at : block;
+        for (j = 0; j < rows; j++) {
+            if (j > 0 || !first) mosaic_ssim__enter(plan, lines, top + j, at, count);
+            for (i = 0; i < count; i += lanes) {
+                MOSAIC_SSIM__V in_x = MOSAIC_SSIM__NAME(load)(lines->in_x + i), in_y = MOSAIC_SSIM__NAME(load)(lines->in_y + i);
+                MOSAIC_SSIM__V out_x = MOSAIC_SSIM__NAME(load)(lines->out_x + i), out_y = MOSAIC_SSIM__NAME(load)(lines->out_y + i), change[5];
+                change[0] = in_x - out_x, change[1] = in_y - out_y;
+                change[2] = MOSAIC_SSIM__NAME(round)(in_x * in_x, single) - MOSAIC_SSIM__NAME(round)(out_x * out_x, single);
+                change[3] = MOSAIC_SSIM__NAME(round)(in_x * in_y, single) - MOSAIC_SSIM__NAME(round)(out_x * out_y, single);
+                change[4] = MOSAIC_SSIM__NAME(round)(in_y * in_y, single) - MOSAIC_SSIM__NAME(round)(out_y * out_y, single);
+                for (m = 0; m < 5; m++) {
+                    double *column = lines->columns + (size_t)m * plan->capacity + at + i;
+                    MOSAIC_SSIM__V sum = MOSAIC_SSIM__NAME(load)(column);
+                    if (j > 0 || !first) sum = sum + change[m];
+                    MOSAIC_SSIM__NAME(store)(column, sum);
+                    MOSAIC_SSIM__NAME(store)(q + ((size_t)m * lanes + j) * block + i, MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(sum, divisor, inverse, integers), single));
+                }
+            }
+        }
+        for (i = 0; i < count; i += lanes) {
+            MOSAIC_SSIM__V entering[5][MOSAIC_SSIM__LANES];
+            for (m = 0; m < 5; m++) {
+                for (j = 0; j < lanes; j++) entering[m][j] = MOSAIC_SSIM__NAME(load)(q + ((size_t)m * lanes + j) * block + i);
+                MOSAIC_SSIM__NAME(transpose)(entering[m]);
+            }
+            for (j = 0; j < lanes && i + j < count; j++) {
+                MOSAIC_SSIM__V mean[5], *in = ring + 5 * ((at + i + j) & mask), *leave = ring + 5 * ((at + i + j - w) & mask);
+                e = at + i + j;
+                for (m = 0; m < 5; m++) {
+                    t[m] = e < w ? t[m] + entering[m][j] : t[m] + (entering[m][j] - leave[m]);
+                    in[m] = entering[m][j];
+                }
+                if (e < w - 1 + half || e >= w - 1 + half + plan->map_width) continue;
+                for (m = 0; m < 5; m++) mean[m] = MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(t[m], divisor, inverse, integers), single);
+                e -= w - 1 + half; /* now the place in the map */
+                out[e % lanes] = MOSAIC_SSIM__NAME(value)(plan, mean[0], mean[1], mean[2], mean[4], mean[3], single);
+                if (e % lanes == lanes - 1 || e + 1 == plan->map_width) {
+                    size_t k, start = e - e % lanes;
+                    MOSAIC_SSIM__NAME(transpose)(out);
+                    for (k = 0; k < lanes; k++) MOSAIC_SSIM__NAME(store)(lines->map + k * plan->capacity + start, out[k]);
+                }
+            }
+        }
+    }
+}
+
+MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(uniform)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows, int first)
+{
+    if (plan->type == MOSAIC_SSIM_F32)
+        MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top, rows, first, 0, 1);
+    else if (plan->type == MOSAIC_SSIM_F64)
+        MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top, rows, first, 0, 0);
+    else
+        MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top, rows, first, 1, 0);
+}
+
+#undef MOSAIC_SSIM__KERNEL
+#undef MOSAIC_SSIM__U
+#undef MOSAIC_SSIM__V
+#undef MOSAIC_SSIM__NAME
+#undef MOSAIC_SSIM__PASTE
+#undef MOSAIC_SSIM__PASTE2
+#undef MOSAIC_SSIM__FMA
+#undef MOSAIC_SSIM__SINGLE
+#undef MOSAIC_SSIM__ISA
+#undef MOSAIC_SSIM__LANES
+
+#endif /* MOSAIC_SSIM__LANES */
 
 /*
 This software is available under two licences; choose the one you prefer.
