@@ -285,6 +285,27 @@ MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_score(const mosaic_ssim_prepared 
 MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_score_many(const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *const *others, size_t count,
                                                           const mosaic_ssim_options *options, double *means, void *work, size_t work_size);
 
+/* Which of count others is most similar to a: *winner gets the first index among those with the largest mean, *mean (or null) that mean,
+   both exactly as a comparison of all mosaic_ssim_score_many() would give them. Candidates are first measured in single precision,
+   whose error has a proven bound; only those that the bound cannot tell apart are scored in full. Serial. count must not be 0 (SIZE). */
+MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_best(const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *const *others, size_t count,
+                                                    const mosaic_ssim_options *options, size_t *winner, double *mean, void *work, size_t work_size);
+
+/* Multi-scale SSIM (Wang, Simoncelli, Bovik: "Multi-scale structural similarity for image quality assessment", Asilomar 2003) with their
+   five scales and weights: the product of the mean contrast-structure terms of four scales and the mean SSIM of the fifth, each to its
+   weight; a negative factor counts as 0. Each scale is the one before, averaged over 2 x 2 pixels (an odd last row or column counts
+   twice). Channels are measured one by one and their results averaged. The shorter side must be at least 16 times the window
+   (TOO_SMALL). options as for mosaic_ssim_compare(); Wang's own choice is MOSAIC_SSIM_GAUSSIAN with MOSAIC_SSIM_POPULATION. */
+MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_multiscale(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *options,
+                                                          double *result, void *work, size_t work_size);
+
+/* The work area of mosaic_ssim_multiscale(): 16 bytes for each pixel of a quarter of the picture, and what a comparison with the contrast
+   term takes. */
+MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_multiscale_work_size(const mosaic_ssim_image *image, const mosaic_ssim_options *options, size_t *size);
+
+/* The structural dissimilarity (1 - ssim) / 2. */
+MOSAIC_SSIM_API double mosaic_ssim_dssim(double ssim);
+
 #ifdef __cplusplus
 }
 #endif
@@ -506,8 +527,20 @@ typedef struct mosaic_ssim__source {
 typedef struct mosaic_ssim__lines mosaic_ssim__lines;
 typedef void mosaic_ssim__weighted_fn(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y, double *const *down, double *map,
                                       double *contrast);
+/* Two prepared pictures for mosaic_ssim_best(). */
+typedef struct mosaic_ssim__screen {
+    size_t width, map_width, map_height;
+    int32_t *columns;                  /* zeros: 49 times the sums of x * y down seven rows */
+    const uint32_t *pairs_a, *pairs_b; /* for each row the pixels that enter, and in the upper halves those that leave */
+    size_t pair_stride;
+    const int32_t *sum_a, *sum_b;
+    const float *var_a, *var_b;
+    float c1, c2;
+} mosaic_ssim__screen;
+
 struct mosaic_ssim__kernels {
     int lanes;
+    double (*screen)(const mosaic_ssim__screen *s); /* or null */
     void (*widen)(const void *from, mosaic_ssim_type type, size_t count, double *to);
     mosaic_ssim__weighted_fn *weighted, *gaussian;
     void (*uniform)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows, int first);
@@ -1112,6 +1145,15 @@ static void mosaic_ssim__enter(const mosaic_ssim__plan *plan, const mosaic_ssim_
 #define MOSAIC_SSIM__ISA MOSAIC__TARGET("avx2,fma")
 #define MOSAIC_SSIM__FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
 #define MOSAIC_SSIM__SINGLE(v) _mm256_cvtps_pd(_mm256_cvtpd_ps(v))
+#define MOSAIC_SSIM__PREFIX _mm256_
+#define MOSAIC_SSIM__PREFIX_SI si256
+#define MOSAIC_SSIM__WIDE_I __m256i
+#define MOSAIC_SSIM__WIDE_F __m256
+#define MOSAIC_SSIM__RECIPROCAL(v) _mm256_rcp_ps(v)
+/* Eight integers from place k of low, high on. */
+#define MOSAIC_SSIM__SHIFT(high, low, k) \
+    ((k) < 4 ? _mm256_alignr_epi8(_mm256_permute2x128_si256(low, high, 0x21), low, (4 * (k)) & 15) \
+             : _mm256_alignr_epi8(high, _mm256_permute2x128_si256(low, high, 0x21), (4 * (k) - 16) & 15))
 #include MOSAIC_SSIM_FILE
 #if defined(__GNUC__) && !defined(__clang__) /* see the AVX-512 kernels above */
 #pragma GCC diagnostic push
@@ -1122,6 +1164,12 @@ static void mosaic_ssim__enter(const mosaic_ssim__plan *plan, const mosaic_ssim_
 #define MOSAIC_SSIM__ISA MOSAIC_SSIM__AVX512
 #define MOSAIC_SSIM__FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define MOSAIC_SSIM__SINGLE(v) _mm512_cvtps_pd(_mm512_cvtpd_ps(v))
+#define MOSAIC_SSIM__PREFIX _mm512_
+#define MOSAIC_SSIM__PREFIX_SI si512
+#define MOSAIC_SSIM__WIDE_I __m512i
+#define MOSAIC_SSIM__WIDE_F __m512
+#define MOSAIC_SSIM__RECIPROCAL(v) _mm512_rcp14_ps(v)
+#define MOSAIC_SSIM__SHIFT(high, low, k) _mm512_alignr_epi32(high, low, k)
 #include MOSAIC_SSIM_FILE
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
@@ -1135,12 +1183,12 @@ static void mosaic_ssim__enter(const mosaic_ssim__plan *plan, const mosaic_ssim_
 #endif
 #include MOSAIC_SSIM_FILE
 #endif
-#define MOSAIC_SSIM__TABLE(lanes) {lanes, mosaic_ssim__widen_##lanes, mosaic_ssim__weighted_##lanes, mosaic_ssim__gaussian_##lanes, mosaic_ssim__uniform_##lanes}
-static const mosaic_ssim__kernels mosaic_ssim__kernels_1 = MOSAIC_SSIM__TABLE(1);
+#define MOSAIC_SSIM__TABLE(lanes, screen) {lanes, screen, mosaic_ssim__widen_##lanes, mosaic_ssim__weighted_##lanes, mosaic_ssim__gaussian_##lanes, mosaic_ssim__uniform_##lanes}
+static const mosaic_ssim__kernels mosaic_ssim__kernels_1 = MOSAIC_SSIM__TABLE(1, NULL);
 #if MOSAIC_SSIM__SIMD
-static const mosaic_ssim__kernels mosaic_ssim__kernels_4 = MOSAIC_SSIM__TABLE(4), mosaic_ssim__kernels_8 = MOSAIC_SSIM__TABLE(8);
+static const mosaic_ssim__kernels mosaic_ssim__kernels_4 = MOSAIC_SSIM__TABLE(4, mosaic_ssim__screen_4), mosaic_ssim__kernels_8 = MOSAIC_SSIM__TABLE(8, mosaic_ssim__screen_8);
 #elif MOSAIC_SSIM__PAIRS
-static const mosaic_ssim__kernels mosaic_ssim__kernels_2 = MOSAIC_SSIM__TABLE(2);
+static const mosaic_ssim__kernels mosaic_ssim__kernels_2 = MOSAIC_SSIM__TABLE(2, NULL);
 #endif
 
 /* ---- the Gaussian ---- */
@@ -1901,7 +1949,7 @@ struct mosaic_ssim_prepared {
 };
 
 typedef struct mosaic_ssim__layout {
-    size_t sums, vars, pixels, end;
+    size_t sums, vars, pairs, floats, pixels, end; /* pairs and floats: for mosaic_ssim__screen */
 } mosaic_ssim__layout;
 
 static mosaic_ssim__layout mosaic_ssim__lay_out(const mosaic_ssim__plan *plan)
@@ -1910,7 +1958,9 @@ static mosaic_ssim__layout mosaic_ssim__lay_out(const mosaic_ssim__plan *plan)
     mosaic_ssim__layout at;
     at.sums = mosaic_ssim__round(sizeof(mosaic_ssim_prepared));
     at.vars = at.sums + mosaic_ssim__round(values * sizeof(int32_t));
-    at.pixels = at.vars + mosaic_ssim__round(values * sizeof(double));
+    at.pairs = at.vars + mosaic_ssim__round(values * sizeof(double));
+    at.floats = at.pairs + (plan->window == 7 ? mosaic_ssim__round(plan->width * 4) * plan->height : 0);
+    at.pixels = at.floats + (plan->window == 7 ? mosaic_ssim__round(values * sizeof(float)) : 0);
     at.end = at.pixels + plan->width * plan->height;
     return at;
 }
@@ -1932,7 +1982,7 @@ static mosaic_ssim_result mosaic_ssim__prepared_plan(const mosaic_ssim_image *im
     mosaic_ssim_result result = mosaic_ssim__make_plan(image, options, NULL, plan);
     if (result != MOSAIC_SSIM_OK) return result;
     if (plan->kind != MOSAIC_SSIM__BYTES || plan->channels != 1) return MOSAIC_SSIM_ERROR_UNSUPPORTED;
-    if (image->height > ((size_t)PTRDIFF_MAX - 4096) / 16 / image->width) return MOSAIC_SSIM_ERROR_OVERFLOW;
+    if (image->height > ((size_t)PTRDIFF_MAX - 4096) / 32 / (image->width + MOSAIC_SSIM__PAD)) return MOSAIC_SSIM_ERROR_OVERFLOW;
     return MOSAIC_SSIM_OK;
 }
 
@@ -1943,6 +1993,7 @@ static void mosaic_ssim__fill(const mosaic_ssim__plan *plan, const mosaic_ssim__
     unsigned char *base = (unsigned char *)prepared, *pixels = base + at.pixels;
     int32_t *sums = (int32_t *)(void *)(base + at.sums);
     double *vars = (double *)(void *)(base + at.vars);
+    float *floats = (float *)(void *)(base + at.floats);
     size_t w = (size_t)plan->window, x, y;
     mosaic_ssim__scratch scratch;
     mosaic_ssim__source black;
@@ -1959,6 +2010,11 @@ static void mosaic_ssim__fill(const mosaic_ssim__plan *plan, const mosaic_ssim__
         int64_t sum = 0, squares = 0;
         memcpy(pixels + y * plan->width, mosaic_ssim__pixels(image, y, plan->width, scratch.gather[0]), plan->width);
         mosaic_ssim__advance(plan, image, &black, 0, y, 0, &scratch);
+        if (w == 7) {
+            uint32_t *pair = (uint32_t *)(void *)(base + at.pairs + y * mosaic_ssim__round(plan->width * 4));
+            const unsigned char *in = pixels + y * plan->width;
+            for (x = 0; x < plan->width; x++) pair[x] = in[x] | (y < 7 ? 0u : (uint32_t)*(in + x - 7 * plan->width) << 16);
+        }
         if (y + 1 < w) continue;
         for (x = 0; x < w - 1; x++) sum += p[x], squares += q[x];
         for (x = 0; x < plan->map_width; x++) {
@@ -1966,7 +2022,9 @@ static void mosaic_ssim__fill(const mosaic_ssim__plan *plan, const mosaic_ssim__
             sum += p[x + w - 1], squares += q[x + w - 1];
             centred = (double)sum - plan->shift;
             *sums++ = (int32_t)sum;
-            *vars++ = plan->scale * (double)squares - (centred * centred + plan->shift * plan->shift);
+            *vars = plan->scale * (double)squares - (centred * centred + plan->shift * plan->shift);
+            if (w == 7) *floats++ = (float)*vars;
+            vars++;
             sum -= p[x], squares -= q[x];
         }
     }
@@ -2189,6 +2247,24 @@ static mosaic_ssim_result mosaic_ssim__compare_images(const mosaic_ssim_image *a
     return result;
 }
 
+/* Checks one prepared picture and others, and makes the plan for them. */
+static mosaic_ssim_result mosaic_ssim__batch_plan(const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *const *others, size_t count,
+                                                  const mosaic_ssim_options *options, const mosaic_ssim_output *output, mosaic_ssim__plan *plan)
+{
+    mosaic_ssim_image shape;
+    mosaic_ssim_result result;
+    size_t i;
+    if (a->magic != MOSAIC_SSIM__MAGIC) return MOSAIC_SSIM_ERROR_PREPARED;
+    memset(&shape, 0, sizeof shape);
+    shape.width = a->width, shape.height = a->height;
+    result = mosaic_ssim__make_plan(&shape, options, output, plan);
+    if (result == MOSAIC_SSIM_OK && plan->kind != MOSAIC_SSIM__BYTES) result = MOSAIC_SSIM_ERROR_UNSUPPORTED;
+    if (result == MOSAIC_SSIM_ERROR_TOO_SMALL) result = MOSAIC_SSIM_ERROR_PREPARED; /* for a smaller window than this one */
+    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__check_prepared(plan, a);
+    for (i = 0; i < count && result == MOSAIC_SSIM_OK; i++) result = mosaic_ssim__check_prepared(plan, others[i]);
+    return result;
+}
+
 /* One prepared picture with others: for a map (output) or only for means. */
 static mosaic_ssim_result mosaic_ssim__compare_prepared(const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *const *others, size_t count,
                                                         const mosaic_ssim_options *options, mosaic_ssim_output *output, double *means, void *work,
@@ -2196,19 +2272,10 @@ static mosaic_ssim_result mosaic_ssim__compare_prepared(const mosaic_ssim_prepar
 {
     mosaic_ssim__plan plan;
     mosaic_ssim__task task;
-    mosaic_ssim_image shape;
     mosaic_ssim_result result;
     void *to_free;
-    size_t i;
     if (!a || (!output && !means)) return MOSAIC_SSIM_ERROR_NULL;
-    if (a->magic != MOSAIC_SSIM__MAGIC) return MOSAIC_SSIM_ERROR_PREPARED;
-    memset(&shape, 0, sizeof shape);
-    shape.width = a->width, shape.height = a->height;
-    result = mosaic_ssim__make_plan(&shape, options, output, &plan);
-    if (result == MOSAIC_SSIM_OK && plan.kind != MOSAIC_SSIM__BYTES) result = MOSAIC_SSIM_ERROR_UNSUPPORTED;
-    if (result == MOSAIC_SSIM_ERROR_TOO_SMALL) result = MOSAIC_SSIM_ERROR_PREPARED; /* for a smaller window than this one */
-    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__check_prepared(&plan, a);
-    for (i = 0; i < count && result == MOSAIC_SSIM_OK; i++) result = mosaic_ssim__check_prepared(&plan, others[i]);
+    result = mosaic_ssim__batch_plan(a, others, count, options, output, &plan);
     if (result != MOSAIC_SSIM_OK || count == 0) return result;
     memset(&task, 0, sizeof task);
     task.plan = &plan;
@@ -2225,6 +2292,186 @@ static mosaic_ssim_result mosaic_ssim__compare_prepared(const mosaic_ssim_prepar
     mosaic_ssim__run(&task, mosaic_ssim__batch_job, options);
     mosaic_ssim__give_work(options, to_free);
     return MOSAIC_SSIM_OK;
+}
+
+/* ---- the best of many ---- */
+
+/* A mean in single precision. Its error is below MOSAIC_SSIM__DOUBT: the guessed reciprocal is off by at most 2^-14 of itself, which is 6.2e-5
+   of a value of at most 1; the other operations, about ten, by at most 2^-23 each of numbers whose share in the value is at most 1; and
+   128 additions in a lane by 2^-24 of at most 128 each, divided by their number, which is less than 8e-6. */
+#define MOSAIC_SSIM__DOUBT 1e-4
+
+static double mosaic_ssim__screened(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *b, unsigned char *memory)
+{
+    mosaic_ssim__layout at = mosaic_ssim__lay_out(plan);
+    const unsigned char *base_a = (const unsigned char *)a, *base_b = (const unsigned char *)b;
+    mosaic_ssim__screen s;
+    s.width = plan->width, s.map_width = plan->map_width, s.map_height = plan->map_height, s.c1 = (float)plan->c1, s.c2 = (float)plan->c2;
+    s.columns = (int32_t *)(void *)memory;
+    memset(s.columns, 0, 4 * mosaic_ssim__round(plan->width + MOSAIC_SSIM__PAD));
+    s.pair_stride = mosaic_ssim__round(plan->width * 4) / 4;
+    s.pairs_a = (const uint32_t *)(const void *)(base_a + at.pairs), s.pairs_b = (const uint32_t *)(const void *)(base_b + at.pairs);
+    s.sum_a = (const int32_t *)(const void *)(base_a + at.sums), s.sum_b = (const int32_t *)(const void *)(base_b + at.sums);
+    s.var_a = (const float *)(const void *)(base_a + at.floats), s.var_b = (const float *)(const void *)(base_b + at.floats);
+    return plan->kernels->screen(&s) / (double)(plan->map_width * plan->map_height);
+}
+
+static double mosaic_ssim__score_one(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *b, unsigned char *memory)
+{
+    mosaic_ssim__source source_a = mosaic_ssim__prepared_source(plan, a), source_b = mosaic_ssim__prepared_source(plan, b);
+    mosaic_ssim__total total = {0, 0};
+    mosaic_ssim__strip(plan, &source_a, &source_b, 0, plan->map_height, NULL, memory, &total);
+    return mosaic_ssim__mean(plan, &total);
+}
+
+static void mosaic_ssim__find_best(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *const *others, size_t count, size_t *winner, double *mean, unsigned char *memory)
+{
+    int screen = plan->kernels->screen && plan->window == 7 && plan->map_width <= 1024 && plan->c1 >= 1 && plan->c1 <= 1e12 && plan->c2 >= 1 && plan->c2 <= 1e12;
+    size_t best = 0, i;
+    double best_exact = -2, best_near = -2, exact; /* -2: not known */
+    for (i = 0; i < count; i++) {
+        double value = screen ? mosaic_ssim__screened(plan, a, others[i], memory) : 0;
+        if (screen && i > 0 && value < best_near - 2 * MOSAIC_SSIM__DOUBT) continue;
+        if (screen && (i == 0 || value > best_near + 2 * MOSAIC_SSIM__DOUBT)) {
+            best = i, best_near = value, best_exact = -2;
+            continue;
+        }
+        if (i > 0 && best_exact < -1.5) best_exact = mosaic_ssim__score_one(plan, a, others[best], memory);
+        exact = mosaic_ssim__score_one(plan, a, others[i], memory);
+        if (i == 0 || exact > best_exact) best = i, best_near = value, best_exact = exact;
+    }
+    *winner = best;
+    if (mean) *mean = best_exact < -1.5 ? mosaic_ssim__score_one(plan, a, others[best], memory) : best_exact;
+}
+
+/* ---- several scales ---- */
+
+/* log v for v > 0: v = 2^k * m with m near 1, and log m = 2 (s + s^3/3 + s^5/5 + ...) with s = (m - 1) / (m + 1). */
+static double mosaic_ssim__log(double v)
+{
+    double s, square, sum = 0;
+    int k = 0, i;
+    while (v > 1.5) v /= 2, k++;
+    while (v < 0.75) v *= 2, k--;
+    s = (v - 1) / (v + 1), square = s * s;
+    for (i = 27; i > 0; i -= 2) sum = sum * square + 1.0 / i;
+    return 2 * s * sum + k * 0.69314718055994530942;
+}
+
+/* A picture of doubles of half the size: each pixel the mean of 2 x 2. The result may begin where the source does. */
+static void mosaic_ssim__halve(const mosaic_ssim__plan *plan, const mosaic_ssim__source *source, double *to)
+{
+    const mosaic_ssim_type type = plan->type;
+    size_t x, y, w = (plan->width + 1) / 2, h = (plan->height + 1) / 2;
+    for (y = 0; y < h; y++)
+        for (x = 0; x < w; x++) {
+            size_t x1 = 2 * x + 1 < plan->width ? 2 * x + 1 : 2 * x, y1 = 2 * y + 1 < plan->height ? 2 * y + 1 : 2 * y;
+            const unsigned char *top = source->data + (ptrdiff_t)(2 * y) * source->row, *low = source->data + (ptrdiff_t)y1 * source->row;
+            ptrdiff_t left = (ptrdiff_t)(2 * x) * source->pixel, right = (ptrdiff_t)x1 * source->pixel;
+            to[y * w + x] = ((mosaic_ssim__pixel(top + left, type) + mosaic_ssim__pixel(top + right, type)) +
+                             (mosaic_ssim__pixel(low + left, type) + mosaic_ssim__pixel(low + right, type))) / 4;
+        }
+}
+
+/* The pictures' quarters and the work area of the comparisons, in that order. */
+static mosaic_ssim_result mosaic_ssim__multiscale_size(const mosaic_ssim_image *image, const mosaic_ssim_options *options, size_t *quarter, size_t *size)
+{
+    mosaic_ssim__plan plan;
+    mosaic_ssim_options o;
+    mosaic_ssim_image level = *image;
+    mosaic_ssim_output output;
+    mosaic_ssim_result result;
+    double unused;
+    memset(&output, 0, sizeof output);
+    output.contrast = &unused;
+    result = mosaic_ssim__make_plan(image, options, &output, &plan);
+    if (result != MOSAIC_SSIM_OK) return result;
+    if (image->width / 16 < (size_t)plan.window || image->height / 16 < (size_t)plan.window) return MOSAIC_SSIM_ERROR_TOO_SMALL;
+    if (image->height > (size_t)PTRDIFF_MAX / 128 / image->width) return MOSAIC_SSIM_ERROR_OVERFLOW;
+    *size = plan.work_size;
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    o.data_range = 1;
+    level.width = (image->width + 1) / 2, level.height = (image->height + 1) / 2, level.type = MOSAIC_SSIM_F64;
+    result = mosaic_ssim__make_plan(&level, &o, &output, &plan);
+    if (result != MOSAIC_SSIM_OK) return result;
+    if (*size < plan.work_size) *size = plan.work_size;
+    *quarter = mosaic_ssim__round(8 * level.width * level.height);
+    *size += 2 * *quarter + MOSAIC_SSIM__PAD;
+    return MOSAIC_SSIM_OK;
+}
+
+static mosaic_ssim_result mosaic_ssim__scales(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *options, double *value, unsigned char *memory, size_t quarter, size_t size)
+{
+    static const double weights[5] = {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
+    mosaic_ssim_options o = *options;
+    mosaic_ssim_image x = *a, y = *b;
+    double log_product = 0;
+    int scale, negative = 0;
+    for (scale = 0; scale < 5; scale++) {
+        mosaic_ssim_output output;
+        mosaic_ssim__plan plan;
+        mosaic_ssim__source source;
+        mosaic_ssim_result result;
+        double contrast, factor;
+        memset(&output, 0, sizeof output);
+        output.contrast = &contrast;
+        result = mosaic_ssim__compare_images(&x, &y, &o, &output, memory + 2 * quarter, size);
+        if (result != MOSAIC_SSIM_OK) return result;
+        factor = scale < 4 ? contrast : output.mean;
+        if (factor > 0) log_product += weights[scale] * mosaic_ssim__log(factor);
+        negative |= !(factor > 0);
+        if (scale == 4) break;
+        plan.width = x.width, plan.height = x.height, plan.type = x.type, plan.channels = 1;
+        (void)mosaic_ssim__check_strides(&plan, &x, 0, &source);
+        mosaic_ssim__halve(&plan, &source, (double *)(void *)memory);
+        (void)mosaic_ssim__check_strides(&plan, &y, 0, &source);
+        mosaic_ssim__halve(&plan, &source, (double *)(void *)(memory + quarter));
+        if (o.data_range == 0) o.data_range = x.type == MOSAIC_SSIM_U8 ? 255 : 65535;
+        memset(&x, 0, sizeof x);
+        x.data = memory, x.width = (plan.width + 1) / 2, x.height = (plan.height + 1) / 2, x.type = MOSAIC_SSIM_F64;
+        y = x, y.data = memory + quarter;
+    }
+    *value = negative ? 0 : mosaic_ssim__exp(log_product);
+    return MOSAIC_SSIM_OK;
+}
+
+static mosaic_ssim_result mosaic_ssim__multiscale(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *options, double *result, void *work, size_t work_size)
+{
+    mosaic_ssim_options o;
+    mosaic_ssim__plan plan;
+    mosaic_ssim__source source_a, source_b;
+    mosaic_ssim_result code;
+    unsigned char *memory;
+    void *to_free;
+    size_t quarter, size, c;
+    double sum = 0;
+    if (!a || !b || !result || !a->data || !b->data) return MOSAIC_SSIM_ERROR_NULL;
+    if (a->width != b->width || a->height != b->height) return MOSAIC_SSIM_ERROR_MISMATCH;
+    if (a->type != b->type) return MOSAIC_SSIM_ERROR_TYPE;
+    if ((a->channels ? a->channels : 1) != (b->channels ? b->channels : 1)) return MOSAIC_SSIM_ERROR_CHANNEL_MISMATCH;
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    code = mosaic_ssim__multiscale_size(a, &o, &quarter, &size);
+    if (code == MOSAIC_SSIM_OK) code = mosaic_ssim__make_plan(a, &o, NULL, &plan);
+    if (code == MOSAIC_SSIM_OK) code = mosaic_ssim__check_strides(&plan, a, 0, &source_a);
+    if (code == MOSAIC_SSIM_OK) code = mosaic_ssim__check_strides(&plan, b, 0, &source_b);
+    if (code != MOSAIC_SSIM_OK) return code;
+    plan.work_size = size;
+    code = mosaic_ssim__take_work(&plan, &o, work, work_size, &to_free, &memory);
+    if (code != MOSAIC_SSIM_OK) return code;
+    for (c = 0; code == MOSAIC_SSIM_OK && c < (size_t)plan.channels; c++) {
+        mosaic_ssim_image x = *a, y = *b;
+        double value = 0;
+        (void)mosaic_ssim__check_strides(&plan, a, c, &source_a), (void)mosaic_ssim__check_strides(&plan, b, c, &source_b);
+        x.data = source_a.data, x.row_stride = source_a.row, x.pixel_stride = source_a.pixel, x.channels = 0, x.channel_stride = 0;
+        y.data = source_b.data, y.row_stride = source_b.row, y.pixel_stride = source_b.pixel, y.channels = 0, y.channel_stride = 0;
+        code = mosaic_ssim__scales(&x, &y, &o, &value, memory, quarter, size - 2 * quarter - MOSAIC_SSIM__PAD);
+        sum += value;
+    }
+    if (code == MOSAIC_SSIM_OK) *result = sum / plan.channels;
+    mosaic_ssim__give_work(&o, to_free);
+    return code;
 }
 
 /* ---- the interface ---- */
@@ -2338,6 +2585,48 @@ MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_score(const mosaic_ssim_prepared 
     return result;
 }
 
+MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_best(const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *const *others, size_t count,
+                                                    const mosaic_ssim_options *options, size_t *winner, double *mean, void *work, size_t work_size)
+{
+    unsigned long long state;
+    mosaic_ssim__plan plan;
+    mosaic_ssim_result result;
+    unsigned char *memory;
+    void *to_free;
+    if (!a || !others || !winner) return MOSAIC_SSIM_ERROR_NULL;
+    if (count == 0) return MOSAIC_SSIM_ERROR_SIZE;
+    state = mosaic__fp_enter();
+    result = mosaic_ssim__batch_plan(a, others, count, options, NULL, &plan);
+    if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__take_work(&plan, options, work, work_size, &to_free, &memory);
+    if (result == MOSAIC_SSIM_OK) {
+        mosaic_ssim__find_best(&plan, a, others, count, winner, mean, memory);
+        mosaic_ssim__give_work(options, to_free);
+    }
+    mosaic__fp_leave(state);
+    return result;
+}
+
+MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_multiscale(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *options,
+                                                          double *result, void *work, size_t work_size)
+{
+    unsigned long long state = mosaic__fp_enter();
+    mosaic_ssim_result code = mosaic_ssim__multiscale(a, b, options, result, work, work_size);
+    mosaic__fp_leave(state);
+    return code;
+}
+
+MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_multiscale_work_size(const mosaic_ssim_image *image, const mosaic_ssim_options *options, size_t *size)
+{
+    size_t quarter, all;
+    mosaic_ssim_result result;
+    if (!image || !size) return MOSAIC_SSIM_ERROR_NULL;
+    result = mosaic_ssim__multiscale_size(image, options, &quarter, &all);
+    if (result == MOSAIC_SSIM_OK) *size = all;
+    return result;
+}
+
+MOSAIC_SSIM_API double mosaic_ssim_dssim(double ssim) { return (1 - ssim) / 2; }
+
 MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_score_many(const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *const *others, size_t count,
                                                           const mosaic_ssim_options *options, double *means, void *work, size_t work_size)
 {
@@ -2383,7 +2672,6 @@ typedef uint64_t MOSAIC_SSIM__U;
 typedef double MOSAIC_SSIM__V __attribute__((vector_size(8 * MOSAIC_SSIM__LANES), aligned(8), may_alias));
 typedef uint64_t MOSAIC_SSIM__U __attribute__((vector_size(8 * MOSAIC_SSIM__LANES), aligned(8), may_alias));
 typedef float MOSAIC_SSIM__NAME(f) __attribute__((vector_size(4 * MOSAIC_SSIM__LANES), aligned(4), may_alias));
-typedef int32_t MOSAIC_SSIM__NAME(i) __attribute__((vector_size(4 * MOSAIC_SSIM__LANES), aligned(4), may_alias));
 typedef uint16_t MOSAIC_SSIM__NAME(h) __attribute__((vector_size(2 * MOSAIC_SSIM__LANES), aligned(1), may_alias));
 typedef uint8_t MOSAIC_SSIM__NAME(b) __attribute__((vector_size(MOSAIC_SSIM__LANES), aligned(1), may_alias));
 #endif
@@ -2430,6 +2718,18 @@ MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(divide)(MOSAIC_SSIM__V v, d
     return v / divisor;
 }
 
+/* LANES pixels as doubles. */
+#if MOSAIC_SSIM__LANES == 8
+#define MOSAIC_SSIM__FROM_U8(p) _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
+#define MOSAIC_SSIM__FROM_U16(p) _mm512_cvtepi32_pd(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
+#elif MOSAIC_SSIM__LANES == 4
+#define MOSAIC_SSIM__FROM_U8(p) _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_loadu_si32(p)))
+#define MOSAIC_SSIM__FROM_U16(p) _mm256_cvtepi32_pd(_mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
+#elif MOSAIC_SSIM__LANES == 2
+#define MOSAIC_SSIM__FROM_U8(p) __builtin_convertvector(*(const MOSAIC_SSIM__NAME(b) *)(const void *)(p), MOSAIC_SSIM__V)
+#define MOSAIC_SSIM__FROM_U16(p) __builtin_convertvector(*(const MOSAIC_SSIM__NAME(h) *)(const void *)(p), MOSAIC_SSIM__V)
+#endif
+
 /* Pixels that lie side by side as doubles. */
 MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(widen)(const void *from, mosaic_ssim_type type, size_t count, double *to)
 {
@@ -2438,10 +2738,10 @@ MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(widen)(const void *from, mosaic_s
 #if MOSAIC_SSIM__LANES > 1
     if (type == MOSAIC_SSIM_U8)
         for (; i + MOSAIC_SSIM__LANES <= count; i += MOSAIC_SSIM__LANES)
-            MOSAIC_SSIM__NAME(store)(to + i, __builtin_convertvector(__builtin_convertvector(*(const MOSAIC_SSIM__NAME(b) *)(const void *)(bytes + i), MOSAIC_SSIM__NAME(i)), MOSAIC_SSIM__V));
+            MOSAIC_SSIM__NAME(store)(to + i, MOSAIC_SSIM__FROM_U8(bytes + i));
     if (type == MOSAIC_SSIM_U16)
         for (; i + MOSAIC_SSIM__LANES <= count; i += MOSAIC_SSIM__LANES)
-            MOSAIC_SSIM__NAME(store)(to + i, __builtin_convertvector(__builtin_convertvector(*(const MOSAIC_SSIM__NAME(h) *)(const void *)(bytes + 2 * i), MOSAIC_SSIM__NAME(i)), MOSAIC_SSIM__V));
+            MOSAIC_SSIM__NAME(store)(to + i, MOSAIC_SSIM__FROM_U16(bytes + 2 * i));
 #endif
     for (; i < count; i++) to[i] = mosaic_ssim__pixel(bytes + i * mosaic_ssim__bytes(type), type);
 }
@@ -2650,6 +2950,90 @@ MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(uniform)(const mosaic_ssim__plan 
         MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top, rows, first, 1, 0);
 }
 
+#if MOSAIC_SSIM__LANES >= 4
+/* ---- the screen of mosaic_ssim_best() ---- */
+
+#define MOSAIC_SSIM__OP(name) MOSAIC_SSIM__PASTE(MOSAIC_SSIM__PREFIX, name)
+#define MOSAIC_SSIM__PART(name) MOSAIC_SSIM__PASTE(name, MOSAIC_SSIM__PREFIX_SI)
+
+/* The sum of the map in single precision. The sum of seven columns comes from registers, three pairs and one, since what
+   was just stored could not be read back at another place without a wait. value = 4 (XY + c1/2) (M + c2/2) / ((S + c1) (V + c2)). */
+MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(screen)(const mosaic_ssim__screen *s)
+{
+    enum { WIDE = 2 * MOSAIC_SSIM__LANES };
+    typedef MOSAIC_SSIM__WIDE_I wide_int;
+    typedef MOSAIC_SSIM__WIDE_F wide_float;
+    const wide_int scale = MOSAIC_SSIM__OP(set1_epi32)((-49 * 65536) + 49); /* a pixel that enters, and one that leaves */
+    const wide_float half_c1 = MOSAIC_SSIM__OP(set1_ps)(s->c1 / 2), half_c2 = MOSAIC_SSIM__OP(set1_ps)(s->c2 / 2);
+    const wide_float c1 = MOSAIC_SSIM__OP(set1_ps)(s->c1), c2 = MOSAIC_SSIM__OP(set1_ps)(s->c2);
+    wide_float sums = MOSAIC_SSIM__OP(setzero_ps)();
+    float part[WIDE];
+    double sum = 0;
+    size_t line, at, k, added = 0;
+    for (line = 0; line < s->map_height + 6; line++) {
+        const uint32_t *pairs_a = s->pairs_a + line * s->pair_stride, *pairs_b = s->pairs_b + line * s->pair_stride;
+        size_t row = line < 6 ? 0 : (line - 6) * s->map_width;
+        wide_int columns = MOSAIC_SSIM__OP(set1_epi32)(0);
+        for (at = 0; at < s->map_width + WIDE; at += WIDE) {
+            wide_int *stored = (wide_int *)(void *)(s->columns + at), next = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(load_))(stored), pairs, pairs2, x, y, xy, cov;
+            wide_float value, below, guess;
+            size_t m, count;
+            if (at < s->width) {
+                const wide_int a = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(loadu_))((const wide_int *)(const void *)(pairs_a + at));
+                const wide_int b = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(loadu_))((const wide_int *)(const void *)(pairs_b + at));
+                next = MOSAIC_SSIM__OP(add_epi32)(next, MOSAIC_SSIM__OP(madd_epi16)(MOSAIC_SSIM__OP(mullo_epi16)(a, scale), b));
+                MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(store_))(stored, next);
+            }
+            if (at == 0 || line < 6) {
+                columns = next;
+                continue;
+            }
+            m = row + at - WIDE;
+            pairs = MOSAIC_SSIM__OP(add_epi32)(columns, MOSAIC_SSIM__SHIFT(next, columns, 1));
+            pairs2 = MOSAIC_SSIM__OP(add_epi32)(next, MOSAIC_SSIM__SHIFT(next, next, 1));
+            cov = MOSAIC_SSIM__OP(add_epi32)(MOSAIC_SSIM__OP(add_epi32)(pairs, MOSAIC_SSIM__SHIFT(pairs2, pairs, 2)),
+                                             MOSAIC_SSIM__OP(add_epi32)(MOSAIC_SSIM__SHIFT(pairs2, pairs, 4), MOSAIC_SSIM__SHIFT(next, columns, 6)));
+            columns = next;
+            x = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(loadu_))((const wide_int *)(const void *)(s->sum_a + m));
+            y = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(loadu_))((const wide_int *)(const void *)(s->sum_b + m));
+            xy = MOSAIC_SSIM__OP(madd_epi16)(x, y); /* sums are below 2^15: the upper halves add nothing */
+            cov = MOSAIC_SSIM__OP(sub_epi32)(cov, xy);
+            x = MOSAIC_SSIM__OP(add_epi32)(MOSAIC_SSIM__OP(madd_epi16)(x, x), MOSAIC_SSIM__OP(madd_epi16)(y, y));
+            value = MOSAIC_SSIM__OP(mul_ps)(MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(cvtepi32_ps)(xy), half_c1), MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(cvtepi32_ps)(cov), half_c2));
+            below = MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(loadu_ps)(s->var_a + m), MOSAIC_SSIM__OP(loadu_ps)(s->var_b + m)), c2);
+            below = MOSAIC_SSIM__OP(mul_ps)(below, MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(cvtepi32_ps)(x), c1));
+            guess = MOSAIC_SSIM__RECIPROCAL(below);
+#if MOSAIC_SSIM__LANES == 4 /* its guess is four times as coarse: one step of Newton's */
+            guess = MOSAIC_SSIM__OP(mul_ps)(guess, MOSAIC_SSIM__OP(fnmadd_ps)(below, guess, MOSAIC_SSIM__OP(set1_ps)(2)));
+#endif
+            count = s->map_width - (at - WIDE);
+            if (count < WIDE) {
+                MOSAIC_SSIM__OP(storeu_ps)(part, MOSAIC_SSIM__OP(mul_ps)(value, guess));
+                for (k = 0; k < count; k++) sum += (double)part[k];
+            } else {
+                sums = MOSAIC_SSIM__OP(fmadd_ps)(value, guess, sums);
+            }
+        }
+        added += s->map_width / WIDE;
+        if (added < 64 && line < s->map_height + 5) continue;
+        MOSAIC_SSIM__OP(storeu_ps)(part, sums); /* before single precision gets too coarse for the sum */
+        for (k = 0; k < WIDE; k++) sum += (double)part[k];
+        sums = MOSAIC_SSIM__OP(setzero_ps)();
+        added = 0;
+    }
+    return 4 * sum;
+}
+
+#undef MOSAIC_SSIM__OP
+#undef MOSAIC_SSIM__PART
+#undef MOSAIC_SSIM__PREFIX
+#undef MOSAIC_SSIM__PREFIX_SI
+#undef MOSAIC_SSIM__WIDE_I
+#undef MOSAIC_SSIM__WIDE_F
+#undef MOSAIC_SSIM__SHIFT
+#undef MOSAIC_SSIM__RECIPROCAL
+#endif
+
 #undef MOSAIC_SSIM__KERNEL
 #undef MOSAIC_SSIM__U
 #undef MOSAIC_SSIM__V
@@ -2658,6 +3042,8 @@ MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(uniform)(const mosaic_ssim__plan 
 #undef MOSAIC_SSIM__PASTE2
 #undef MOSAIC_SSIM__FMA
 #undef MOSAIC_SSIM__SINGLE
+#undef MOSAIC_SSIM__FROM_U8
+#undef MOSAIC_SSIM__FROM_U16
 #undef MOSAIC_SSIM__ISA
 #undef MOSAIC_SSIM__LANES
 

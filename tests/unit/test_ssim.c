@@ -848,6 +848,141 @@ static void test_skimage(void)
     }
 }
 
+/* ---- the best of many: as a comparison of all would find it ---- */
+
+static void test_best(void)
+{
+    enum { TILES = 40 };
+    int round, i;
+    for (round = 0; round < 60; round++) {
+        size_t width = (size_t)test_range(7, round % 10 ? 80 : 300), height = (size_t)test_range(7, 40), size = 0, winner = 99, expected = 0, k, work_size = 0;
+        unsigned char *pixels = make_pixels(width * height), *cell = make_pixels(width * height);
+        mosaic_ssim_image image = make_image(pixels, width, height);
+        mosaic_ssim_options o = make_options(round % 7 == 6 ? 5 : 7, 0);
+        mosaic_ssim_prepared *prepared, *tiles[TILES];
+        const mosaic_ssim_prepared *list[TILES];
+        void *memory[TILES + 1], *work;
+        double means[TILES], mean;
+        fill_pair(cell, pixels, width * height, round % KINDS);
+        if (round % 4 == 1) o.k2 = 0.5, o.covariance = MOSAIC_SSIM_POPULATION;
+        if (round % 4 == 2) o.k1 = 1e-9; /* beyond what single precision is used for */
+        image.data = cell;
+        CHECK(mosaic_ssim_prepared_size(&image, &o, &size) == MOSAIC_SSIM_OK && mosaic_ssim_work_size(&image, &o, &work_size) == MOSAIC_SSIM_OK);
+        work = malloc(work_size);
+        memory[TILES] = malloc(size);
+        CHECK(mosaic_ssim_prepare(&image, &o, memory[TILES], size, &prepared, NULL, 0) == MOSAIC_SSIM_OK);
+        image.data = pixels;
+        for (i = 0; i < TILES; i++) { /* many are nearly or quite as good as each other */
+            if (i % 8 == 0) memcpy(pixels, cell, width * height);
+            for (k = 0; k < (i % 8 == 0 ? width * height / 3 : 1); k++) pixels[test_random() % (width * height)] ^= (unsigned char)(i % 3 ? 1 : test_random());
+            memory[i] = malloc(size);
+            CHECK(mosaic_ssim_prepare(&image, &o, memory[i], size, &tiles[i], NULL, 0) == MOSAIC_SSIM_OK);
+            list[i] = tiles[i];
+        }
+        list[TILES - 1] = list[test_range(0, TILES - 2)];
+        for (o.simd = 1; o.simd <= highest_simd(); o.simd++) {
+            CHECK(mosaic_ssim_score_many(prepared, list, TILES, &o, means, work, work_size) == MOSAIC_SSIM_OK);
+            for (i = 1, expected = 0; i < TILES; i++)
+                if (means[i] > means[expected]) expected = (size_t)i;
+            CHECK(mosaic_ssim_best(prepared, list, TILES, &o, &winner, &mean, work, work_size) == MOSAIC_SSIM_OK);
+            CHECK_MSG(winner == expected && memcmp(&mean, &means[expected], 8) == 0, "round %d simd %d: %d for %d", round, o.simd, (int)winner, (int)expected);
+#if MOSAIC_SSIM__SIMD
+            if (o.window == 7 && o.simd > 1 && round % 4 != 2) { /* the bound that the choice rests on */
+                mosaic_ssim__plan plan;
+                CHECK(mosaic_ssim__make_plan(&image, &o, NULL, &plan) == MOSAIC_SSIM_OK && plan.kernels->screen);
+                for (i = 0; i < TILES; i++) {
+                    double near_mean = mosaic_ssim__screened(&plan, prepared, list[i], mosaic_ssim__align(work));
+                    CHECK_MSG(near_mean - means[i] < MOSAIC_SSIM__DOUBT && means[i] - near_mean < MOSAIC_SSIM__DOUBT, "%.17g %.17g", near_mean, means[i]);
+                }
+            }
+#endif
+        }
+        o.simd = 0;
+        CHECK(mosaic_ssim_best(prepared, list, 0, &o, &winner, &mean, work, work_size) == MOSAIC_SSIM_ERROR_SIZE);
+        CHECK(mosaic_ssim_best(prepared, NULL, 1, &o, &winner, &mean, work, work_size) == MOSAIC_SSIM_ERROR_NULL);
+        CHECK(mosaic_ssim_best(prepared, list, TILES, &o, &winner, &mean, work, work_size - 1) == MOSAIC_SSIM_ERROR_WORK_SIZE);
+        o.window = 3;
+        CHECK(mosaic_ssim_best(prepared, list, TILES, &o, &winner, &mean, work, work_size) == MOSAIC_SSIM_ERROR_PREPARED);
+        for (i = 0; i <= TILES; i++) free(memory[i]);
+        free(work), free(pixels), free(cell);
+    }
+}
+
+/* ---- several scales ---- */
+
+static void test_multiscale(void)
+{
+    const size_t width = 181, height = 178;
+    unsigned char *a = make_pixels(3 * width * height), *b = make_pixels(3 * width * height);
+    mosaic_ssim_image image_a = make_image(a, width, height), image_b = make_image(b, width, height);
+    mosaic_ssim_options o = make_options(0, 0);
+    double value = 0, one = 0, channels[3], mean, all[2];
+    size_t size = 0, i;
+    void *work;
+    int simd, k;
+    for (i = 0; i < 3 * width * height; i++) a[i] = (unsigned char)(i % 541 / 3 + i / 4000 + (test_random() & 7)), b[i] = (unsigned char)(a[i] + (test_random() & 31));
+    o.weights = MOSAIC_SSIM_GAUSSIAN, o.covariance = MOSAIC_SSIM_POPULATION;
+    CHECK(mosaic_ssim_multiscale_work_size(&image_a, &o, &size) == MOSAIC_SSIM_OK);
+    work = malloc(size + 1);
+    CHECK(mosaic_ssim_multiscale(&image_a, &image_b, &o, &value, (char *)work + 1, size) == MOSAIC_SSIM_OK);
+    CHECK(mosaic_ssim_multiscale(&image_a, &image_b, &o, &one, (char *)work + 1, size - 1) == MOSAIC_SSIM_ERROR_WORK_SIZE);
+    CHECK(value > 0.5 && value < 1);
+    for (simd = 1; simd <= highest_simd(); simd++) {
+        o.simd = simd;
+        CHECK(mosaic_ssim_multiscale(&image_a, &image_b, &o, &one, NULL, 0) == MOSAIC_SSIM_OK && memcmp(&one, &value, 8) == 0);
+    }
+    o.simd = 0;
+    CHECK(mosaic_ssim_multiscale(&image_a, &image_a, &o, &one, NULL, 0) == MOSAIC_SSIM_OK && one >= 1 && one <= 1);
+    { /* by hand: halve, compare, multiply */
+        static const double weights[5] = {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
+        double *half[2], product = 1;
+        size_t w = width, h = height, x, y;
+        half[0] = (double *)malloc(width * height * 8), half[1] = (double *)malloc(width * height * 8);
+        for (i = 0; i < width * height; i++) half[0][i] = a[i], half[1][i] = b[i];
+        o.data_range = 255;
+        for (k = 0; k < 5; k++) {
+            mosaic_ssim_image p = make_image(half[0], w, h), q = make_image(half[1], w, h);
+            mosaic_ssim_output out;
+            double contrast = 0, factor, root = 1, step;
+            int n;
+            memset(&out, 0, sizeof out);
+            p.type = q.type = MOSAIC_SSIM_F64, out.contrast = &contrast;
+            CHECK(mosaic_ssim_compare(&p, &q, &o, &out, NULL, 0) == MOSAIC_SSIM_OK);
+            factor = k < 4 ? contrast : out.mean;
+            for (n = 0, step = (factor - 1) / 1; n < 4000; n++) { /* (1 + u)^weight by its series */
+                if (n) step *= (weights[k] - n) / (n + 1) * (factor - 1);
+                root += n ? step : step * weights[k] , step = n ? step : step * weights[k];
+            }
+            product *= root;
+            for (i = 0; i < 2; i++)
+                for (y = 0; y < (h + 1) / 2; y++)
+                    for (x = 0; x < (w + 1) / 2; x++) {
+                        size_t x1 = 2 * x + 1 < w ? 2 * x + 1 : w - 1, y1 = 2 * y + 1 < h ? 2 * y + 1 : h - 1;
+                        half[i][y * ((w + 1) / 2) + x] = (half[i][2 * y * w + 2 * x] + half[i][2 * y * w + x1] + half[i][y1 * w + 2 * x] + half[i][y1 * w + x1]) / 4;
+                    }
+            w = (w + 1) / 2, h = (h + 1) / 2;
+        }
+        CHECK_MSG(product - value < 1e-12 && value - product < 1e-12, "%.17g %.17g", product, value);
+        o.data_range = 0;
+        free(half[0]), free(half[1]);
+    }
+    image_a.channels = image_b.channels = 3;
+    CHECK(mosaic_ssim_multiscale(&image_a, &image_b, &o, &mean, NULL, 0) == MOSAIC_SSIM_OK);
+    for (k = 0; k < 3; k++) {
+        mosaic_ssim_image p = make_image(a + k, width, height), q = make_image(b + k, width, height);
+        p.pixel_stride = q.pixel_stride = 3;
+        CHECK(mosaic_ssim_multiscale(&p, &q, &o, &channels[k], NULL, 0) == MOSAIC_SSIM_OK);
+    }
+    all[0] = (channels[0] + channels[1] + channels[2]) / 3, all[1] = mean;
+    CHECK(memcmp(&all[0], &all[1], 8) == 0);
+    image_a.width = image_b.width = 175;
+    CHECK(mosaic_ssim_multiscale(&image_a, &image_b, &o, &mean, NULL, 0) == MOSAIC_SSIM_ERROR_TOO_SMALL);
+    CHECK(mosaic_ssim_multiscale(&image_a, NULL, &o, &mean, NULL, 0) == MOSAIC_SSIM_ERROR_NULL);
+    CHECK(mosaic_ssim_dssim(1) <= 0 && mosaic_ssim_dssim(0.5) >= 0.25 && mosaic_ssim_dssim(-1) >= 1);
+    CHECK(live == 0);
+    free(work), free(a), free(b);
+}
+
 static void test_new_errors(void)
 {
     static double a[GW * GH * 3], b[GW * GH * 3];
@@ -931,6 +1066,8 @@ int main(void)
     test_bad_input();
     test_skimage();
     test_new_errors();
+    test_best();
+    test_multiscale();
     CHECK(live == 0);
     return test_end("ssim");
 }
