@@ -425,6 +425,14 @@ extern "C" {
 #else
 #define MOSAIC_SSIM__INLINE static inline
 #endif
+/* Before a loop of a constant few turns over an array that is to live in registers. */
+#if defined(__clang__)
+#define MOSAIC_SSIM__UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define MOSAIC_SSIM__UNROLL _Pragma("GCC unroll 8")
+#else
+#define MOSAIC_SSIM__UNROLL
+#endif
 #if MOSAIC__X86 && !defined(MOSAIC_SSIM_NO_SIMD)
 #define MOSAIC_SSIM__SIMD 1
 #else
@@ -542,6 +550,7 @@ struct mosaic_ssim__kernels {
     int lanes;
     double (*screen)(const mosaic_ssim__screen *s); /* or null */
     void (*widen)(const void *from, mosaic_ssim_type type, size_t count, double *to);
+    double (*run)(const double *v, size_t n);
     mosaic_ssim__weighted_fn *weighted, *gaussian;
     void (*uniform)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows, int first);
 };
@@ -1106,7 +1115,7 @@ struct mosaic_ssim__lines {
     const mosaic_ssim__source *a, *b;
     double *columns;                       /* 5 * capacity: the column sums of the current row */
     double *in_x, *in_y, *out_x, *out_y;   /* BLOCK each: pixels that enter and leave the columns of a block */
-    double *quotients;                     /* 5 * 8 * BLOCK */
+    double *quotients;                     /* 5 * 8 rows of BLOCK + 8: strides of 4096 bytes would share one set of the cache */
     double *ring;                          /* 5 * 8 * ring: quotients that have yet to leave the rows' sums */
     double *map;                           /* 8 * capacity: rows of the map */
 };
@@ -1183,13 +1192,31 @@ static void mosaic_ssim__enter(const mosaic_ssim__plan *plan, const mosaic_ssim_
 #endif
 #include MOSAIC_SSIM_FILE
 #endif
-#define MOSAIC_SSIM__TABLE(lanes, screen) {lanes, screen, mosaic_ssim__widen_##lanes, mosaic_ssim__weighted_##lanes, mosaic_ssim__gaussian_##lanes, mosaic_ssim__uniform_##lanes}
+#define MOSAIC_SSIM__TABLE(lanes, screen) {lanes, screen, mosaic_ssim__widen_##lanes, mosaic_ssim__run_##lanes, mosaic_ssim__weighted_##lanes, mosaic_ssim__gaussian_##lanes, mosaic_ssim__uniform_##lanes}
 static const mosaic_ssim__kernels mosaic_ssim__kernels_1 = MOSAIC_SSIM__TABLE(1, NULL);
 #if MOSAIC_SSIM__SIMD
 static const mosaic_ssim__kernels mosaic_ssim__kernels_4 = MOSAIC_SSIM__TABLE(4, mosaic_ssim__screen_4), mosaic_ssim__kernels_8 = MOSAIC_SSIM__TABLE(8, mosaic_ssim__screen_8);
 #elif MOSAIC_SSIM__PAIRS
 static const mosaic_ssim__kernels mosaic_ssim__kernels_2 = MOSAIC_SSIM__TABLE(2, NULL);
 #endif
+
+/* ---- NumPy's sum ---- */
+
+/* NumPy's sum of doubles that lie side by side: halves, down to runs of 128 that are summed by eight accumulators. */
+static double mosaic_ssim__pairwise(const mosaic_ssim__kernels *kernels, const double *v, size_t n)
+{
+    double sum;
+    size_t i, half;
+    if (n < 8) {
+        for (i = 0, sum = -0.0; i < n; i++) sum += v[i];
+        return sum;
+    }
+    if (n <= 128) return kernels->run(v, n);
+    half = n / 2;
+    half -= half % 8;
+    sum = mosaic_ssim__pairwise(kernels, v, half);
+    return sum + mosaic_ssim__pairwise(kernels, v + half, n - half);
+}
 
 /* ---- the Gaussian ---- */
 
@@ -1265,8 +1292,6 @@ static double mosaic_ssim__exp(double v)
     return t.high + t.low;
 }
 
-static double mosaic_ssim__pairwise(const double *v, size_t n);
-
 /* Normalised weights, the centre first, as SciPy works them out: exp(-0.5 / sigma^2 * k^2) over their sum from left to right. */
 static void mosaic_ssim__gauss(double sigma, size_t radius, double *taps)
 {
@@ -1274,38 +1299,16 @@ static void mosaic_ssim__gauss(double sigma, size_t radius, double *taps)
     size_t k;
     for (k = 0; k <= radius; k++) taps[k] = mosaic_ssim__exp(factor * (double)(k * k));
     for (k = 0; k <= radius; k++) all[radius - k] = all[radius + k] = taps[k];
-    sum = mosaic_ssim__pairwise(all, 2 * radius + 1);
+    sum = mosaic_ssim__pairwise(&mosaic_ssim__kernels_1, all, 2 * radius + 1);
     for (k = 0; k <= radius; k++) taps[k] = taps[k] / sum;
 }
 
 /* ---- NumPy's mean ---- */
 
-/* NumPy's sum of doubles that lie side by side: halves, down to runs of 128 that are summed by eight accumulators. */
-static double mosaic_ssim__pairwise(const double *v, size_t n)
-{
-    double r[8], sum;
-    size_t i, k, half;
-    if (n < 8) {
-        for (i = 0, sum = -0.0; i < n; i++) sum += v[i];
-        return sum;
-    }
-    if (n > 128) {
-        half = n / 2;
-        half -= half % 8;
-        sum = mosaic_ssim__pairwise(v, half);
-        return sum + mosaic_ssim__pairwise(v + half, n - half);
-    }
-    for (k = 0; k < 8; k++) r[k] = v[k];
-    for (i = 8; i < n - n % 8; i += 8)
-        for (k = 0; k < 8; k++) r[k] += v[i + k];
-    sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
-    for (; i < n; i++) sum += v[i];
-    return sum;
-}
-
 /* NumPy adds up a map in pieces, each by its pairwise sum. The pieces are runs of `piece` values that do not end with rows, or rows cut
    into such runs. */
 typedef struct mosaic_ssim__pieces {
+    const mosaic_ssim__kernels *kernels;
     double *buffer; /* of `piece` values */
     size_t piece, filled;
     int rows;     /* a piece ends where a row does */
@@ -1314,7 +1317,7 @@ typedef struct mosaic_ssim__pieces {
 
 static void mosaic_ssim__end_piece(mosaic_ssim__pieces *p)
 {
-    if (p->filled) *p->sums++ = mosaic_ssim__pairwise(p->buffer, p->filled);
+    if (p->filled) *p->sums++ = mosaic_ssim__pairwise(p->kernels, p->buffer, p->filled);
     p->filled = 0;
 }
 
@@ -1387,7 +1390,7 @@ static void mosaic_ssim__deliver(const mosaic_ssim__sink *sink, size_t y, const 
     size_t width = plan->map_width;
     double sum;
     if (sink->pieces) {
-        sum = mosaic_ssim__pairwise(values, width);
+        sum = output->row_sums ? mosaic_ssim__pairwise(plan->kernels, values, width) : 0;
         mosaic_ssim__feed(sink->pieces, values, width);
     } else {
         mosaic_ssim__total row = mosaic_ssim__row_total(values, width);
@@ -1530,7 +1533,7 @@ static void mosaic_ssim__uniform_strip(const mosaic_ssim__plan *plan, const mosa
     lines.columns = mosaic_ssim__carve(&memory, 5 * plan->capacity);
     lines.in_x = mosaic_ssim__carve(&memory, pixels), lines.in_y = mosaic_ssim__carve(&memory, pixels);
     lines.out_x = mosaic_ssim__carve(&memory, pixels), lines.out_y = mosaic_ssim__carve(&memory, pixels);
-    lines.quotients = mosaic_ssim__carve(&memory, 40 * pixels);
+    lines.quotients = mosaic_ssim__carve(&memory, 40 * (pixels + 8));
     lines.ring = mosaic_ssim__carve(&memory, 40 * plan->ring);
     lines.map = mosaic_ssim__carve(&memory, 8 * plan->capacity);
     memset(start, 0, (size_t)(memory - start));
@@ -1724,7 +1727,7 @@ static size_t mosaic_ssim__scratch_size(const mosaic_ssim__plan *plan)
     case MOSAIC_SSIM__INTEGERS: doubles = 8 * c; break;
     case MOSAIC_SSIM__WEIGHTED: doubles = (4 * plan->radius + 9) * c; break;
     case MOSAIC_SSIM__GAUSSIAN: doubles = (4 * plan->radius + 9) * c + plan->piece; break;
-    case MOSAIC_SSIM__UNIFORM: doubles = 13 * c + 44 * MOSAIC_SSIM__BLOCK + 40 * plan->ring + plan->piece; break;
+    case MOSAIC_SSIM__UNIFORM: doubles = 13 * c + 44 * (MOSAIC_SSIM__BLOCK + 8) + 40 * plan->ring + plan->piece; break;
     case MOSAIC_SSIM__PLANES: doubles = 8 * (plan->width * plan->height + 8) + c + plan->height + 256 + 2 * plan->piece; break;
     }
     return mosaic_ssim__round(8 * doubles) + 16 * MOSAIC_SSIM__PAD;
@@ -2077,6 +2080,7 @@ static void mosaic_ssim__compare_job(void *arg, int index)
     memset(total, 0, 2 * sizeof *total);
     sink.plan = plan, sink.output = task->output, sink.channel = task->channel, sink.total = total, sink.pieces = NULL;
     if (plan->units) { /* scikit-image's: items are groups of rows that NumPy adds up together */
+        pieces.kernels = plan->kernels;
         pieces.sums = task->sums + top * plan->unit_pieces;
         pieces.piece = plan->piece, pieces.filled = 0, pieces.rows = plan->piece_rows;
         pieces.buffer = mosaic_ssim__carve(&memory, plan->kind == MOSAIC_SSIM__PLANES ? 2 * plan->piece : plan->piece);
@@ -2746,6 +2750,24 @@ MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(widen)(const void *from, mosaic_s
     for (; i < count; i++) to[i] = mosaic_ssim__pixel(bytes + i * mosaic_ssim__bytes(type), type);
 }
 
+/* NumPy's sum of 8 to 128 doubles. */
+MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(run)(const double *v, size_t n)
+{
+    MOSAIC_SSIM__V sums[8 / MOSAIC_SSIM__LANES];
+    double r[8], sum;
+    size_t i, k;
+    MOSAIC_SSIM__UNROLL
+    for (k = 0; k < 8 / MOSAIC_SSIM__LANES; k++) sums[k] = MOSAIC_SSIM__NAME(load)(v + k * MOSAIC_SSIM__LANES);
+    for (i = 8; i + 8 <= n; i += 8) {
+        MOSAIC_SSIM__UNROLL
+        for (k = 0; k < 8 / MOSAIC_SSIM__LANES; k++) sums[k] += MOSAIC_SSIM__NAME(load)(v + i + k * MOSAIC_SSIM__LANES);
+    }
+    memcpy(r, sums, sizeof r);
+    sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
+    for (; i < n; i++) sum += v[i];
+    return sum;
+}
+
 /* ---- weighted windows ---- */
 
 /* Down the columns: `moments` sums for each column over 2 * radius + 1 rows. x and y point to these rows. The centre is weighted first,
@@ -2836,6 +2858,7 @@ MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(gaussian_row)(const mosaic_ssim__plan
     for (i = 0; i < plan->map_width; i += MOSAIC_SSIM__LANES) {
         MOSAIC_SSIM__V mean[5];
         int m;
+        MOSAIC_SSIM__UNROLL
         for (m = 0; m < 5; m++) mean[m] = MOSAIC_SSIM__NAME(along)(down[m] + i, plan->taps, radius, single);
         MOSAIC_SSIM__NAME(store)(map + i, MOSAIC_SSIM__NAME(value)(plan, mean[0], mean[1], mean[2], mean[4], mean[3], single));
     }
@@ -2856,7 +2879,9 @@ MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(transpose)(MOSAIC_SSIM__V *v)
 #if MOSAIC_SSIM__LANES == 8
     __m512d a[8], b[8];
     int i;
+    MOSAIC_SSIM__UNROLL
     for (i = 0; i < 8; i += 2) a[i] = _mm512_unpacklo_pd(v[i], v[i + 1]), a[i + 1] = _mm512_unpackhi_pd(v[i], v[i + 1]);
+    MOSAIC_SSIM__UNROLL
     for (i = 0; i < 8; i += 4) {
         b[i] = _mm512_shuffle_f64x2(a[i], a[i + 2], 0x88), b[i + 1] = _mm512_shuffle_f64x2(a[i + 1], a[i + 3], 0x88);
         b[i + 2] = _mm512_shuffle_f64x2(a[i], a[i + 2], 0xdd), b[i + 3] = _mm512_shuffle_f64x2(a[i + 1], a[i + 3], 0xdd);
@@ -2885,7 +2910,7 @@ MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(transpose)(MOSAIC_SSIM__V *v)
    already if `first` is set. */
 MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(uniform_rows)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows, int first, int integers, int single)
 {
-    const size_t lanes = MOSAIC_SSIM__LANES, block = MOSAIC_SSIM__BLOCK, w = (size_t)plan->window, half = w / 2, all = plan->width + 2 * half, mask = plan->ring - 1;
+    const size_t lanes = MOSAIC_SSIM__LANES, block = MOSAIC_SSIM__BLOCK, stride = block + 8, w = (size_t)plan->window, half = w / 2, all = plan->width + 2 * half, mask = plan->ring - 1;
     const double divisor = (double)plan->window, inverse = 1 / divisor;
     MOSAIC_SSIM__V *ring = (MOSAIC_SSIM__V *)(void *)lines->ring, t[5], out[MOSAIC_SSIM__LANES];
     double *q = lines->quotients;
@@ -2904,35 +2929,41 @@ MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(uniform_rows)(const mosaic_ssim__plan
                 change[2] = MOSAIC_SSIM__NAME(round)(in_x * in_x, single) - MOSAIC_SSIM__NAME(round)(out_x * out_x, single);
                 change[3] = MOSAIC_SSIM__NAME(round)(in_x * in_y, single) - MOSAIC_SSIM__NAME(round)(out_x * out_y, single);
                 change[4] = MOSAIC_SSIM__NAME(round)(in_y * in_y, single) - MOSAIC_SSIM__NAME(round)(out_y * out_y, single);
+                MOSAIC_SSIM__UNROLL
                 for (m = 0; m < 5; m++) {
                     double *column = lines->columns + (size_t)m * plan->capacity + at + i;
                     MOSAIC_SSIM__V sum = MOSAIC_SSIM__NAME(load)(column);
                     if (j > 0 || !first) sum = sum + change[m];
                     MOSAIC_SSIM__NAME(store)(column, sum);
-                    MOSAIC_SSIM__NAME(store)(q + ((size_t)m * lanes + j) * block + i, MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(sum, divisor, inverse, integers), single));
+                    MOSAIC_SSIM__NAME(store)(q + ((size_t)m * lanes + j) * stride + i, MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(sum, divisor, inverse, integers), single));
                 }
             }
         }
         for (i = 0; i < count; i += lanes) {
             MOSAIC_SSIM__V entering[5][MOSAIC_SSIM__LANES];
+            MOSAIC_SSIM__UNROLL
             for (m = 0; m < 5; m++) {
-                for (j = 0; j < lanes; j++) entering[m][j] = MOSAIC_SSIM__NAME(load)(q + ((size_t)m * lanes + j) * block + i);
+                MOSAIC_SSIM__UNROLL
+                for (j = 0; j < lanes; j++) entering[m][j] = MOSAIC_SSIM__NAME(load)(q + ((size_t)m * lanes + j) * stride + i);
                 MOSAIC_SSIM__NAME(transpose)(entering[m]);
             }
             for (j = 0; j < lanes && i + j < count; j++) {
                 MOSAIC_SSIM__V mean[5], *in = ring + 5 * ((at + i + j) & mask), *leave = ring + 5 * ((at + i + j - w) & mask);
                 e = at + i + j;
+                MOSAIC_SSIM__UNROLL
                 for (m = 0; m < 5; m++) {
                     t[m] = e < w ? t[m] + entering[m][j] : t[m] + (entering[m][j] - leave[m]);
                     in[m] = entering[m][j];
                 }
                 if (e < w - 1 + half || e >= w - 1 + half + plan->map_width) continue;
+                MOSAIC_SSIM__UNROLL
                 for (m = 0; m < 5; m++) mean[m] = MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(t[m], divisor, inverse, integers), single);
                 e -= w - 1 + half; /* now the place in the map */
                 out[e % lanes] = MOSAIC_SSIM__NAME(value)(plan, mean[0], mean[1], mean[2], mean[4], mean[3], single);
                 if (e % lanes == lanes - 1 || e + 1 == plan->map_width) {
                     size_t k, start = e - e % lanes;
                     MOSAIC_SSIM__NAME(transpose)(out);
+                    MOSAIC_SSIM__UNROLL
                     for (k = 0; k < lanes; k++) MOSAIC_SSIM__NAME(store)(lines->map + k * plan->capacity + start, out[k]);
                 }
             }
