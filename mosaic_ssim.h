@@ -1,9 +1,10 @@
 /* mosaic_ssim.h - v0.1.0 - exact structural similarity (SSIM) - MIT or public domain, see the end of the file
 
-   SSIM of two 8-bit gray pictures (Wang, Bovik, Sheikh, Simoncelli: "Image quality assessment: from error visibility to structural
-   similarity", IEEE TIP 13(4), 2004) with uniform windows. Window sums are exact integers, each value of the map is one fixed
-   sequence of seven double operations, and the mean is an exact sum: the same bytes on every instruction set, compiler, optimisation
-   level and number of threads.
+   SSIM of two pictures (Wang, Bovik, Sheikh, Simoncelli: "Image quality assessment: from error visibility to structural similarity", IEEE
+   TIP 13(4), 2004) of 8 or 16 bits, floats or doubles, with one to four channels, under uniform or Gaussian windows; its contrast-structure
+   term, gradient, and MS-SSIM. Two arithmetics: the exact one (sums of integers, one fixed sequence of double operations, a mean that does
+   not depend on order), and scikit-image's own, operation by operation, which gives its very bits. Either gives the same bytes on every
+   instruction set, compiler, optimisation level and number of threads.
 
    HOW TO USE
      In exactly one C or C++ file:
@@ -34,8 +35,18 @@
      window       side of the square window, odd, 3 to 255                          default 7
      covariance   MOSAIC_SSIM_SAMPLE (n - 1) or MOSAIC_SSIM_POPULATION (n)          default MOSAIC_SSIM_SAMPLE
      k1, k2       the constants of the formula, > 0                                 default 0.01 and 0.03
-     data_range   distance from the smallest to the largest possible value, > 0     default 255
-     simd         0 best available, 1 scalar, 2 AVX2, 3 AVX-512 (F, BW, DQ, VL), 4 AVX-512 with VNNI (here the same as 3)
+     data_range   distance from the smallest to the largest possible value, > 0     default 255 or 65535; floats must give it
+     c1, c2       the constants themselves instead of (k1 * data_range)^2 and (k2 * data_range)^2
+     arithmetic   MOSAIC_SSIM_EXACT or MOSAIC_SSIM_SKIMAGE                          default MOSAIC_SSIM_EXACT
+     mean_rule    how NumPy adds up a mean: MOSAIC_SSIM_MEAN_NUMPY_2_3 (2.3 and later) or MOSAIC_SSIM_MEAN_NUMPY_1 (before); SKIMAGE only
+     weights      MOSAIC_SSIM_UNIFORM or MOSAIC_SSIM_GAUSSIAN                       default MOSAIC_SSIM_UNIFORM
+     sigma        of the Gaussian, in pixels                                        default 1.5
+                  It has (int)(3.5 * sigma + 0.5) taps on each side, as in scikit-image: 11 in all for 1.5. In the exact arithmetic a
+                  window that is given sets their number instead (Wang: 11 for every sigma); in scikit-image's it sets what scikit-image
+                  uses win_size for beside a Gaussian: the border cut off and the n of the sample covariance.
+     taps, tap_count   weights of your own for GAUSSIAN: the centre's, then those 1, 2, ... pixels away; tap_count 2 to 128 values of 0 to 1
+     simd         0 best available, 1 scalar, 2 AVX2 (with FMA), 3 AVX-512 (F, BW, DQ, VL), 4 AVX-512 with VNNI (here the same as 3),
+                  5 NEON or WebAssembly SIMD, whichever this build has
      run, run_ctx your threads (see THREADS); null means serial
      jobs         at most so many parts are in flight when run is set               default 16
      malloc_ctx   handed to MOSAIC_SSIM_MALLOC and MOSAIC_SSIM_FREE
@@ -46,12 +57,24 @@
      MOSAIC_SSIM_ASSERT(x)       default: assert of <assert.h>
      MOSAIC_SSIM_NO_SIMD         leave out all but the scalar code
      MOSAIC_SSIM_MALLOC(ctx,size), MOSAIC_SSIM_FREE(ctx,ptr)     both or none; default: malloc and free
+     MOSAIC_SSIM_FILE            what the file includes to read its own kernels once more, "mosaic_ssim.h"; set it if you rename the file
+
+   WHOSE SSIM
+     Implementations differ in their choices, and so do their numbers. What to set to get theirs:
+       scikit-image                 arithmetic MOSAIC_SSIM_SKIMAGE: to the last bit; with its default window of 7 and sample covariance nothing
+                                    else. gaussian_weights=True: weights GAUSSIAN. use_sample_covariance=False: covariance POPULATION.
+                                    channel_axis: channels. Its full=True: output.full. win_size: window. sigma: sigma.
+       Wang's ssim_index.m          weights GAUSSIAN, window 11, covariance POPULATION. It halves pictures beforehand only if you do.
+       pytorch-msssim               the same, with data_range as there; its ms_ssim pads odd sides with zeros where Wang and this file repeat.
+       MATLAB's ssim                the same values inside, but it pads the picture and takes the mean over the border too: not available here.
+       FFmpeg's ssim filter         8 x 8 blocks at every fourth pixel: not available here.
+       VMAF's float_ssim            as Wang's, after scaling the picture by round(shorter side / 256), and with borders: not available here.
 
    MEMORY
      Nothing is kept between calls. A call needs a work area of mosaic_ssim_work_size() bytes: it is allocated and freed inside unless
-     you pass one. Per job that is 17 bytes for each column of the picture, whatever its height; the exact formula stands at the
-     function. A prepared picture lives in memory of yours, holds its own copy of the pixels and no pointers, and takes about 13 bytes
-     per pixel. Pictures are read in place, only the pixels of the rectangle given and no byte between or beyond them.
+     you pass one; the formulas stand at the function. A prepared picture lies in memory of yours, holds its own copy of the pixels and no
+     pointers, and takes about 13 bytes per pixel, 21 with the window of 7. Pictures are read in place, only the pixels of the rectangle
+     given and no byte between or beyond them.
 
    THREADS
      There is no global state: calls run side by side as long as they share no output and no work area. With options.run set, a
@@ -82,6 +105,14 @@
      For sums, each value is rounded to the nearest multiple of 2^-51 (ties to even: the low bits of value + 3.0); these integers are
      added exactly, so their order cannot matter. With the sum T = H * 2^32 + L, 0 <= L < 2^32, over N values,
          sum = ((double)H * 2^32 + (double)L) * 2^-51        mean = ((double)H * 2^32 + (double)L) / ((double)N * 2^51).
+     The seven double operations above are those of 8- and 16-bit pictures under uniform windows; for 16 bits the integers 2XY', 2M, S, V
+     may exceed 2^53 and are rounded once. Floats and Gaussian windows go by weighted sums, first down the columns, then along the rows,
+     of x, y, xx + yy and xy, each sum begun at the centre and continued by (left + right) * weight from the outside in, all in doubles
+     with no operation fused. Then, with norm = n / (n - 1) or 1,
+         v = norm * (mean(xx + yy) - (ux * ux + uy * uy)), not below 0
+         c = 2 norm * (mean(xy) - ux * uy), not outside -v ... v
+         value = ((2 ux uy + C1) * (c + C2)) / ((ux ux + uy uy + C1) * (v + C2)).
+     In scikit-image's arithmetic its own operations take the place of all that; parallel work is cut where NumPy cuts the mean.
      Every entry sets round-to-nearest and no flushing of denormals for its own duration and gives the old state back. Compile without
      -ffast-math; the header refuses it.
 
@@ -95,20 +126,39 @@
      padded: the map is (width - w + 1) by (height - w + 1). Pictures of 2^44 map values and more are refused. C1 and C2 must be between
      1e-100 and 1e100; a k1 or k2 of exactly 0 cannot be asked for.
 
-   PERFORMANCE (AMD EPYC (Zen 4) VM at 3.6 GHz, one of 2 cores, gcc 12 -O2; Mpx/s = a million pixels of each picture a second)
+     MOSAIC_SSIM_SKIMAGE was compared with scikit-image 0.26.0, SciPy 1.17.1, NumPy 2.4.6 on thousands of random pictures of all four
+     types, shapes, strides, windows and options: mean, map and gradient agree in every bit. Two things are outside of its arithmetic.
+     Python squares K * R by pow(), whose last bit differs from the product's for one range in a thousand (none of 1, 255, 1023, 4095,
+     65535): pass c1 and c2 then. NumPy's exp() depends on the processor, so that for some sigmas (not 1.5) a weight's last bit does too:
+     pass taps then. If squares of single precision pictures overflow, values are not numbers, as there. output.full, output.gradient and
+     the contrast term in this arithmetic take a plain path over whole planes, 64 bytes for each pixel, on one job.
+     MOSAIC_SSIM_UNSUPPORTED: full or gradient in the exact arithmetic; prepared pictures of anything but one channel of 8 bits under a
+     uniform window in the exact arithmetic. Floats are taken about zero: where they are far from it compared to their range, squares
+     cancel. NEON and WebAssembly have kernels for everything but 8-bit uniform windows in the exact arithmetic and mosaic_ssim_best(),
+     which run the scalar code there.
+
+   PERFORMANCE (AMD EPYC (Zen 4) VM, 2 cores, AVX-512, at 3.6 GHz, one core, gcc 12 -O2; Mpx/s = a million pixels of each picture a second)
                                                scalar     AVX2   AVX-512
-     1920x1080, window 7, mean                    139      850      1007   Mpx/s
+     1920x1080, window 7, mean                    139      850      1020   Mpx/s
      1920x1080, window 7, mean and map            136      790       980   Mpx/s
-     1920x1080, window 11, mean                   140      494       568   Mpx/s
+     1920x1080, window 11, mean                   140      490       565   Mpx/s
+     1920x1080, Gaussian of 11                     15       58       108   Mpx/s
+     1920x1080, window 7, scikit-image's bits      55      166       203   Mpx/s
+     1920x1080, Gaussian of 11, its bits           14       54        95   Mpx/s
      54x54, window 7, one comparison               18      3.9       3.4   microseconds
-     54x54, window 7, 64 prepared pictures        829      222       171   microseconds
-     (scikit-image 0.26.0 on the same machine: 15 Mpx/s at 1920x1080.) Sixteen values of window 7 take 58 cycles with AVX-512: 12 go
-     into the column sums and 46 into the values, where the divider alone needs 18; the rest is the 512-bit operations themselves, which this
-     processor splits in two. Other windows pay for sums along the row by prefix sums and for exact products in doubles. Rows as short as
-     54 pixels wait for column sums that were stored just before.
+     54x54, window 7, 64 prepared pictures        830      222       170   microseconds
+     54x54, window 7, the best of 64              830       88        60   microseconds
+     (scikit-image 0.26.0 on the same machine: 12.5 Mpx/s, with Gaussian weights 10.1.) Sixteen values of window 7 take 58 cycles with
+     AVX-512: 12 go into the column sums and 46 into the values, where the divider alone needs 18; the rest is the 512-bit operations
+     themselves, which this processor splits in two. Other windows pay for sums along the row by prefix sums and for exact products in
+     doubles. Rows as short as 54 pixels wait for column sums that were stored just before. The best of 64 spends about 24 cycles on sixteen
+     values, some 30 instructions at two 256-bit halves each over four ports; the divider has gone, a guessed reciprocal does. A Gaussian of
+     11 needs, for eight values, 50 additions and 50 multiplications down the columns and 40 loads along the row, most of which touch two
+     cache lines: those loads bound it. scikit-image's uniform window makes ten divisions of eight values, each three fused operations.
 
    LAST CHANGES
-     0.1.0   first version: 8-bit gray, uniform windows, exact arithmetic, map, row sums, mean, prepared pictures, batches
+     0.1.0   first version: 8 and 16 bits, floats, channels, uniform and Gaussian windows, exact and scikit-image's arithmetic, map, row
+             sums, mean, contrast term, gradient, MS-SSIM, prepared pictures, batches, the best of many
 */
 #ifndef MOSAIC_SSIM__LANES /* the end of the file is read more than once, see MOSAIC_SSIM_FILE */
 #ifndef MOSAIC_SSIM_H
@@ -134,29 +184,29 @@ extern "C" {
 
 typedef enum mosaic_ssim_result {
     MOSAIC_SSIM_OK = 0,
-    MOSAIC_SSIM_ERROR_NULL,       /* a pointer that must be given is null */
-    MOSAIC_SSIM_ERROR_SIZE,       /* a width or height is zero */
-    MOSAIC_SSIM_ERROR_MISMATCH,   /* the two pictures differ in width or height */
-    MOSAIC_SSIM_ERROR_TOO_SMALL,  /* a picture is smaller than the window */
-    MOSAIC_SSIM_ERROR_OVERFLOW,   /* sizes or strides so large that addresses, counts or work sizes cannot be represented */
-    MOSAIC_SSIM_ERROR_STRIDE,     /* strides under which pixels overlap, or a map stride below the map's width */
-    MOSAIC_SSIM_ERROR_WINDOW,     /* the window is even or not 3 to 255 */
-    MOSAIC_SSIM_ERROR_COVARIANCE, /* not a mosaic_ssim_covariance */
-    MOSAIC_SSIM_ERROR_CONSTANT,   /* k1 or k2 negative, not a number, infinite, or C1, C2 not in 1e-100 ... 1e100 */
-    MOSAIC_SSIM_ERROR_DATA_RANGE, /* data_range negative, not a number or infinite */
-    MOSAIC_SSIM_ERROR_SIMD,       /* simd is no level, or one that this processor or build lacks */
-    MOSAIC_SSIM_ERROR_JOBS,       /* jobs is negative */
-    MOSAIC_SSIM_ERROR_WORK_SIZE,  /* the work area or the memory for a prepared picture is too small */
-    MOSAIC_SSIM_ERROR_MEMORY,     /* MOSAIC_SSIM_MALLOC returned null */
-    MOSAIC_SSIM_ERROR_PREPARED,   /* not a prepared picture, or one prepared for another window */
-    MOSAIC_SSIM_ERROR_TYPE,       /* not a mosaic_ssim_type, or the two pictures differ in it */
-    MOSAIC_SSIM_ERROR_CHANNELS,   /* the number of channels is not 1 to 4 */
+    MOSAIC_SSIM_ERROR_NULL,             /* a pointer that must be given is null */
+    MOSAIC_SSIM_ERROR_SIZE,             /* a width or height is zero */
+    MOSAIC_SSIM_ERROR_MISMATCH,         /* the two pictures differ in width or height */
+    MOSAIC_SSIM_ERROR_TOO_SMALL,        /* a picture is smaller than the window */
+    MOSAIC_SSIM_ERROR_OVERFLOW,         /* sizes or strides so large that addresses, counts or work sizes cannot be represented */
+    MOSAIC_SSIM_ERROR_STRIDE,           /* strides under which pixels overlap, or a map stride below the map's width */
+    MOSAIC_SSIM_ERROR_WINDOW,           /* the window is even or not 3 to 255 */
+    MOSAIC_SSIM_ERROR_COVARIANCE,       /* not a mosaic_ssim_covariance */
+    MOSAIC_SSIM_ERROR_CONSTANT,         /* k1 or k2 negative, not a number, infinite, or C1, C2 not in 1e-100 ... 1e100 */
+    MOSAIC_SSIM_ERROR_DATA_RANGE,       /* data_range negative, not a number or infinite */
+    MOSAIC_SSIM_ERROR_SIMD,             /* simd is no level, or one that this processor or build lacks */
+    MOSAIC_SSIM_ERROR_JOBS,             /* jobs is negative */
+    MOSAIC_SSIM_ERROR_WORK_SIZE,        /* the work area or the memory for a prepared picture is too small */
+    MOSAIC_SSIM_ERROR_MEMORY,           /* MOSAIC_SSIM_MALLOC returned null */
+    MOSAIC_SSIM_ERROR_PREPARED,         /* not a prepared picture, or one prepared for another window */
+    MOSAIC_SSIM_ERROR_TYPE,             /* not a mosaic_ssim_type, or the two pictures differ in it */
+    MOSAIC_SSIM_ERROR_CHANNELS,         /* the number of channels is not 1 to 4 */
     MOSAIC_SSIM_ERROR_CHANNEL_MISMATCH, /* the two pictures differ in their number of channels */
-    MOSAIC_SSIM_ERROR_NO_RANGE,   /* pictures of floats, and no data_range */
-    MOSAIC_SSIM_ERROR_NOT_FINITE, /* a pixel is infinite, not a number, or (exact arithmetic) beyond 1e70 */
-    MOSAIC_SSIM_ERROR_OPTION,     /* arithmetic, mean_rule or weights is none of its enumeration */
-    MOSAIC_SSIM_ERROR_SIGMA,      /* sigma is negative, not a number, or makes more than 255 taps; or taps are unusable */
-    MOSAIC_SSIM_ERROR_UNSUPPORTED /* a combination that does not exist, see ACCURACY AND LIMITS */
+    MOSAIC_SSIM_ERROR_NO_RANGE,         /* pictures of floats, and no data_range */
+    MOSAIC_SSIM_ERROR_NOT_FINITE,       /* a pixel is infinite, not a number, or (exact arithmetic) beyond 1e70 */
+    MOSAIC_SSIM_ERROR_OPTION,           /* arithmetic, mean_rule or weights is none of its enumeration */
+    MOSAIC_SSIM_ERROR_SIGMA,            /* sigma is negative, not a number, or makes more than 255 taps; or taps are unusable */
+    MOSAIC_SSIM_ERROR_UNSUPPORTED       /* a combination that does not exist, see ACCURACY AND LIMITS */
 } mosaic_ssim_result;
 
 /* A sentence for people; never null, also for numbers that are no result. */
@@ -192,14 +242,11 @@ typedef enum mosaic_ssim_arithmetic {
     MOSAIC_SSIM_SKIMAGE    /* the operations of scikit-image, SciPy and NumPy one by one: their bits */
 } mosaic_ssim_arithmetic;
 
-typedef enum mosaic_ssim_weights {
-    MOSAIC_SSIM_UNIFORM = 0,
-    MOSAIC_SSIM_GAUSSIAN
-} mosaic_ssim_weights;
+typedef enum mosaic_ssim_weights { MOSAIC_SSIM_UNIFORM = 0, MOSAIC_SSIM_GAUSSIAN } mosaic_ssim_weights;
 
-typedef enum mosaic_ssim_mean_rule { /* of MOSAIC_SSIM_SKIMAGE; they agree up to 8192 map values */
-    MOSAIC_SSIM_MEAN_NUMPY_2_3 = 0, /* NumPy 2.3 and later */
-    MOSAIC_SSIM_MEAN_NUMPY_1        /* earlier ones */
+typedef enum mosaic_ssim_mean_rule {                                 /* of MOSAIC_SSIM_SKIMAGE; they agree up to 8192 map values */
+                                     MOSAIC_SSIM_MEAN_NUMPY_2_3 = 0, /* NumPy 2.3 and later */
+                                     MOSAIC_SSIM_MEAN_NUMPY_1        /* earlier ones */
 } mosaic_ssim_mean_rule;
 
 typedef enum mosaic_ssim_covariance {
@@ -248,11 +295,26 @@ typedef struct mosaic_ssim_output {
 MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_gray8(const unsigned char *a, size_t a_stride, const unsigned char *b, size_t b_stride, size_t width,
                                                      size_t height, double *mean);
 
-/* The size of the work area for pictures of this width and height (data is not looked at and may be null) under these options (null:
-   defaults), in bytes, for every function below that takes one:
-       64 + J * (round(17 * c) + 64),   c = round(width + 64), round(v) = v rounded up to a multiple of 64,
-   where J is 1 without options.run and options.jobs (0: 16) with it. Errors: those of the options and the picture, and OVERFLOW. */
+/* The size of the work area for pictures of this width, height and type (data is not looked at and may be null) under these options
+   (null: defaults), in bytes, for every function below that takes one:
+       64 + S + J * (round(B) + E)
+   where round(v) is v rounded up to a multiple of 64, and J is 1 without options.run and options.jobs (0: 16) with it. For 8 bits, uniform
+   windows and the exact arithmetic
+       S = 0, E = 64, B = 17 * c, c = round(width + 64).
+   Otherwise E = 1024 and, with c = round(width + w + 64), r taps on each side of the centre (uniform floats: r = w / 2),
+       B = 64 c                          16 bits, uniform windows
+       B = 8 (4 r + 9) c                 floats and Gaussian windows
+   and in scikit-image's arithmetic, P being at most 8192 or, if larger, the width of the map, and R the least power of two above w,
+       B = 8 ((4 r + 9) c + P)           Gaussian windows
+       B = 8 (13 c + 3168 + 40 R + P)    uniform windows
+       S = at most 16 bytes for each 8192 values of the map, or each row.
+   A comparison whose output asks for full, gradient or the contrast term may need more: mosaic_ssim_work_size_for(). Errors: those of the
+   options and the picture, and OVERFLOW. */
 MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_work_size(const mosaic_ssim_image *image, const mosaic_ssim_options *options, size_t *size);
+
+/* The same for a comparison with this output (null: only a mean), of which only what it asks for is looked at. */
+MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_work_size_for(const mosaic_ssim_image *image, const mosaic_ssim_options *options,
+                                                             const mosaic_ssim_output *output, size_t *size);
 
 /* SSIM of two pictures of the same width and height, both at least the window in each direction. options may be null (defaults).
    work: work_size bytes, at least mosaic_ssim_work_size() of them, of any alignment; null lets the function allocate (work_size is
@@ -439,7 +501,8 @@ extern "C" {
 #define MOSAIC_SSIM__SIMD 0
 #endif
 /* Vectors of two doubles, by the compiler's vector types. */
-#if !MOSAIC_SSIM__SIMD && !defined(MOSAIC_SSIM_NO_SIMD) && (defined(__aarch64__) || defined(__wasm_simd128__)) && (defined(__GNUC__) || defined(__clang__))
+#if !MOSAIC_SSIM__SIMD && !defined(MOSAIC_SSIM_NO_SIMD) && (defined(__aarch64__) || defined(__wasm_simd128__)) &&                                    \
+    (defined(__GNUC__) || defined(__clang__))
 #define MOSAIC_SSIM__PAIRS 1
 #if defined(__aarch64__)
 #include <arm_neon.h>
@@ -1113,11 +1176,11 @@ static size_t mosaic_ssim__reflect(ptrdiff_t at, size_t n)
 /* What the kernels of scikit-image's uniform window work on; sizes in doubles. */
 struct mosaic_ssim__lines {
     const mosaic_ssim__source *a, *b;
-    double *columns;                       /* 5 * capacity: the column sums of the current row */
-    double *in_x, *in_y, *out_x, *out_y;   /* BLOCK each: pixels that enter and leave the columns of a block */
-    double *quotients;                     /* 5 * 8 rows of BLOCK + 8: strides of 4096 bytes would share one set of the cache */
-    double *ring;                          /* 5 * 8 * ring: quotients that have yet to leave the rows' sums */
-    double *map;                           /* 8 * capacity: rows of the map */
+    double *columns;                     /* 5 * capacity: the column sums of the current row */
+    double *in_x, *in_y, *out_x, *out_y; /* BLOCK each: pixels that enter and leave the columns of a block */
+    double *quotients;                   /* 5 * 8 rows of BLOCK + 8: strides of 4096 bytes would share one set of the cache */
+    double *ring;                        /* 5 * 8 * ring: quotients that have yet to leave the rows' sums */
+    double *map;                         /* 8 * capacity: rows of the map */
 };
 
 /* `count` pixels of row y from column x on, as doubles; columns outside the picture are mirrored. */
@@ -1134,7 +1197,8 @@ static void mosaic_ssim__span(const mosaic_ssim__plan *plan, const mosaic_ssim__
         for (i = 0; i < count; i++) to[i] = mosaic_ssim__pixel(row + (ptrdiff_t)i * source->pixel, plan->type);
         return;
     }
-    for (i = 0; i < count; i++) to[i] = mosaic_ssim__pixel(row + (ptrdiff_t)mosaic_ssim__reflect(x + (ptrdiff_t)i, plan->width) * source->pixel, plan->type);
+    for (i = 0; i < count; i++)
+        to[i] = mosaic_ssim__pixel(row + (ptrdiff_t)mosaic_ssim__reflect(x + (ptrdiff_t)i, plan->width) * source->pixel, plan->type);
 }
 
 /* Loads what enters and leaves the columns at ... at + count - 1 (counted from the left margin on) when row y of the map begins. */
@@ -1160,9 +1224,9 @@ static void mosaic_ssim__enter(const mosaic_ssim__plan *plan, const mosaic_ssim_
 #define MOSAIC_SSIM__WIDE_F __m256
 #define MOSAIC_SSIM__RECIPROCAL(v) _mm256_rcp_ps(v)
 /* Eight integers from place k of low, high on. */
-#define MOSAIC_SSIM__SHIFT(high, low, k) \
-    ((k) < 4 ? _mm256_alignr_epi8(_mm256_permute2x128_si256(low, high, 0x21), low, (4 * (k)) & 15) \
-             : _mm256_alignr_epi8(high, _mm256_permute2x128_si256(low, high, 0x21), (4 * (k) - 16) & 15))
+#define MOSAIC_SSIM__SHIFT(high, low, k)                                                                                                             \
+    ((k) < 4 ? _mm256_alignr_epi8(_mm256_permute2x128_si256(low, high, 0x21), low, (4 * (k)) & 15)                                                   \
+             : _mm256_alignr_epi8(high, _mm256_permute2x128_si256(low, high, 0x21), (4 * (k)-16) & 15))
 #include MOSAIC_SSIM_FILE
 #if defined(__GNUC__) && !defined(__clang__) /* see the AVX-512 kernels above */
 #pragma GCC diagnostic push
@@ -1192,10 +1256,15 @@ static void mosaic_ssim__enter(const mosaic_ssim__plan *plan, const mosaic_ssim_
 #endif
 #include MOSAIC_SSIM_FILE
 #endif
-#define MOSAIC_SSIM__TABLE(lanes, screen) {lanes, screen, mosaic_ssim__widen_##lanes, mosaic_ssim__run_##lanes, mosaic_ssim__weighted_##lanes, mosaic_ssim__gaussian_##lanes, mosaic_ssim__uniform_##lanes}
+#define MOSAIC_SSIM__TABLE(lanes, screen)                                                                                                            \
+    {                                                                                                                                                \
+        lanes, screen, mosaic_ssim__widen_##lanes, mosaic_ssim__run_##lanes, mosaic_ssim__weighted_##lanes, mosaic_ssim__gaussian_##lanes,           \
+            mosaic_ssim__uniform_##lanes                                                                                                             \
+    }
 static const mosaic_ssim__kernels mosaic_ssim__kernels_1 = MOSAIC_SSIM__TABLE(1, NULL);
 #if MOSAIC_SSIM__SIMD
-static const mosaic_ssim__kernels mosaic_ssim__kernels_4 = MOSAIC_SSIM__TABLE(4, mosaic_ssim__screen_4), mosaic_ssim__kernels_8 = MOSAIC_SSIM__TABLE(8, mosaic_ssim__screen_8);
+static const mosaic_ssim__kernels mosaic_ssim__kernels_4 = MOSAIC_SSIM__TABLE(4, mosaic_ssim__screen_4),
+                                  mosaic_ssim__kernels_8 = MOSAIC_SSIM__TABLE(8, mosaic_ssim__screen_8);
 #elif MOSAIC_SSIM__PAIRS
 static const mosaic_ssim__kernels mosaic_ssim__kernels_2 = MOSAIC_SSIM__TABLE(2, NULL);
 #endif
@@ -1358,8 +1427,8 @@ typedef struct mosaic_ssim__sink {
     const mosaic_ssim__plan *plan;
     const mosaic_ssim_output *output;
     size_t channel;
-    mosaic_ssim__total *total;    /* of the values and of the contrast term */
-    mosaic_ssim__pieces *pieces;  /* or null, in the exact arithmetic */
+    mosaic_ssim__total *total;   /* of the values and of the contrast term */
+    mosaic_ssim__pieces *pieces; /* or null, in the exact arithmetic */
 } mosaic_ssim__sink;
 
 static double *mosaic_ssim__map_row(const mosaic_ssim__plan *plan, const mosaic_ssim_output *output, double *map, size_t channel, size_t y)
@@ -1416,7 +1485,8 @@ static double *mosaic_ssim__carve(unsigned char **memory, size_t doubles)
 }
 
 /* Integers of 8 and 16 bits, uniform windows, exactly: everything fits 64 bits, differences by way of arithmetic modulo 2^64. */
-static void mosaic_ssim__integers_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top, size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
+static void mosaic_ssim__integers_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top,
+                                        size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
 {
     const uint64_t w = (uint64_t)plan->window, n = w * w;
     size_t size = plan->capacity, i, y;
@@ -1465,7 +1535,8 @@ static void mosaic_ssim__integers_strip(const mosaic_ssim__plan *plan, const mos
 }
 
 /* Weighted windows, in either arithmetic. */
-static void mosaic_ssim__weighted_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top, size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
+static void mosaic_ssim__weighted_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top,
+                                        size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
 {
     mosaic_ssim__weighted_fn *kernel = plan->kind == MOSAIC_SSIM__GAUSSIAN ? plan->kernels->gaussian : plan->kernels->weighted;
     size_t taps = 2 * plan->radius + 1, size = plan->capacity, i, y;
@@ -1524,7 +1595,8 @@ static void mosaic_ssim__first_columns(const mosaic_ssim__plan *plan, const mosa
     }
 }
 
-static void mosaic_ssim__uniform_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top, size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
+static void mosaic_ssim__uniform_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top,
+                                       size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
 {
     mosaic_ssim__lines lines;
     size_t lanes = (size_t)plan->kernels->lanes, y, j, pixels = MOSAIC_SSIM__BLOCK;
@@ -1577,7 +1649,8 @@ static void mosaic_ssim__filter(const mosaic_ssim__plan *plan, double *plane, do
     for (i = 0; i < plan->height; i++) mosaic_ssim__filter_line(plan, plane + i * plan->width, 1, plan->width, line);
 }
 
-static void mosaic_ssim__planes_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, const mosaic_ssim__sink *sink, unsigned char *memory)
+static void mosaic_ssim__planes_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b,
+                                      const mosaic_ssim__sink *sink, unsigned char *memory)
 {
 #define MOSAIC_SSIM__R(v) mosaic_ssim__round_1(v, single)
     const mosaic_ssim_output *output = sink->output;
@@ -1611,7 +1684,8 @@ static void mosaic_ssim__planes_strip(const mosaic_ssim__plan *plan, const mosai
         s[i] = MOSAIC_SSIM__R(MOSAIC_SSIM__R(a1 * a2) / d);
         contrast[i] = MOSAIC_SSIM__R(a2 / b2);
         f[0][i] = MOSAIC_SSIM__R(a1 / d), f[1][i] = MOSAIC_SSIM__R(-s[i] / b2);
-        f[2][i] = MOSAIC_SSIM__R(MOSAIC_SSIM__R(MOSAIC_SSIM__R(ux * MOSAIC_SSIM__R(a2 - a1)) - MOSAIC_SSIM__R(MOSAIC_SSIM__R(uy * MOSAIC_SSIM__R(b2 - b1)) * s[i])) / d);
+        f[2][i] = MOSAIC_SSIM__R(
+            MOSAIC_SSIM__R(MOSAIC_SSIM__R(ux * MOSAIC_SSIM__R(a2 - a1)) - MOSAIC_SSIM__R(MOSAIC_SSIM__R(uy * MOSAIC_SSIM__R(b2 - b1)) * s[i])) / d);
     }
     for (y = 0; y < plan->map_height; y++) {
         size_t at = (y + pad) * plan->width + pad;
@@ -1623,7 +1697,8 @@ static void mosaic_ssim__planes_strip(const mosaic_ssim__plan *plan, const mosai
     for (y = 0; y < plan->out_height; y++) {
         size_t at = (y + pad) * plan->width + pad;
         if (output->map) memcpy(mosaic_ssim__map_row(plan, output, output->map, sink->channel, y), s + at, plan->out_width * sizeof *s);
-        if (output->contrast_map) memcpy(mosaic_ssim__map_row(plan, output, output->contrast_map, sink->channel, y), contrast + at, plan->out_width * sizeof *s);
+        if (output->contrast_map)
+            memcpy(mosaic_ssim__map_row(plan, output, output->contrast_map, sink->channel, y), contrast + at, plan->out_width * sizeof *s);
     }
     if (!output->gradient) return;
     for (i = 0; i < 3; i++) mosaic_ssim__filter(plan, f[i], line);
@@ -1932,7 +2007,8 @@ static void mosaic_ssim__strip(const mosaic_ssim__plan *plan, const mosaic_ssim_
             uint64_t part = plan->finish(&row, x, count);
             mosaic_ssim__add(&sum, part >> 32, part & 0xffffffffu);
         }
-        if (output && output->row_sums) output->row_sums[sink->channel * plan->map_height + y] = mosaic_ssim__sum(&sum, plan->map_width) / 2251799813685248.0;
+        if (output && output->row_sums)
+            output->row_sums[sink->channel * plan->map_height + y] = mosaic_ssim__sum(&sum, plan->map_width) / 2251799813685248.0;
         mosaic_ssim__add(total, sum.high, sum.low);
     }
 }
@@ -2016,7 +2092,7 @@ static void mosaic_ssim__fill(const mosaic_ssim__plan *plan, const mosaic_ssim__
         if (w == 7) {
             uint32_t *pair = (uint32_t *)(void *)(base + at.pairs + y * mosaic_ssim__round(plan->width * 4));
             const unsigned char *in = pixels + y * plan->width;
-            for (x = 0; x < plan->width; x++) pair[x] = in[x] | (y < 7 ? 0u : (uint32_t)*(in + x - 7 * plan->width) << 16);
+            for (x = 0; x < plan->width; x++) pair[x] = in[x] | (y < 7 ? 0u : (uint32_t) * (in + x - 7 * plan->width) << 16);
         }
         if (y + 1 < w) continue;
         for (x = 0; x < w - 1; x++) sum += p[x], squares += q[x];
@@ -2164,10 +2240,9 @@ static void mosaic_ssim__compare_channel(mosaic_ssim__task *task, const mosaic_s
     mosaic_ssim__run(task, mosaic_ssim__compare_job, options);
     for (k = 0; k < 2; k++) {
         mosaic_ssim__total all = {0, 0};
-        for (i = 0; i < task->jobs; i++)
-            mosaic_ssim__add(&all, mosaic_ssim__job_total(task, i)[k].high, mosaic_ssim__job_total(task, i)[k].low);
-        task->means[k] = plan->units ? mosaic_ssim__pieces_mean(plan, task->sums + (size_t)k * plan->units * plan->unit_pieces)
-                                     : mosaic_ssim__mean(plan, &all);
+        for (i = 0; i < task->jobs; i++) mosaic_ssim__add(&all, mosaic_ssim__job_total(task, i)[k].high, mosaic_ssim__job_total(task, i)[k].low);
+        task->means[k] =
+            plan->units ? mosaic_ssim__pieces_mean(plan, task->sums + (size_t)k * plan->units * plan->unit_pieces) : mosaic_ssim__mean(plan, &all);
     }
 }
 
@@ -2305,7 +2380,8 @@ static mosaic_ssim_result mosaic_ssim__compare_prepared(const mosaic_ssim_prepar
    128 additions in a lane by 2^-24 of at most 128 each, divided by their number, which is less than 8e-6. */
 #define MOSAIC_SSIM__DOUBT 1e-4
 
-static double mosaic_ssim__screened(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *b, unsigned char *memory)
+static double mosaic_ssim__screened(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *b,
+                                    unsigned char *memory)
 {
     mosaic_ssim__layout at = mosaic_ssim__lay_out(plan);
     const unsigned char *base_a = (const unsigned char *)a, *base_b = (const unsigned char *)b;
@@ -2320,7 +2396,8 @@ static double mosaic_ssim__screened(const mosaic_ssim__plan *plan, const mosaic_
     return plan->kernels->screen(&s) / (double)(plan->map_width * plan->map_height);
 }
 
-static double mosaic_ssim__score_one(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *b, unsigned char *memory)
+static double mosaic_ssim__score_one(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *b,
+                                     unsigned char *memory)
 {
     mosaic_ssim__source source_a = mosaic_ssim__prepared_source(plan, a), source_b = mosaic_ssim__prepared_source(plan, b);
     mosaic_ssim__total total = {0, 0};
@@ -2328,9 +2405,11 @@ static double mosaic_ssim__score_one(const mosaic_ssim__plan *plan, const mosaic
     return mosaic_ssim__mean(plan, &total);
 }
 
-static void mosaic_ssim__find_best(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *const *others, size_t count, size_t *winner, double *mean, unsigned char *memory)
+static void mosaic_ssim__find_best(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *const *others,
+                                   size_t count, size_t *winner, double *mean, unsigned char *memory)
 {
-    int screen = plan->kernels->screen && plan->window == 7 && plan->map_width <= 1024 && plan->c1 >= 1 && plan->c1 <= 1e12 && plan->c2 >= 1 && plan->c2 <= 1e12;
+    int screen = plan->kernels->screen && plan->window == 7 && plan->map_width <= 1024 && plan->c1 >= 1 && plan->c1 <= 1e12 && plan->c2 >= 1 &&
+                 plan->c2 <= 1e12;
     size_t best = 0, i;
     double best_exact = -2, best_near = -2, exact; /* -2: not known */
     for (i = 0; i < count; i++) {
@@ -2373,12 +2452,14 @@ static void mosaic_ssim__halve(const mosaic_ssim__plan *plan, const mosaic_ssim_
             const unsigned char *top = source->data + (ptrdiff_t)(2 * y) * source->row, *low = source->data + (ptrdiff_t)y1 * source->row;
             ptrdiff_t left = (ptrdiff_t)(2 * x) * source->pixel, right = (ptrdiff_t)x1 * source->pixel;
             to[y * w + x] = ((mosaic_ssim__pixel(top + left, type) + mosaic_ssim__pixel(top + right, type)) +
-                             (mosaic_ssim__pixel(low + left, type) + mosaic_ssim__pixel(low + right, type))) / 4;
+                             (mosaic_ssim__pixel(low + left, type) + mosaic_ssim__pixel(low + right, type))) /
+                            4;
         }
 }
 
 /* The pictures' quarters and the work area of the comparisons, in that order. */
-static mosaic_ssim_result mosaic_ssim__multiscale_size(const mosaic_ssim_image *image, const mosaic_ssim_options *options, size_t *quarter, size_t *size)
+static mosaic_ssim_result mosaic_ssim__multiscale_size(const mosaic_ssim_image *image, const mosaic_ssim_options *options, size_t *quarter,
+                                                       size_t *size)
 {
     mosaic_ssim__plan plan;
     mosaic_ssim_options o;
@@ -2405,7 +2486,8 @@ static mosaic_ssim_result mosaic_ssim__multiscale_size(const mosaic_ssim_image *
     return MOSAIC_SSIM_OK;
 }
 
-static mosaic_ssim_result mosaic_ssim__scales(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *options, double *value, unsigned char *memory, size_t quarter, size_t size)
+static mosaic_ssim_result mosaic_ssim__scales(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *options,
+                                              double *value, unsigned char *memory, size_t quarter, size_t size)
 {
     static const double weights[5] = {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
     mosaic_ssim_options o = *options;
@@ -2440,7 +2522,8 @@ static mosaic_ssim_result mosaic_ssim__scales(const mosaic_ssim_image *a, const 
     return MOSAIC_SSIM_OK;
 }
 
-static mosaic_ssim_result mosaic_ssim__multiscale(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *options, double *result, void *work, size_t work_size)
+static mosaic_ssim_result mosaic_ssim__multiscale(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *options,
+                                                  double *result, void *work, size_t work_size)
 {
     mosaic_ssim_options o;
     mosaic_ssim__plan plan;
@@ -2531,14 +2614,20 @@ MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_gray8(const unsigned char *a, siz
     return result;
 }
 
-MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_work_size(const mosaic_ssim_image *image, const mosaic_ssim_options *options, size_t *size)
+MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_work_size_for(const mosaic_ssim_image *image, const mosaic_ssim_options *options,
+                                                             const mosaic_ssim_output *output, size_t *size)
 {
     mosaic_ssim__plan plan;
     mosaic_ssim_result result;
     if (!image || !size) return MOSAIC_SSIM_ERROR_NULL;
-    result = mosaic_ssim__make_plan(image, options, NULL, &plan);
+    result = mosaic_ssim__make_plan(image, options, output, &plan);
     if (result == MOSAIC_SSIM_OK) *size = plan.work_size;
     return result;
+}
+
+MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_work_size(const mosaic_ssim_image *image, const mosaic_ssim_options *options, size_t *size)
+{
+    return mosaic_ssim_work_size_for(image, options, NULL, size);
 }
 
 MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_compare(const mosaic_ssim_image *a, const mosaic_ssim_image *b, const mosaic_ssim_options *options,
@@ -2741,11 +2830,9 @@ MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(widen)(const void *from, mosaic_s
     size_t i = 0;
 #if MOSAIC_SSIM__LANES > 1
     if (type == MOSAIC_SSIM_U8)
-        for (; i + MOSAIC_SSIM__LANES <= count; i += MOSAIC_SSIM__LANES)
-            MOSAIC_SSIM__NAME(store)(to + i, MOSAIC_SSIM__FROM_U8(bytes + i));
+        for (; i + MOSAIC_SSIM__LANES <= count; i += MOSAIC_SSIM__LANES) MOSAIC_SSIM__NAME(store)(to + i, MOSAIC_SSIM__FROM_U8(bytes + i));
     if (type == MOSAIC_SSIM_U16)
-        for (; i + MOSAIC_SSIM__LANES <= count; i += MOSAIC_SSIM__LANES)
-            MOSAIC_SSIM__NAME(store)(to + i, MOSAIC_SSIM__FROM_U16(bytes + 2 * i));
+        for (; i + MOSAIC_SSIM__LANES <= count; i += MOSAIC_SSIM__LANES) MOSAIC_SSIM__NAME(store)(to + i, MOSAIC_SSIM__FROM_U16(bytes + 2 * i));
 #endif
     for (; i < count; i++) to[i] = mosaic_ssim__pixel(bytes + i * mosaic_ssim__bytes(type), type);
 }
@@ -2772,7 +2859,8 @@ MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(run)(const double *v, size_t n)
 
 /* Down the columns: `moments` sums for each column over 2 * radius + 1 rows. x and y point to these rows. The centre is weighted first,
    then the pairs of rows at equal distances from it, from the outside in. moments is 4 (x, y, xx + yy, xy) or 5 (x, y, xx, yy, xy). */
-MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(down)(const double *const *x, const double *const *y, const double *taps, size_t radius, size_t count, double *const *to, int moments, int single)
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(down)(const double *const *x, const double *const *y, const double *taps, size_t radius, size_t count,
+                                                 double *const *to, int moments, int single)
 {
     size_t i, k;
     for (i = 0; i < count; i += MOSAIC_SSIM__LANES) {
@@ -2816,13 +2904,15 @@ MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(along)(const double *from, 
 }
 
 /* One row of the map in the exact arithmetic from the four rows of down(); contrast may be null. */
-MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(weighted)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y, double *const *down, double *map, double *contrast)
+MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(weighted)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y,
+                                                         double *const *down, double *map, double *contrast)
 {
     const double c1 = plan->c1, c2 = plan->c2, norm = plan->norm;
     size_t i, radius = plan->radius;
     MOSAIC_SSIM__NAME(down)(x, y, plan->taps, radius, plan->width, down, 4, 0);
     for (i = 0; i < plan->map_width; i += MOSAIC_SSIM__LANES) {
-        MOSAIC_SSIM__V ux = MOSAIC_SSIM__NAME(along)(down[0] + i, plan->taps, radius, 0), uy = MOSAIC_SSIM__NAME(along)(down[1] + i, plan->taps, radius, 0);
+        MOSAIC_SSIM__V ux = MOSAIC_SSIM__NAME(along)(down[0] + i, plan->taps, radius, 0),
+                       uy = MOSAIC_SSIM__NAME(along)(down[1] + i, plan->taps, radius, 0);
         MOSAIC_SSIM__V squares = ux * ux + uy * uy, uxy = ux * uy, zero = ux - ux, vars, cov2, b, e;
         vars = norm * (MOSAIC_SSIM__NAME(along)(down[2] + i, plan->taps, radius, 0) - squares);
         cov2 = (2.0 * norm) * (MOSAIC_SSIM__NAME(along)(down[3] + i, plan->taps, radius, 0) - uxy);
@@ -2838,7 +2928,8 @@ MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(weighted)(const mosaic_ssim__plan
 /* ---- scikit-image's arithmetic ---- */
 
 /* The value from the five means, operation by operation. */
-MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(value)(const mosaic_ssim__plan *plan, MOSAIC_SSIM__V ux, MOSAIC_SSIM__V uy, MOSAIC_SSIM__V uxx, MOSAIC_SSIM__V uyy, MOSAIC_SSIM__V uxy, int single)
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(value)(const mosaic_ssim__plan *plan, MOSAIC_SSIM__V ux, MOSAIC_SSIM__V uy, MOSAIC_SSIM__V uxx,
+                                                            MOSAIC_SSIM__V uyy, MOSAIC_SSIM__V uxy, int single)
 {
 #define MOSAIC_SSIM__R(v) MOSAIC_SSIM__NAME(round)(v, single)
     const double c1 = plan->c1, c2 = plan->c2, norm = plan->norm;
@@ -2851,7 +2942,8 @@ MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(value)(const mosaic_ssim__p
 #undef MOSAIC_SSIM__R
 }
 
-MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(gaussian_row)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y, double *const *down, double *map, int single)
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(gaussian_row)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y,
+                                                         double *const *down, double *map, int single)
 {
     size_t i, radius = plan->radius;
     MOSAIC_SSIM__NAME(down)(x, y, plan->taps, radius, plan->width, down, 5, single);
@@ -2864,7 +2956,8 @@ MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(gaussian_row)(const mosaic_ssim__plan
     }
 }
 
-MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(gaussian)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y, double *const *down, double *map, double *contrast)
+MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(gaussian)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y,
+                                                         double *const *down, double *map, double *contrast)
 {
     (void)contrast;
     if (plan->type == MOSAIC_SSIM_F32)
@@ -2908,9 +3001,11 @@ MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(transpose)(MOSAIC_SSIM__V *v)
    Going over the picture in blocks of columns, the column sums move down row by row (`columns`, five of them for each column of the
    picture with its reflected margins), and their quotients enter the running sums of the rows. The first row's column sums are there
    already if `first` is set. */
-MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(uniform_rows)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows, int first, int integers, int single)
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(uniform_rows)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows,
+                                                         int first, int integers, int single)
 {
-    const size_t lanes = MOSAIC_SSIM__LANES, block = MOSAIC_SSIM__BLOCK, stride = block + 8, w = (size_t)plan->window, half = w / 2, all = plan->width + 2 * half, mask = plan->ring - 1;
+    const size_t lanes = MOSAIC_SSIM__LANES, block = MOSAIC_SSIM__BLOCK, stride = block + 8, w = (size_t)plan->window, half = w / 2,
+                 all = plan->width + 2 * half, mask = plan->ring - 1;
     const double divisor = (double)plan->window, inverse = 1 / divisor;
     MOSAIC_SSIM__V *ring = (MOSAIC_SSIM__V *)(void *)lines->ring, t[5], out[MOSAIC_SSIM__LANES];
     double *q = lines->quotients;
@@ -2935,7 +3030,9 @@ MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(uniform_rows)(const mosaic_ssim__plan
                     MOSAIC_SSIM__V sum = MOSAIC_SSIM__NAME(load)(column);
                     if (j > 0 || !first) sum = sum + change[m];
                     MOSAIC_SSIM__NAME(store)(column, sum);
-                    MOSAIC_SSIM__NAME(store)(q + ((size_t)m * lanes + j) * stride + i, MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(sum, divisor, inverse, integers), single));
+                    MOSAIC_SSIM__NAME(store)
+                    (q + ((size_t)m * lanes + j) * stride + i,
+                     MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(sum, divisor, inverse, integers), single));
                 }
             }
         }
@@ -2971,7 +3068,8 @@ MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(uniform_rows)(const mosaic_ssim__plan
     }
 }
 
-MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(uniform)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows, int first)
+MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(uniform)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows,
+                                                        int first)
 {
     if (plan->type == MOSAIC_SSIM_F32)
         MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top, rows, first, 0, 1);
@@ -3006,7 +3104,8 @@ MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(screen)(const mosaic_ssim__scre
         size_t row = line < 6 ? 0 : (line - 6) * s->map_width;
         wide_int columns = MOSAIC_SSIM__OP(set1_epi32)(0);
         for (at = 0; at < s->map_width + WIDE; at += WIDE) {
-            wide_int *stored = (wide_int *)(void *)(s->columns + at), next = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(load_))(stored), pairs, pairs2, x, y, xy, cov;
+            wide_int *stored = (wide_int *)(void *)(s->columns + at), next = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(load_))(stored), pairs, pairs2, x, y,
+                     xy, cov;
             wide_float value, below, guess;
             size_t m, count;
             if (at < s->width) {
@@ -3030,8 +3129,10 @@ MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(screen)(const mosaic_ssim__scre
             xy = MOSAIC_SSIM__OP(madd_epi16)(x, y); /* sums are below 2^15: the upper halves add nothing */
             cov = MOSAIC_SSIM__OP(sub_epi32)(cov, xy);
             x = MOSAIC_SSIM__OP(add_epi32)(MOSAIC_SSIM__OP(madd_epi16)(x, x), MOSAIC_SSIM__OP(madd_epi16)(y, y));
-            value = MOSAIC_SSIM__OP(mul_ps)(MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(cvtepi32_ps)(xy), half_c1), MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(cvtepi32_ps)(cov), half_c2));
-            below = MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(loadu_ps)(s->var_a + m), MOSAIC_SSIM__OP(loadu_ps)(s->var_b + m)), c2);
+            value = MOSAIC_SSIM__OP(mul_ps)(MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(cvtepi32_ps)(xy), half_c1),
+                                            MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(cvtepi32_ps)(cov), half_c2));
+            below = MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(loadu_ps)(s->var_a + m), MOSAIC_SSIM__OP(loadu_ps)(s->var_b + m)),
+                                            c2);
             below = MOSAIC_SSIM__OP(mul_ps)(below, MOSAIC_SSIM__OP(add_ps)(MOSAIC_SSIM__OP(cvtepi32_ps)(x), c1));
             guess = MOSAIC_SSIM__RECIPROCAL(below);
 #if MOSAIC_SSIM__LANES == 4 /* its guess is four times as coarse: one step of Newton's */

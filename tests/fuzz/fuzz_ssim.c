@@ -36,7 +36,8 @@ static unsigned char *make(mosaic_ssim_image *image, const uint8_t **data, size_
         image->row_stride = -(ptrdiff_t)(image->width * sample * planes);
         image->data = memory + (image->height - 1) * image->width * sample * planes;
     } else if (form[4] & 2) { /* columns */
-        image->pixel_stride = (ptrdiff_t)(image->height * sample * planes), image->row_stride = (ptrdiff_t)(sample * planes), image->channel_stride = (ptrdiff_t)sample;
+        image->pixel_stride = (ptrdiff_t)(image->height * sample * planes), image->row_stride = (ptrdiff_t)(sample * planes),
+        image->channel_stride = (ptrdiff_t)sample;
     } else if (form[4] & 4) { /* planes */
         image->channel_stride = (ptrdiff_t)(image->width * image->height * sample);
     }
@@ -58,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&o, 0, sizeof o), memset(&out, 0, sizeof out);
     memory_a = make(&a, &data, &size, form), memory_b = make(&b, &data, &size, form);
     o.window = form[5] & 1 ? (int)form[6] - 2 : 0, o.simd = form[7] % 7;
-    o.arithmetic = (mosaic_ssim_arithmetic)(form[8] & 1), o.weights = (mosaic_ssim_weights)(form[8] >> 1 & 1), o.mean_rule = (mosaic_ssim_mean_rule)(form[8] >> 2 & 1);
+    o.arithmetic = (mosaic_ssim_arithmetic)(form[8] & 1), o.weights = (mosaic_ssim_weights)(form[8] >> 1 & 1),
+    o.mean_rule = (mosaic_ssim_mean_rule)(form[8] >> 2 & 1);
     o.covariance = (mosaic_ssim_covariance)(form[8] >> 3 & 1);
     if (form[9] & 1) memcpy(&o.sigma, form + 16, 8);
     if (form[9] & 2) o.sigma = form[10] / 16.0;
@@ -67,7 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     values = a.width * a.height * (size_t)(a.channels ? a.channels : 1);
     map = (double *)malloc((values + 1) * sizeof *map), gradient = (double *)malloc((values + 1) * sizeof *gradient);
     if (!map || !gradient) abort();
-    out.map = form[12] & 1 ? map : NULL, out.gradient = form[12] & 2 ? gradient : NULL, out.full = form[12] >> 2 & 1, out.contrast = form[12] & 8 ? &contrast : NULL;
+    out.map = form[12] & 1 ? map : NULL, out.gradient = form[12] & 2 ? gradient : NULL, out.full = form[12] >> 2 & 1,
+    out.contrast = form[12] & 8 ? &contrast : NULL;
     if (mosaic_ssim_work_size(&a, &o, &work_size) == MOSAIC_SSIM_OK) work = (unsigned char *)malloc(work_size);
     (void)mosaic_ssim_compare(&a, &b, &o, &out, out.contrast || out.gradient || out.full ? NULL : work, work_size);
     (void)mosaic_ssim_multiscale(&a, &b, &o, &mean, NULL, 0);
@@ -76,13 +79,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!memory) abort();
         if (mosaic_ssim_prepare(&a, &o, memory, need, &prepared, work, work_size) == MOSAIC_SSIM_OK) {
             other = prepared;
-            if (mosaic_ssim_best(prepared, &other, 1, &o, &winner, &mean, work, work_size) != MOSAIC_SSIM_OK || winner != 0 || mean < 1 || mean > 1) abort();
+            if (mosaic_ssim_best(prepared, &other, 1, &o, &winner, &mean, work, work_size) != MOSAIC_SSIM_OK || winner != 0 || mean < 1 || mean > 1)
+                abort();
         }
         free(memory);
     }
     wild = a; /* whatever the numbers are, sizes are worked out or refused */
     memcpy(&wild.width, form + 8, sizeof wild.width), memcpy(&wild.height, form + 16, sizeof wild.height);
-    (void)mosaic_ssim_work_size(&wild, &o, &need), (void)mosaic_ssim_prepared_size(&wild, &o, &need), (void)mosaic_ssim_multiscale_work_size(&wild, &o, &need);
+    (void)mosaic_ssim_work_size(&wild, &o, &need), (void)mosaic_ssim_prepared_size(&wild, &o, &need),
+        (void)mosaic_ssim_multiscale_work_size(&wild, &o, &need);
     free(work), free(map), free(gradient), free(memory_a), free(memory_b);
     return 0;
 }

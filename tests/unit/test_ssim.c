@@ -767,7 +767,8 @@ static void golden_pair(int type, void *a, void *b)
     static double r[2][GW * GH * 3];
     unsigned state = 1;
     int i;
-    for (i = 0; i < 2 * GW * GH * 3; i++) state = state * 1664525u + 1013904223u, r[i / (GW * GH * 3)][i % (GW * GH * 3)] = (double)(state >> 8) / 16777216.0;
+    for (i = 0; i < 2 * GW * GH * 3; i++)
+        state = state * 1664525u + 1013904223u, r[i / (GW * GH * 3)][i % (GW * GH * 3)] = (double)(state >> 8) / 16777216.0;
     for (i = 0; i < GW * GH * 3; i++) {
         double x = r[0][i], y = x * 0.75 + r[1][i] * 0.25;
         switch (type) {
@@ -821,7 +822,8 @@ static void test_skimage(void)
             CHECK(result == MOSAIC_SSIM_OK);
             CHECK_MSG(memcmp(&out.mean, &g->mean, 8) == 0, "%d simd %d: %.17g for %.17g", (int)i, o.simd, out.mean, g->mean);
             for (k = 0; k < mw * mh; k++) crop[k] -= map[(k / mw + side / 2) * GW + k % mw + side / 2];
-            for (k = 0; k < mw * mh && crop[k] <= 0 && crop[k] >= 0; k++) {}
+            for (k = 0; k < mw * mh && crop[k] <= 0 && crop[k] >= 0; k++) {
+            }
             CHECK_MSG(k == mw * mh, "%d simd %d: map", (int)i, o.simd);
         }
         { /* the exact arithmetic: near, the same for every kernel and cut, contrast included */
@@ -855,7 +857,8 @@ static void test_best(void)
     enum { TILES = 40 };
     int round, i;
     for (round = 0; round < 60; round++) {
-        size_t width = (size_t)test_range(7, round % 10 ? 80 : 300), height = (size_t)test_range(7, 40), size = 0, winner = 99, expected = 0, k, work_size = 0;
+        size_t width = (size_t)test_range(7, round % 10 ? 80 : 300), height = (size_t)test_range(7, 40), size = 0, winner = 99, expected = 0, k,
+               work_size = 0;
         unsigned char *pixels = make_pixels(width * height), *cell = make_pixels(width * height);
         mosaic_ssim_image image = make_image(pixels, width, height);
         mosaic_ssim_options o = make_options(round % 7 == 6 ? 5 : 7, 0);
@@ -874,7 +877,8 @@ static void test_best(void)
         image.data = pixels;
         for (i = 0; i < TILES; i++) { /* many are nearly or quite as good as each other */
             if (i % 8 == 0) memcpy(pixels, cell, width * height);
-            for (k = 0; k < (i % 8 == 0 ? width * height / 3 : 1); k++) pixels[test_random() % (width * height)] ^= (unsigned char)(i % 3 ? 1 : test_random());
+            for (k = 0; k < (i % 8 == 0 ? width * height / 3 : 1); k++)
+                pixels[test_random() % (width * height)] ^= (unsigned char)(i % 3 ? 1 : test_random());
             memory[i] = malloc(size);
             CHECK(mosaic_ssim_prepare(&image, &o, memory[i], size, &tiles[i], NULL, 0) == MOSAIC_SSIM_OK);
             list[i] = tiles[i];
@@ -885,14 +889,16 @@ static void test_best(void)
             for (i = 1, expected = 0; i < TILES; i++)
                 if (means[i] > means[expected]) expected = (size_t)i;
             CHECK(mosaic_ssim_best(prepared, list, TILES, &o, &winner, &mean, work, work_size) == MOSAIC_SSIM_OK);
-            CHECK_MSG(winner == expected && memcmp(&mean, &means[expected], 8) == 0, "round %d simd %d: %d for %d", round, o.simd, (int)winner, (int)expected);
+            CHECK_MSG(winner == expected && memcmp(&mean, &means[expected], 8) == 0, "round %d simd %d: %d for %d", round, o.simd, (int)winner,
+                      (int)expected);
 #if MOSAIC_SSIM__SIMD
             if (o.window == 7 && o.simd > 1 && round % 4 != 2) { /* the bound that the choice rests on */
                 mosaic_ssim__plan plan;
                 CHECK(mosaic_ssim__make_plan(&image, &o, NULL, &plan) == MOSAIC_SSIM_OK && plan.kernels->screen);
                 for (i = 0; i < TILES; i++) {
                     double near_mean = mosaic_ssim__screened(&plan, prepared, list[i], mosaic_ssim__align(work));
-                    CHECK_MSG(near_mean - means[i] < MOSAIC_SSIM__DOUBT && means[i] - near_mean < MOSAIC_SSIM__DOUBT, "%.17g %.17g", near_mean, means[i]);
+                    CHECK_MSG(near_mean - means[i] < MOSAIC_SSIM__DOUBT && means[i] - near_mean < MOSAIC_SSIM__DOUBT, "%.17g %.17g", near_mean,
+                              means[i]);
                 }
             }
 #endif
@@ -920,7 +926,8 @@ static void test_multiscale(void)
     size_t size = 0, i;
     void *work;
     int simd, k;
-    for (i = 0; i < 3 * width * height; i++) a[i] = (unsigned char)(i % 541 / 3 + i / 4000 + (test_random() & 7)), b[i] = (unsigned char)(a[i] + (test_random() & 31));
+    for (i = 0; i < 3 * width * height; i++)
+        a[i] = (unsigned char)(i % 541 / 3 + i / 4000 + (test_random() & 7)), b[i] = (unsigned char)(a[i] + (test_random() & 31));
     o.weights = MOSAIC_SSIM_GAUSSIAN, o.covariance = MOSAIC_SSIM_POPULATION;
     CHECK(mosaic_ssim_multiscale_work_size(&image_a, &o, &size) == MOSAIC_SSIM_OK);
     work = malloc(size + 1);
@@ -951,14 +958,15 @@ static void test_multiscale(void)
             factor = k < 4 ? contrast : out.mean;
             for (n = 0, step = (factor - 1) / 1; n < 4000; n++) { /* (1 + u)^weight by its series */
                 if (n) step *= (weights[k] - n) / (n + 1) * (factor - 1);
-                root += n ? step : step * weights[k] , step = n ? step : step * weights[k];
+                root += n ? step : step * weights[k], step = n ? step : step * weights[k];
             }
             product *= root;
             for (i = 0; i < 2; i++)
                 for (y = 0; y < (h + 1) / 2; y++)
                     for (x = 0; x < (w + 1) / 2; x++) {
                         size_t x1 = 2 * x + 1 < w ? 2 * x + 1 : w - 1, y1 = 2 * y + 1 < h ? 2 * y + 1 : h - 1;
-                        half[i][y * ((w + 1) / 2) + x] = (half[i][2 * y * w + 2 * x] + half[i][2 * y * w + x1] + half[i][y1 * w + 2 * x] + half[i][y1 * w + x1]) / 4;
+                        half[i][y * ((w + 1) / 2) + x] =
+                            (half[i][2 * y * w + 2 * x] + half[i][2 * y * w + x1] + half[i][y1 * w + 2 * x] + half[i][y1 * w + x1]) / 4;
                     }
             w = (w + 1) / 2, h = (h + 1) / 2;
         }
@@ -981,6 +989,60 @@ static void test_multiscale(void)
     CHECK(mosaic_ssim_dssim(1) <= 0 && mosaic_ssim_dssim(0.5) >= 0.25 && mosaic_ssim_dssim(-1) >= 1);
     CHECK(live == 0);
     free(work), free(a), free(b);
+}
+
+/* NumPy's sum of doubles side by side, and its older rule for a map: runs of 8192 values whatever the rows. */
+static double numpy_sum(const double *v, size_t n)
+{
+    size_t i, half = n / 2 / 8 * 8;
+    double r[8], sum = -0.0;
+    if (n > 128) return numpy_sum(v, half) + numpy_sum(v + half, n - half);
+    if (n >= 8) {
+        for (i = 8, half = n / 8 * 8, memcpy(r, v, sizeof r); i < half; i++) r[i % 8] += v[i];
+        sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
+    } else {
+        i = 0;
+    }
+    for (; i < n; i++) sum += v[i];
+    return sum;
+}
+
+static void test_mean_rules(void)
+{
+    static double a[GW * GH * 3], b[GW * GH * 3], map[GW * GH];
+    int type;
+    for (type = 0; type < 4; type++) {
+        golden g = {0, 0, 7, 0, 0, 0, 0, 0};
+        mosaic_ssim_image image_a, image_b;
+        mosaic_ssim_options o = make_options(0, 0);
+        mosaic_ssim_output out;
+        double old_sum = 0, new_sum = 0, work[4];
+        size_t mw = GW - 6, mh = GH - 6, i, rows = 8192 / mw, size = 0;
+        g.type = type;
+        image_a = golden_image(&g, a), image_b = golden_image(&g, b);
+        golden_pair(type, a, b);
+        o.arithmetic = MOSAIC_SSIM_SKIMAGE, o.data_range = type == 0 ? 255 : type == 1 ? 65535 : 1;
+        memset(&out, 0, sizeof out);
+        out.map = map;
+        CHECK(mosaic_ssim_compare(&image_a, &image_b, &o, &out, NULL, 0) == MOSAIC_SSIM_OK);
+        for (i = 0; i < mw * mh; i += 8192) old_sum += numpy_sum(map + i, mw * mh - i < 8192 ? mw * mh - i : 8192);
+        for (i = 0; i < mh; i += rows) new_sum += numpy_sum(map + i * mw, (mh - i < rows ? mh - i : rows) * mw);
+        old_sum /= (double)(mw * mh), new_sum /= (double)(mw * mh);
+        CHECK_MSG(memcmp(&out.mean, &new_sum, 8) == 0, "type %d: %.17g %.17g", type, out.mean, new_sum);
+        o.mean_rule = MOSAIC_SSIM_MEAN_NUMPY_1;
+        CHECK(mosaic_ssim_compare(&image_a, &image_b, &o, &out, NULL, 0) == MOSAIC_SSIM_OK);
+        CHECK_MSG(memcmp(&out.mean, &old_sum, 8) == 0, "type %d: %.17g %.17g", type, out.mean, old_sum);
+        out.contrast = &work[0];
+        for (i = 0; i < 2; i++) { /* the work area for this very output is enough, and a byte less is not */
+            void *memory;
+            o.arithmetic = i ? MOSAIC_SSIM_EXACT : MOSAIC_SSIM_SKIMAGE;
+            CHECK(mosaic_ssim_work_size_for(&image_a, &o, &out, &size) == MOSAIC_SSIM_OK);
+            memory = malloc(size);
+            CHECK(mosaic_ssim_compare(&image_a, &image_b, &o, &out, memory, size) == MOSAIC_SSIM_OK);
+            CHECK(mosaic_ssim_compare(&image_a, &image_b, &o, &out, memory, size - 1) == MOSAIC_SSIM_ERROR_WORK_SIZE);
+            free(memory);
+        }
+    }
 }
 
 static void test_new_errors(void)
@@ -1065,6 +1127,7 @@ int main(void)
     test_threads();
     test_bad_input();
     test_skimage();
+    test_mean_rules();
     test_new_errors();
     test_best();
     test_multiscale();
