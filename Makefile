@@ -15,7 +15,7 @@ else
 BUILT := $(filter-out $(WITH_FFMPEG),$(EXAMPLES))
 endif
 
-.PHONY: all deps demo test parity bench clean
+.PHONY: all deps demo test parity matrix bench fuzz clean
 
 all: $(BUILT:%=$(BUILD)/%)
 ifneq ($(HAVE_FFMPEG),yes)
@@ -39,6 +39,15 @@ test: all
 
 parity: all
 	@BUILD=$(BUILD) sh tests/parity.sh
+
+# So far mosaic_ssim.h alone.
+matrix:
+	@sh tests/matrix_ssim.sh $(BUILD)/matrix
+
+fuzz:
+	@mkdir -p $(BUILD)/fuzz/ssim
+	clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_ssim.c -o $(BUILD)/fuzz/fuzz_ssim
+	$(BUILD)/fuzz/fuzz_ssim -max_total_time=60 $(BUILD)/fuzz/ssim
 
 bench: all
 	@BUILD=$(BUILD) DATA=$(DATA) sh tests/bench.sh

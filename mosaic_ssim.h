@@ -398,6 +398,7 @@ MOSAIC_SSIM_API double mosaic_ssim_dssim(double ssim);
 #define MOSAIC_SSIM_ASSERT(x) assert(x)
 #endif
 
+/* clang-format off */
 /* === mosaic shared block, version 1: compiler, processor, floating point. Word for word the same in every header that has it. === */
 #ifndef MOSAIC__SHARED_BLOCK_1
 #define MOSAIC__SHARED_BLOCK_1
@@ -477,6 +478,7 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 #pragma fp_contract(off)
 #endif
 /* === end of the mosaic shared block === */
+/* clang-format on */
 
 #ifdef __cplusplus
 extern "C" {
