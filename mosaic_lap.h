@@ -63,7 +63,7 @@
      solver go on with 64-bit kernels: the same answer, up to twice as slow. Square problems with costs of low dimension and no columns
      to spare (as many pictures as cells) are the slowest ones: their searches flood the whole table; expect a second at 2000 x 2000.
 
-   PERFORMANCE (AMD EPYC (Zen 5) VM, 2 cores, AVX-512; gcc 12 -O2, one thread, milliseconds, best of 7 on a shared machine; beside it
+   PERFORMANCE (AMD EPYC (Zen 4) VM, 2 cores, AVX-512; gcc 12 -O2, one thread, milliseconds, best of 7 on a shared machine; beside it
    scipy.optimize.linear_sum_assignment 1.17 on the same costs. "Mosaic": squared distances of 4 x 4 Lab blocks of a film frame and photographs)
                                       AVX-512   AVX2   scalar   SciPy
      mosaic  700 x 3676                   3.3    3.4      6.5      91
