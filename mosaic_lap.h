@@ -121,7 +121,7 @@ typedef enum mosaic_lap_result {
    cheapest choice of rows that fills every column completely. */
 typedef struct mosaic_lap_problem {
     int32_t rows, cols;      /* 0 or more */
-    const int32_t *cost;     /* cost[i * stride + j] of giving column j to row i; any value; MOSAIC_LAP_FORBIDDEN forbids */
+    const void *cost;        /* int32_t: cost[i * stride + j] of giving column j to row i; any value; MOSAIC_LAP_FORBIDDEN forbids */
     size_t stride;           /* elements from one row to the next, at least cols; 0 means cols */
     const int32_t *capacity; /* cols numbers: how many rows may have column j, 0 or more; null: one each */
     int maximise;            /* 0: smallest total, anything else: largest total; MOSAIC_LAP_FORBIDDEN forbids either way */
@@ -157,6 +157,7 @@ typedef struct mosaic_lap_solution {
     int64_t dual;        /* worth of the prices */
     int64_t gap;         /* primal - dual: 0 */
     int32_t matched;     /* rows that have a column: min(rows, Q) */
+    int unique;          /* 1: no other assignment has this total; 0: the tie rule chose among several */
     int32_t row, col;    /* on an error: the row or the column it is about, -1 where none is */
 } mosaic_lap_solution;
 
@@ -202,12 +203,12 @@ typedef struct mosaic_lap_report {
     int32_t matched;
 } mosaic_lap_report;
 
-/* Checks an assignment and its prices, wherever they come from, against the whole table of costs, independently of the solver.
-   Returns MOSAIC_LAP_OK when they are proven optimal and MOSAIC_LAP_ERROR_CERTIFICATE when not; other codes mean that nothing was
-   checked. The report is filled in both cases. `options` may be null; of it the memory and run are used. Prices beyond
+/* Checks an assignment and its prices (col_of_row, u and v of a solution, from the solver or from elsewhere; none may be null) against the
+   whole table of costs, independently of the solver. Returns MOSAIC_LAP_OK when they are proven optimal and
+   MOSAIC_LAP_ERROR_CERTIFICATE when not; other codes mean that nothing was checked. The report is filled in both cases. `options` may be null; of it the memory and run are used. Prices beyond
    +-2^61 are not accepted (MOSAIC_LAP_ERROR_NUMBER). */
-MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options, const int32_t *col_of_row,
-                                                  const int64_t *u, const int64_t *v, mosaic_lap_report *report);
+MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options,
+                                                  const mosaic_lap_solution *solution, mosaic_lap_report *report);
 
 /* A short English sentence for a result code or a finding; never null. The string is constant. */
 MOSAIC_LAP_API const char *mosaic_lap_result_string(mosaic_lap_result result);
@@ -1242,10 +1243,11 @@ static void mosaic_lap__components(mosaic_lap__ties *g)
     }
 }
 
-/* Keeps the entries that lie on a cycle. */
-static void mosaic_lap__prune(mosaic_lap__ties *g)
+/* Keeps the entries that lie on a cycle. Returns whether there are any: without, the optimum is the only one. */
+static int mosaic_lap__prune(mosaic_lap__ties *g)
 {
     int32_t row, e;
+    int any = 0;
     for (row = 0; row <= g->rows; row++) {
         int32_t *word = g->word + (size_t)row * (size_t)g->words, kept = 0, own = g->component[g->col_of[row]];
         uint64_t *bits = g->bits + (size_t)row * (size_t)g->words, several = 0;
@@ -1261,7 +1263,9 @@ static void mosaic_lap__prune(mosaic_lap__ties *g)
             bits[kept++] = keep;
         }
         g->count[row] = several || row == g->rows ? kept : 0; /* its own column alone is no choice */
+        any |= several != 0 && row < g->rows;
     }
+    return any;
 }
 
 /* Can a row too many in `col` be passed on until one arrives in `target`, moving only rows after `row`? If so, passes them on and
@@ -1390,7 +1394,7 @@ static void mosaic_lap__layout(mosaic_lap__solver *s, int64_t room, mosaic_lap__
     q->units = s->turned ? (int32_t)room : p->rows;
     q->capacity = s->turned ? NULL : p->capacity;
     s->copy = s->turned ? (int32_t *)mosaic_lap__take(a, (size_t)p->rows * (size_t)p->cols, sizeof(int32_t)) : NULL;
-    q->t.cost = s->turned ? s->copy : p->cost;
+    q->t.cost = s->turned ? s->copy : (const int32_t *)p->cost;
     q->t.stride = s->turned ? (size_t)p->rows : s->stride;
     mosaic_lap__core_layout(q, a);
     s->ties.rows = p->rows;
@@ -1405,6 +1409,7 @@ static void mosaic_lap__first_pass(void *arg, int index)
     mosaic_lap__solver *s = (mosaic_lap__solver *)arg;
     const mosaic_lap__table *t = &s->core.t;
     int32_t line = (int32_t)((int64_t)t->lines * index / s->jobs), end = (int32_t)((int64_t)t->lines * (index + 1) / s->jobs);
+    const int32_t *cost = (const int32_t *)s->problem->cost;
     int32_t *limits = s->limits[index], i, j, k;
     limits[0] = INT32_MAX;
     limits[1] = INT32_MIN;
@@ -1413,7 +1418,7 @@ static void mosaic_lap__first_pass(void *arg, int index)
             for (i = 0; i < t->slots; i += 16)
                 for (j = k; j < k + 16 && j < end; j++) {
                     int32_t *to = s->copy + (size_t)j * t->stride, r;
-                    for (r = i; r < i + 16 && r < t->slots; r++) to[r] = s->problem->cost[(size_t)r * s->stride + (size_t)j];
+                    for (r = i; r < i + 16 && r < t->slots; r++) to[r] = cost[(size_t)r * s->stride + (size_t)j];
                 }
     for (; line < end; line++) s->core.kernels->range(t, line, limits);
 }
@@ -1514,7 +1519,7 @@ static void mosaic_lap__answer(const mosaic_lap__solver *s, mosaic_lap_solution 
     int32_t i;
     for (i = 0; i < p->rows; i++) {
         int32_t col = s->ties.col_of[i];
-        if (col < p->cols) primal += p->cost[(size_t)i * s->stride + (size_t)col];
+        if (col < p->cols) primal += ((const int32_t *)p->cost)[(size_t)i * s->stride + (size_t)col];
         if (out->col_of_row) out->col_of_row[i] = col < p->cols ? col : -1;
         if (out->u) out->u[i] = sign * u[i];
         dual += (uint64_t)(sign * u[i]);
@@ -1618,7 +1623,7 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *prob
     if (unserved < 0) {
         mosaic_lap__collect_ties(&s);
         mosaic_lap__components(&s.ties);
-        mosaic_lap__prune(&s.ties);
+        solution->unique = !mosaic_lap__prune(&s.ties);
         mosaic_lap__smallest(&s.ties);
         mosaic_lap__answer(&s, solution);
     } else {
@@ -1649,7 +1654,7 @@ static void mosaic_lap__check_rows(void *arg, int index)
     int32_t row = -1, col = -1;
     int64_t worst = 0, count = 0;
     for (; i < end; i++) {
-        const int32_t *cost = p->cost + (size_t)i * c->stride;
+        const int32_t *cost = (const int32_t *)p->cost + (size_t)i * c->stride;
         for (j = 0; j < p->cols; j++) {
             int64_t over = c->u[i] + c->v[j] - cost[j];
             if (p->maximise) over = -over;
@@ -1676,12 +1681,14 @@ static void mosaic_lap__find(mosaic_lap_report *r, mosaic_lap_finding finding, i
     r->col = col;
 }
 
-MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options, const int32_t *col_of_row,
-                                                  const int64_t *u, const int64_t *v, mosaic_lap_report *report)
+MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options,
+                                                  const mosaic_lap_solution *solution, mosaic_lap_report *report)
 {
     static const mosaic_lap_options defaults = {0, NULL, 0, NULL, NULL, NULL};
     const mosaic_lap_options *o = options ? options : &defaults;
     const mosaic_lap_problem *p = problem;
+    const int32_t *col_of_row;
+    const int64_t *u, *v;
     const int64_t edge = (int64_t)1 << 61;
     mosaic_lap__checker c;
     mosaic_lap__arena arena;
@@ -1696,6 +1703,10 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *prob
     r.row = r.col = -1;
     result = mosaic_lap__examine(p, &c.stride, &room, &bad);
     if (result != MOSAIC_LAP_OK) return result;
+    if (!solution) return MOSAIC_LAP_ERROR_NULL;
+    col_of_row = solution->col_of_row;
+    u = solution->u;
+    v = solution->v;
     if ((p->rows > 0 && (!col_of_row || !u)) || (p->cols > 0 && !v)) return MOSAIC_LAP_ERROR_NULL;
     for (i = 0; i < p->rows; i++)
         if (u[i] < -edge || u[i] > edge) return MOSAIC_LAP_ERROR_NUMBER;
@@ -1714,7 +1725,7 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *prob
             mosaic_lap__find(&r, MOSAIC_LAP_BAD_COLUMN, i, j);
             continue;
         }
-        cost = p->cost[(size_t)i * c.stride + (size_t)j];
+        cost = ((const int32_t *)p->cost)[(size_t)i * c.stride + (size_t)j];
         r.matched++;
         r.primal += cost;
         if (cost == MOSAIC_LAP_FORBIDDEN)

@@ -27,5 +27,5 @@ int parity_solve(int rows, int cols, const int32_t *cost, const int32_t *capacit
     if (result != MOSAIC_LAP_OK) return (int)result;
     totals[0] = s.primal;
     totals[1] = s.dual;
-    return (int)mosaic_lap_check(&p, NULL, col_of_row, u, v, &r);
+    return (int)mosaic_lap_check(&p, NULL, &s, &r);
 }

@@ -90,7 +90,7 @@ static void solve(fixture *f, int simd)
     if (f->result == MOSAIC_LAP_OK) {
         mosaic_lap_report r;
         int64_t room = room_of(f);
-        mosaic_lap_result checked = mosaic_lap_check(&f->p, NULL, f->col_of_row, f->u, f->v, &r);
+        mosaic_lap_result checked = mosaic_lap_check(&f->p, NULL, &f->s, &r);
         CHECK_MSG(checked == MOSAIC_LAP_OK, "%d x %d: %s at %d, %d", (int)f->p.rows, (int)f->p.cols, mosaic_lap_finding_string(r.finding), (int)r.row,
                   (int)r.col);
         CHECK(r.primal == f->s.primal && r.dual == f->s.dual && r.gap == 0 && f->s.gap == 0 && r.matched == f->s.matched);
@@ -143,7 +143,7 @@ static void solve_everywhere(fixture *f)
 /* Brute force: every assignment, in the order of the tie rule, so that the first of the best ones is the one. */
 static struct {
     fixture *f;
-    int left[16], now[16], best[16], spare, found;
+    int left[16], now[16], best[16], spare, found; /* found: how many have the best total */
     int64_t total;
 } brute;
 
@@ -153,10 +153,11 @@ static void brute_row(int i, int64_t total)
     int j;
     if (i == f->p.rows) {
         if (!brute.found || (f->p.maximise ? total > brute.total : total < brute.total)) {
-            brute.found = 1;
+            brute.found = 0;
             brute.total = total;
             memcpy(brute.best, brute.now, sizeof brute.best);
         }
+        brute.found += total == brute.total;
         return;
     }
     for (j = 0; j < f->p.cols; j++) {
@@ -184,8 +185,9 @@ static void against_brute_force(fixture *f)
     brute.spare = f->p.rows > room ? (int)(f->p.rows - room) : 0;
     for (j = 0; j < f->p.cols; j++) brute.left[j] = capacity_of(f, j);
     brute_row(0, 0);
-    CHECK((f->result == MOSAIC_LAP_OK) == brute.found);
+    CHECK((f->result == MOSAIC_LAP_OK) == (brute.found > 0));
     if (f->result != MOSAIC_LAP_OK || !brute.found) return;
+    CHECK(f->s.unique == (brute.found == 1));
     CHECK_MSG(f->s.primal == brute.total, "%lld, not %lld", (long long)f->s.primal, (long long)brute.total);
     for (j = 0; j < f->p.rows; j++)
         CHECK_MSG(f->col_of_row[j] == brute.best[j], "%d x %d room %d: row %d has %d, not %d", (int)f->p.rows, (int)f->p.cols, (int)room, j,
@@ -535,10 +537,10 @@ static void test_memory_and_jobs(void)
         memset(f.col_of_row, 0, sizeof expect);
         CHECK(mosaic_lap_solve(&f.p, &o, &f.s) == MOSAIC_LAP_OK);
         CHECK(!memcmp(expect, f.col_of_row, sizeof expect));
-        CHECK(mosaic_lap_check(&f.p, &o, f.col_of_row, f.u, f.v, &r) == MOSAIC_LAP_OK);
+        CHECK(mosaic_lap_check(&f.p, &o, &f.s, &r) == MOSAIC_LAP_OK);
         CHECK(alloc_calls == 0 && work[0] == 0xa5 && work[size + 1] == 0xa5);
         o.work_size = 8;
-        CHECK(mosaic_lap_check(&f.p, &o, f.col_of_row, f.u, f.v, &r) == MOSAIC_LAP_ERROR_MEMORY);
+        CHECK(mosaic_lap_check(&f.p, &o, &f.s, &r) == MOSAIC_LAP_ERROR_MEMORY);
         o.work = NULL;
         free(work);
 
@@ -546,14 +548,14 @@ static void test_memory_and_jobs(void)
         o.alloc_ctx = &ctx;
         alloc_calls = 0;
         CHECK(mosaic_lap_solve(&f.p, &o, &f.s) == MOSAIC_LAP_OK && alloc_live == 0);
-        CHECK(mosaic_lap_check(&f.p, &o, f.col_of_row, f.u, f.v, &r) == MOSAIC_LAP_OK && alloc_live == 0);
+        CHECK(mosaic_lap_check(&f.p, &o, &f.s, &r) == MOSAIC_LAP_OK && alloc_live == 0);
         CHECK(alloc_calls == 2);
         memset(f.col_of_row, 0x77, sizeof expect);
         alloc_fail_at = alloc_calls;
         CHECK(mosaic_lap_solve(&f.p, &o, &f.s) == MOSAIC_LAP_ERROR_MEMORY && alloc_live == 0);
         CHECK(f.col_of_row[0] == 0x77777777 && f.col_of_row[149] == 0x77777777);
         alloc_fail_at = alloc_calls;
-        CHECK(mosaic_lap_check(&f.p, &o, expect, f.u, f.v, &r) == MOSAIC_LAP_ERROR_MEMORY && alloc_live == 0);
+        CHECK(mosaic_lap_check(&f.p, &o, &f.s, &r) == MOSAIC_LAP_ERROR_MEMORY && alloc_live == 0);
         alloc_fail_at = -1;
         o.alloc_ctx = NULL;
 
@@ -562,7 +564,7 @@ static void test_memory_and_jobs(void)
         o.run_ctx = &jobs;
         CHECK(mosaic_lap_solve(&f.p, &o, &f.s) == MOSAIC_LAP_OK);
         CHECK(!memcmp(expect, f.col_of_row, sizeof expect));
-        CHECK(mosaic_lap_check(&f.p, &o, f.col_of_row, f.u, f.v, &r) == MOSAIC_LAP_OK);
+        CHECK(mosaic_lap_check(&f.p, &o, &f.s, &r) == MOSAIC_LAP_OK);
         CHECK(jobs > 2);
         o.run = NULL;
 
@@ -595,6 +597,8 @@ static void test_bad_input(void)
     p.cols = 3;
     p.cost = cost;
     s.col_of_row = col;
+    s.u = u;
+    s.v = v;
     CHECK(mosaic_lap_solve(NULL, NULL, &s) == MOSAIC_LAP_ERROR_NULL && mosaic_lap_work_size(NULL) == 0);
     CHECK(mosaic_lap_solve(&p, NULL, NULL) == MOSAIC_LAP_ERROR_NULL);
     bad = p;
@@ -608,7 +612,7 @@ static void test_bad_input(void)
         if (i == 3) bad.rows = INT32_MAX;
         if (i == 4) bad.stride = SIZE_MAX / 4;
         CHECK(mosaic_lap_solve(&bad, NULL, &s) == MOSAIC_LAP_ERROR_SIZE && mosaic_lap_work_size(&bad) == 0);
-        CHECK(mosaic_lap_check(&bad, NULL, col, u, v, &r) == MOSAIC_LAP_ERROR_SIZE);
+        CHECK(mosaic_lap_check(&bad, NULL, &s, &r) == MOSAIC_LAP_ERROR_SIZE);
     }
     bad = p;
     bad.stride = 2;
@@ -616,7 +620,7 @@ static void test_bad_input(void)
     bad = p;
     bad.capacity = capacity;
     CHECK(mosaic_lap_solve(&bad, NULL, &s) == MOSAIC_LAP_ERROR_CAPACITY && s.col == 1 && s.row == -1);
-    CHECK(mosaic_lap_check(&bad, NULL, col, u, v, &r) == MOSAIC_LAP_ERROR_CAPACITY && mosaic_lap_work_size(&bad) == 0);
+    CHECK(mosaic_lap_check(&bad, NULL, &s, &r) == MOSAIC_LAP_ERROR_CAPACITY && mosaic_lap_work_size(&bad) == 0);
     o.simd = 5;
     CHECK(mosaic_lap_solve(&p, &o, &s) == MOSAIC_LAP_ERROR_OPTION);
     o.simd = -1;
@@ -626,16 +630,21 @@ static void test_bad_input(void)
         CHECK(mosaic_lap_solve(&p, &o, &s) == MOSAIC_LAP_ERROR_SIMD);
     }
     CHECK(col[0] == 9 && col[1] == 9);
-    CHECK(mosaic_lap_check(NULL, NULL, col, u, v, &r) == MOSAIC_LAP_ERROR_NULL);
-    CHECK(mosaic_lap_check(&p, NULL, NULL, u, v, &r) == MOSAIC_LAP_ERROR_NULL);
-    CHECK(mosaic_lap_check(&p, NULL, col, NULL, v, &r) == MOSAIC_LAP_ERROR_NULL);
-    CHECK(mosaic_lap_check(&p, NULL, col, u, NULL, &r) == MOSAIC_LAP_ERROR_NULL);
-    CHECK(mosaic_lap_check(&p, NULL, col, u, v, NULL) == MOSAIC_LAP_ERROR_NULL);
+    CHECK(mosaic_lap_check(NULL, NULL, &s, &r) == MOSAIC_LAP_ERROR_NULL);
+    CHECK(mosaic_lap_check(&p, NULL, NULL, &r) == MOSAIC_LAP_ERROR_NULL);
+    CHECK(mosaic_lap_check(&p, NULL, &s, NULL) == MOSAIC_LAP_ERROR_NULL);
+    for (i = 0; i < 3; i++) {
+        mosaic_lap_solution part = s;
+        if (i == 0) part.col_of_row = NULL;
+        if (i == 1) part.u = NULL;
+        if (i == 2) part.v = NULL;
+        CHECK(mosaic_lap_check(&p, NULL, &part, &r) == MOSAIC_LAP_ERROR_NULL);
+    }
     u[1] = INT64_MIN;
-    CHECK(mosaic_lap_check(&p, NULL, col, u, v, &r) == MOSAIC_LAP_ERROR_NUMBER);
+    CHECK(mosaic_lap_check(&p, NULL, &s, &r) == MOSAIC_LAP_ERROR_NUMBER);
     u[1] = 0;
     v[2] = INT64_MAX;
-    CHECK(mosaic_lap_check(&p, NULL, col, u, v, &r) == MOSAIC_LAP_ERROR_NUMBER);
+    CHECK(mosaic_lap_check(&p, NULL, &s, &r) == MOSAIC_LAP_ERROR_NUMBER);
     for (i = 0; i <= MOSAIC_LAP_ERROR_CERTIFICATE; i++) CHECK(strlen(mosaic_lap_result_string((mosaic_lap_result)i)) > 1);
     for (i = 0; i <= MOSAIC_LAP_GAP; i++) CHECK(strlen(mosaic_lap_finding_string((mosaic_lap_finding)i)) > 1);
     CHECK(mosaic_lap_result_string((mosaic_lap_result)99) && mosaic_lap_finding_string((mosaic_lap_finding)99));
@@ -713,7 +722,7 @@ static void test_edges(void)
 static void expect(fixture *f, mosaic_lap_finding finding, int row, int col)
 {
     mosaic_lap_report r;
-    CHECK(mosaic_lap_check(&f->p, NULL, f->col_of_row, f->u, f->v, &r) == MOSAIC_LAP_ERROR_CERTIFICATE);
+    CHECK(mosaic_lap_check(&f->p, NULL, &f->s, &r) == MOSAIC_LAP_ERROR_CERTIFICATE);
     CHECK_MSG(r.finding == finding && r.row == row && r.col == col, "%s (%d, %d)", mosaic_lap_finding_string(r.finding), (int)r.row, (int)r.col);
     if (finding == MOSAIC_LAP_VIOLATED) CHECK(r.worst_violation > 0 && r.violations > 0);
 }
