@@ -39,7 +39,10 @@
      MOSAIC_LAP_MALLOC(ctx,size) and MOSAIC_LAP_FREE(ctx,ptr)   your allocator, both or neither; default malloc and free
 
    OPTIONS (mosaic_lap_options; null or all zero means the defaults)
-     simd         0 best available, 1 scalar, 2 AVX2, 3 AVX-512 (F, BW, DQ, VL), 4 AVX-512 with VNNI (as 3 here)
+     simd         0 best available, 1 scalar, 2 AVX2, 3 AVX-512 (F, BW, DQ, VL), 4 AVX-512 with VNNI (differs from 3 for vectors of bytes)
+     solver       how to get there; the assignment is always the same. 0 chosen by the shape, 1 shortest paths on lists, 2 an auction
+                  before them (for as many rows as columns, one each)
+     start        a solution to start from; null: none
      work, work_size   memory for the solver; null: one allocation through MOSAIC_LAP_MALLOC
      alloc_ctx    first argument of the allocator macros
      run, run_ctx how to run several jobs at once; null: one after the other
@@ -106,7 +109,8 @@ typedef enum mosaic_lap_result {
     MOSAIC_LAP_ERROR_NULL,       /* a pointer that is needed is null */
     MOSAIC_LAP_ERROR_SIZE,       /* a negative number of rows or columns, or the sizes overflow */
     MOSAIC_LAP_ERROR_STRIDE,     /* stride is not 0 and less than cols */
-    MOSAIC_LAP_ERROR_CAPACITY,   /* a negative capacity: solution->col names the column */
+    MOSAIC_LAP_ERROR_CAPACITY,   /* a negative capacity or quota: solution->col names the column or the group */
+    MOSAIC_LAP_ERROR_GROUP,      /* a column's group does not exist: solution->col names the column */
     MOSAIC_LAP_ERROR_OPTION,     /* an option has a value that is not in its table */
     MOSAIC_LAP_ERROR_SIMD,       /* this processor or this build does not have the forced instruction set */
     MOSAIC_LAP_ERROR_NUMBER,     /* a cost that is no number (only costs in floating point can have it): row and col name it */
@@ -115,16 +119,38 @@ typedef enum mosaic_lap_result {
     MOSAIC_LAP_ERROR_CERTIFICATE /* mosaic_lap_check: not proven optimal; the report says why */
 } mosaic_lap_result;
 
+/* Costs that are squared distances: of row i's vector and column j's, each `length` whole numbers. No distance may reach 2^31 - 1. */
+typedef struct mosaic_lap_vectors {
+    const void *row, *col; /* rows x length and cols x length numbers, one vector after the other */
+    int32_t length;        /* 1 or more */
+    int bits;              /* 8: the numbers are uint8_t; 16: int16_t */
+} mosaic_lap_vectors;
+
 /* What is to be solved. Zero-initialise it, then fill in; members may be added after these in later versions.
 
-   With Q the sum of all capacities, min(rows, Q) rows get a column: all of them while the columns suffice, and otherwise the
-   cheapest choice of rows that fills every column completely. */
+   The costs are a table (`cost`), or they are made where they are looked at, and nothing of the size of a table is ever stored: by a
+   function (`fill`), or as distances of vectors (`vectors`). One of the three is set.
+
+   With Q the sum of all capacities (of a group: at most its quota), min(rows, Q) rows get a column: all of them while the columns
+   suffice, and otherwise the cheapest choice of rows that fills every column completely. With groups, rows may not exceed Q. */
 typedef struct mosaic_lap_problem {
     int32_t rows, cols;      /* 0 or more */
     const void *cost;        /* int32_t: cost[i * stride + j] of giving column j to row i; any value; MOSAIC_LAP_FORBIDDEN forbids */
     size_t stride;           /* elements from one row to the next, at least cols; 0 means cols */
     const int32_t *capacity; /* cols numbers: how many rows may have column j, 0 or more; null: one each */
     int maximise;            /* 0: smallest total, anything else: largest total; MOSAIC_LAP_FORBIDDEN forbids either way */
+
+    /* Writes the cost of row `row` + i and column `col` + j to out[i * stride + j], for all i < rows, j < cols. The same entry is asked
+       for several times and must always have the same cost; mostly 8 x 512 entries at first and 1 x 64 later; columns that are alike are
+       best neighbours. Called from the jobs of options->run at once. */
+    void (*fill)(void *ctx, int32_t row, int32_t rows, int32_t col, int32_t cols, int32_t *out, size_t stride);
+    void *fill_ctx;
+    const mosaic_lap_vectors *vectors;
+
+    /* Columns of one group share a quota: together they have at most so many rows, whatever their capacities. */
+    int32_t groups;       /* 0 or more */
+    const int32_t *group; /* cols numbers: the group of each column, -1 for none; null when groups is 0 */
+    const int32_t *quota; /* groups numbers, 0 or more */
 } mosaic_lap_problem;
 
 typedef struct mosaic_lap_options {
@@ -135,24 +161,30 @@ typedef struct mosaic_lap_options {
     /* Calls job(arg, 0) ... job(arg, count - 1), each exactly once, in any order, on any threads, and returns when all are done. */
     void (*run)(void *ctx, void (*job)(void *arg, int index), void *arg, int count);
     void *run_ctx;
+    int solver; /* see OPTIONS above */
+    /* Warm start: the solution of a problem of the same shape with costs not far from these. Its col_of_row, u and v are read; it may be
+       the very solution that is to be written. The better it fits the less there is to do; the assignment is the same as without. */
+    const struct mosaic_lap_solution *start;
 } mosaic_lap_options;
 
 /* The answer. Zero-initialise it, set the arrays you want, all owned by the caller. The arrays col_of_row, u and v are written
    on MOSAIC_LAP_OK only, and then completely; the two clash arrays on MOSAIC_LAP_ERROR_INFEASIBLE only.
 
-   The prices prove the total. For a smallest total:
-     u[i] + v[j] <= cost[i][j] for every entry that is not forbidden, with equality where row i has column j;
-     when rows <= Q: v[j] <= 0, and v[j] = 0 for a column that is not full;
+   The prices prove the total. For a smallest total, with w[j] the price of the group of column j (0 when it has none):
+     u[i] + v[j] + w[j] <= cost[i][j] for every entry that is not forbidden, with equality where row i has column j;
+     when rows <= Q: v[j] <= 0, and v[j] = 0 for a column that is not full; w <= 0, and w = 0 for a group that has not used its quota;
      when rows >  Q: u[i] <= 0, and u[i] = 0 for a row without a column;
-   so that no assignment can cost less than sum u[i] + sum capacity[j] * v[j], which is the total found. For a largest total all
-   of these signs are turned round. */
+   so that no assignment can cost less than sum u[i] + sum capacity[j] * v[j] + sum quota[g] * w[g], which is the total found. For a
+   largest total all of these signs are turned round. */
 typedef struct mosaic_lap_solution {
     int32_t *col_of_row; /* rows numbers: the column of each row, -1 for none; may be null */
     int64_t *u;          /* rows prices; may be null */
     int64_t *v;          /* cols prices; may be null */
+    int64_t *w;          /* groups prices; may be null */
     uint8_t *clash_rows; /* rows flags, may be null: when rows <= Q, the rows marked 1 may have only the columns marked 1, */
     uint8_t *clash_cols; /* cols flags, may be null: whose capacities add up to less than there are marked rows;
-                             when rows > Q, only the marked rows may have the marked columns, and they are too few to fill them */
+                             when rows > Q, only the marked rows may have the marked columns, and they are too few to fill them.
+                             What groups may have of the marked columns counts; with groups and rows > Q all are marked */
     int64_t primal;      /* total cost of the assignment */
     int64_t dual;        /* worth of the prices */
     int64_t gap;         /* primal - dual: 0 */
@@ -186,10 +218,12 @@ typedef enum mosaic_lap_finding {
     MOSAIC_LAP_BAD_COLUMN,      /* row has a column that does not exist */
     MOSAIC_LAP_USED_FORBIDDEN,  /* row has col, which is forbidden */
     MOSAIC_LAP_OVER_CAPACITY,   /* col is used more often than its capacity */
+    MOSAIC_LAP_OVER_QUOTA,      /* the columns of group col are used more often than its quota */
     MOSAIC_LAP_TOO_FEW_MATCHED, /* fewer than min(rows, Q) rows have a column; row is the first without */
     MOSAIC_LAP_PRICE_SIGN,      /* the price of col (or, when rows > Q, of row) has the wrong sign */
     MOSAIC_LAP_PRICE_NOT_ZERO,  /* col is not full (or, when rows > Q, row has no column), and yet its price is not 0 */
-    MOSAIC_LAP_NOT_TIGHT,       /* row has col, and yet u + v is not its cost */
+    MOSAIC_LAP_GROUP_PRICE,     /* the price of group col has the wrong sign, or is not 0 though its quota is not used up */
+    MOSAIC_LAP_NOT_TIGHT,       /* row has col, and yet u + v + w is not its cost */
     MOSAIC_LAP_VIOLATED,        /* u + v exceeds the cost of an entry; row and col are where it does so most */
     MOSAIC_LAP_GAP              /* primal and dual differ */
 } mosaic_lap_finding;
@@ -203,10 +237,10 @@ typedef struct mosaic_lap_report {
     int32_t matched;
 } mosaic_lap_report;
 
-/* Checks an assignment and its prices (col_of_row, u and v of a solution, from the solver or from elsewhere; none may be null) against the
-   whole table of costs, independently of the solver. Returns MOSAIC_LAP_OK when they are proven optimal and
-   MOSAIC_LAP_ERROR_CERTIFICATE when not; other codes mean that nothing was checked. The report is filled in both cases. `options` may be null; of it the memory and run are used. Prices beyond
-   +-2^61 are not accepted (MOSAIC_LAP_ERROR_NUMBER). */
+/* Checks an assignment and its prices (col_of_row, u, v and, with groups, w of `solution`), wherever they come from, against all the
+   costs, independently of the solvers. Returns MOSAIC_LAP_OK when they are proven optimal and MOSAIC_LAP_ERROR_CERTIFICATE when not;
+   other codes mean that nothing was checked. The report is filled in both cases. `options` may be null; of it the memory, run and simd
+   are used. Prices beyond +-2^60 are not accepted (MOSAIC_LAP_ERROR_NUMBER). */
 MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options,
                                                   const mosaic_lap_solution *solution, mosaic_lap_report *report);
 
@@ -344,6 +378,8 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 
 #define MOSAIC_LAP__LIST 32
 #define MOSAIC_LAP__BLOCK 64
+#define MOSAIC_LAP__TILE_LINES 8
+#define MOSAIC_LAP__TILE_WIDTH 512
 #define MOSAIC_LAP__FIRST_BLOCKS 6
 #define MOSAIC_LAP__JOBS 64
 #define MOSAIC_LAP__FAR INT64_MAX
@@ -351,12 +387,21 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 #define MOSAIC_LAP__NARROW_COST ((int64_t)1 << 29)
 #define MOSAIC_LAP__NARROW_PRICE (-((int64_t)1 << 30))
 
-/* The table as the kernels see it. With sign = -1 every cost is negated on reading: (c ^ sign) - sign. */
+/* The costs as the solvers see them, and the prices of the slots. With sign = -1 every cost is negated on reading: (c ^ sign) - sign. */
 typedef struct mosaic_lap__table {
-    const int32_t *cost;
-    size_t stride;
+    const mosaic_lap_problem *problem;
+    int turned; /* the lines are the problem's columns */
     int32_t lines, slots, blocks;
     int32_t sign;
+
+    /* where costs come from: a table; or vectors as words of 4 bytes or 2 numbers of 16 bits each; or the problem's `fill` */
+    const int32_t *cost;
+    size_t stride;
+    void (*distances)(const struct mosaic_lap__table *t, int32_t line, int32_t block, int32_t *out);
+    int32_t words;
+    int32_t *line_word, *slot_word; /* line after line; of the slots block by block, in it word by word, each of all slots of the block */
+    int32_t *line_norm, *slot_norm; /* what a distance has beside the product of the vectors, which counts -2 times */
+
     int32_t *lower;  /* lines x blocks; values beyond 32 bits are stored as INT32_MAX, a lower bound still */
     int64_t *price;  /* slots: v */
     int32_t *narrow; /* slots: v + sign in 32 bits, for the narrow kernels */
@@ -375,6 +420,200 @@ static int32_t mosaic_lap__block_size(const mosaic_lap__table *t, int32_t block)
 {
     int32_t rest = t->slots - block * MOSAIC_LAP__BLOCK;
     return rest < MOSAIC_LAP__BLOCK ? rest : MOSAIC_LAP__BLOCK;
+}
+
+/* ---- costs of vectors: |x - y|^2 = |x|^2 + |y|^2 - 2 x y, modulo 2^32 throughout, which is exact because no distance is that large ---- */
+static void mosaic_lap__distances_scalar(const mosaic_lap__table *t, int32_t line, int32_t block, int32_t *out)
+{
+    const int32_t *x = t->line_word + (size_t)line * (size_t)t->words;
+    const int32_t *y = t->slot_word + (size_t)block * (size_t)t->words * MOSAIC_LAP__BLOCK, *norm = t->slot_norm + block * MOSAIC_LAP__BLOCK;
+    uint32_t sum[MOSAIC_LAP__BLOCK];
+    int32_t j, k;
+    for (j = 0; j < MOSAIC_LAP__BLOCK; j++) sum[j] = 0;
+    for (k = 0; k < t->words; k++, y += MOSAIC_LAP__BLOCK) {
+        int32_t low = (int16_t)((uint32_t)x[k] & 0xffff), high = (int16_t)((uint32_t)x[k] >> 16);
+        for (j = 0; j < MOSAIC_LAP__BLOCK; j++)
+            sum[j] += (uint32_t)(low * (int16_t)((uint32_t)y[j] & 0xffff)) + (uint32_t)(high * (int16_t)((uint32_t)y[j] >> 16));
+    }
+    for (j = 0; j < MOSAIC_LAP__BLOCK; j++) out[j] = (int32_t)((uint32_t)t->line_norm[line] + (uint32_t)norm[j] - 2 * sum[j]);
+}
+
+#if MOSAIC_LAP__SIMD
+#define MOSAIC_LAP__AVX2 MOSAIC__TARGET("avx2")
+#define MOSAIC_LAP__AVX512 MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl")
+#define MOSAIC_LAP__VNNI MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized" /* false alarms inside the intrinsics of gcc 12, as C++ or without optimisation */
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+MOSAIC_LAP__AVX2 static void mosaic_lap__distances_avx2(const mosaic_lap__table *t, int32_t line, int32_t block, int32_t *out)
+{
+    const int32_t *x = t->line_word + (size_t)line * (size_t)t->words;
+    const int32_t *y = t->slot_word + (size_t)block * (size_t)t->words * MOSAIC_LAP__BLOCK, *norm = t->slot_norm + block * MOSAIC_LAP__BLOCK;
+    __m256i sum[8];
+    int32_t i, k;
+    for (i = 0; i < 8; i++) sum[i] = _mm256_setzero_si256();
+    for (k = 0; k < t->words; k++, y += MOSAIC_LAP__BLOCK) {
+        __m256i both = _mm256_set1_epi32(x[k]);
+        for (i = 0; i < 8; i++)
+            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(both, _mm256_loadu_si256((const __m256i *)(const void *)(y + 8 * i))));
+    }
+    for (i = 0; i < 8; i++) {
+        __m256i base = _mm256_add_epi32(_mm256_set1_epi32(t->line_norm[line]), _mm256_loadu_si256((const __m256i *)(const void *)(norm + 8 * i)));
+        _mm256_storeu_si256((__m256i *)(void *)(out + 8 * i), _mm256_sub_epi32(base, _mm256_slli_epi32(sum[i], 1)));
+    }
+}
+
+/* The two kernels of AVX-512 differ in how they add the products of a word. */
+#define MOSAIC_LAP__DEFINE_DISTANCES(NAME, TARGET, ADD)                                                                                              \
+    TARGET static void NAME(const mosaic_lap__table *t, int32_t line, int32_t block, int32_t *out)                                                   \
+    {                                                                                                                                                \
+        const int32_t *x = t->line_word + (size_t)line * (size_t)t->words;                                                                           \
+        const int32_t *y = t->slot_word + (size_t)block * (size_t)t->words * MOSAIC_LAP__BLOCK;                                                      \
+        const int32_t *norm = t->slot_norm + block * MOSAIC_LAP__BLOCK;                                                                              \
+        const __m512i own = _mm512_set1_epi32(t->line_norm[line]);                                                                                   \
+        __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;                                                                                     \
+        int32_t k;                                                                                                                                   \
+        for (k = 0; k < t->words; k++, y += MOSAIC_LAP__BLOCK) {                                                                                     \
+            __m512i all = _mm512_set1_epi32(x[k]);                                                                                                   \
+            a = ADD(a, _mm512_loadu_si512(y), all);                                                                                                  \
+            b = ADD(b, _mm512_loadu_si512(y + 16), all);                                                                                             \
+            c = ADD(c, _mm512_loadu_si512(y + 32), all);                                                                                             \
+            d = ADD(d, _mm512_loadu_si512(y + 48), all);                                                                                             \
+        }                                                                                                                                            \
+        a = _mm512_sub_epi32(_mm512_add_epi32(own, _mm512_loadu_si512(norm)), _mm512_slli_epi32(a, 1));                                              \
+        b = _mm512_sub_epi32(_mm512_add_epi32(own, _mm512_loadu_si512(norm + 16)), _mm512_slli_epi32(b, 1));                                         \
+        c = _mm512_sub_epi32(_mm512_add_epi32(own, _mm512_loadu_si512(norm + 32)), _mm512_slli_epi32(c, 1));                                         \
+        d = _mm512_sub_epi32(_mm512_add_epi32(own, _mm512_loadu_si512(norm + 48)), _mm512_slli_epi32(d, 1));                                         \
+        _mm512_storeu_si512(out, a);                                                                                                                 \
+        _mm512_storeu_si512(out + 16, b);                                                                                                            \
+        _mm512_storeu_si512(out + 32, c);                                                                                                            \
+        _mm512_storeu_si512(out + 48, d);                                                                                                            \
+    }
+#define MOSAIC_LAP__MADD(sum, y, x) _mm512_add_epi32(sum, _mm512_madd_epi16(y, x))
+MOSAIC_LAP__DEFINE_DISTANCES(mosaic_lap__distances_avx512, MOSAIC_LAP__AVX512, MOSAIC_LAP__MADD)
+MOSAIC_LAP__DEFINE_DISTANCES(mosaic_lap__distances_vnni, MOSAIC_LAP__VNNI, _mm512_dpbusd_epi32)
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+#endif
+
+/* Whether the vectors are kept as bytes: the products are then of unsigned bytes of the slots and signed ones, 128 less, of the lines. */
+static int mosaic_lap__bytes(const mosaic_lap_vectors *vectors, int level) { return vectors->bits == 8 && level == 3; }
+
+static int32_t mosaic_lap__vector_value(const mosaic_lap_vectors *vectors, const void *data, int32_t index, int32_t k)
+{
+    size_t at = (size_t)index * (size_t)vectors->length + (size_t)k;
+    return vectors->bits == 8 ? ((const uint8_t *)data)[at] : ((const int16_t *)data)[at];
+}
+
+/* Fills in line_word, slot_word and the norms. */
+static void mosaic_lap__pack(mosaic_lap__table *t, int level)
+{
+    const mosaic_lap_vectors *x = t->problem->vectors;
+    const void *line_data = t->turned ? x->col : x->row, *slot_data = t->turned ? x->row : x->col;
+    const int32_t bytes = mosaic_lap__bytes(x, level), per_word = bytes ? 4 : 2, bits = bytes ? 8 : 16;
+    const uint32_t mask = bytes ? 0xff : 0xffff;
+    int32_t i, j, k;
+    for (i = 0; i < t->lines + t->blocks * MOSAIC_LAP__BLOCK; i++) {
+        int32_t slot = i - t->lines, *word, step;
+        uint32_t norm = 0;
+        if (slot < 0) {
+            word = t->line_word + (size_t)i * (size_t)t->words;
+            step = 1;
+        } else {
+            word = t->slot_word + (size_t)(slot / MOSAIC_LAP__BLOCK) * (size_t)t->words * MOSAIC_LAP__BLOCK + slot % MOSAIC_LAP__BLOCK;
+            step = MOSAIC_LAP__BLOCK;
+        }
+        for (k = 0; k < t->words; k++) {
+            uint32_t packed = 0;
+            for (j = 0; j < per_word && k * per_word + j < x->length && slot < t->slots; j++) {
+                int32_t value = mosaic_lap__vector_value(x, slot < 0 ? line_data : slot_data, slot < 0 ? i : slot, k * per_word + j);
+                norm += (uint32_t)(value * value) - (uint32_t)(bytes && slot >= 0 ? 256 * value : 0);
+                packed |= ((uint32_t)(value - (bytes && slot < 0 ? 128 : 0)) & mask) << (bits * j);
+            }
+            word[(size_t)k * (size_t)step] = (int32_t)packed;
+        }
+        *(slot < 0 ? t->line_norm + i : t->slot_norm + slot) = (int32_t)norm;
+    }
+    t->distances = mosaic_lap__distances_scalar;
+#if MOSAIC_LAP__SIMD
+    if (level > 0) t->distances = level > 1 ? mosaic_lap__distances_avx512 : mosaic_lap__distances_avx2;
+    if (bytes) t->distances = mosaic_lap__distances_vnni;
+#endif
+}
+
+/* Makes costs of `lines` lines from slot 64 * block on, up to the end or `width` of them, line after line at out, `width` apart. */
+static void mosaic_lap__make_costs(const mosaic_lap__table *t, int32_t line, int32_t lines, int32_t block, int32_t width, int32_t *out)
+{
+    const mosaic_lap_problem *p = t->problem;
+    int32_t slot = block * MOSAIC_LAP__BLOCK, count = t->slots - slot < width ? t->slots - slot : width, i, b;
+    if (t->distances) {
+        for (b = 0; b * MOSAIC_LAP__BLOCK < count; b++)
+            for (i = 0; i < lines; i++) t->distances(t, line + i, block + b, out + (size_t)i * (size_t)width + b * MOSAIC_LAP__BLOCK);
+    } else if (t->turned) {
+        for (i = 0; i < lines; i++) p->fill(p->fill_ctx, slot, count, line + i, 1, out + (size_t)i * (size_t)width, 1);
+    } else {
+        p->fill(p->fill_ctx, line, lines, slot, count, out, (size_t)width);
+    }
+}
+
+/* The costs of one block of a line, where they are or made into `room`. */
+static const int32_t *mosaic_lap__costs(const mosaic_lap__table *t, int32_t line, int32_t block, int32_t room[MOSAIC_LAP__BLOCK])
+{
+    if (t->cost) return t->cost + (size_t)line * t->stride + (size_t)block * MOSAIC_LAP__BLOCK;
+    mosaic_lap__make_costs(t, line, 1, block, MOSAIC_LAP__BLOCK, room);
+    return room;
+}
+
+static int32_t mosaic_lap__cost(const mosaic_lap__table *t, int32_t line, int32_t slot)
+{
+    int32_t room[MOSAIC_LAP__BLOCK];
+    return mosaic_lap__costs(t, line, slot / MOSAIC_LAP__BLOCK, room)[slot % MOSAIC_LAP__BLOCK];
+}
+
+/* ---- memory: one area, laid out by the code that uses it; with base null the same code measures it ---- */
+typedef struct mosaic_lap__arena {
+    unsigned char *base;
+    size_t used;
+    int overflow;
+} mosaic_lap__arena;
+
+static void *mosaic_lap__take(mosaic_lap__arena *a, size_t count, size_t size)
+{
+    size_t at = a->used, bytes = count * size;
+    if ((size && count > (SIZE_MAX - 127) / size) || bytes + 63 > SIZE_MAX - 64 - at) {
+        a->overflow = 1;
+        return NULL;
+    }
+    a->used = at + ((bytes + 63) & ~(size_t)63);
+    return a->base ? a->base + at : NULL;
+}
+
+/* What the costs need of it. */
+static void mosaic_lap__source_layout(mosaic_lap__table *t, const mosaic_lap_problem *p, size_t stride, int turned, int level, mosaic_lap__arena *a)
+{
+    memset(t, 0, sizeof *t);
+    t->problem = p;
+    t->turned = turned;
+    t->lines = turned ? p->cols : p->rows;
+    t->slots = turned ? p->rows : p->cols;
+    t->blocks = (t->slots + MOSAIC_LAP__BLOCK - 1) / MOSAIC_LAP__BLOCK;
+    t->sign = p->maximise ? -1 : 0;
+    t->cost = (const int32_t *)p->cost;
+    t->stride = stride;
+    if (p->vectors) {
+        size_t words = ((size_t)p->vectors->length + (mosaic_lap__bytes(p->vectors, level) ? 3 : 1)) / (mosaic_lap__bytes(p->vectors, level) ? 4 : 2);
+        size_t slots = (size_t)t->blocks * MOSAIC_LAP__BLOCK;
+        t->words = (int32_t)words;
+        t->line_word = (int32_t *)mosaic_lap__take(a, (size_t)t->lines, words * sizeof(int32_t));
+        t->slot_word = (int32_t *)mosaic_lap__take(a, slots, words * sizeof(int32_t));
+        t->line_norm = (int32_t *)mosaic_lap__take(a, (size_t)t->lines, sizeof(int32_t));
+        t->slot_norm = (int32_t *)mosaic_lap__take(a, slots, sizeof(int32_t));
+    }
 }
 
 /* ---- kernels: the only code that reads whole lines of the table. The scalar ones define the result of the others. ----
@@ -507,7 +746,6 @@ static uint64_t mosaic_lap__tight_scalar(const mosaic_lap__table *t, int32_t lin
 
 #if MOSAIC_LAP__SIMD
 /* AVX2. The last, partial block of a line goes to the scalar kernels. */
-#define MOSAIC_LAP__AVX2 MOSAIC__TARGET("avx2")
 
 MOSAIC_LAP__AVX2 static int32_t mosaic_lap__least_avx2(__m256i x)
 {
@@ -605,7 +843,6 @@ MOSAIC_LAP__AVX2 static uint64_t mosaic_lap__tight_avx2(const mosaic_lap__table 
 }
 
 /* AVX-512. The last block is read under a mask. */
-#define MOSAIC_LAP__AVX512 MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl")
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized" /* false alarms inside the intrinsics of gcc 12, as C++ or without optimisation */
@@ -711,24 +948,6 @@ static const mosaic_lap__kernels mosaic_lap__kernels_narrow[] = {
     {mosaic_lap__range_avx512, mosaic_lap__collect_avx512, mosaic_lap__below_avx512, mosaic_lap__tight_avx512},
 #endif
 };
-
-/* ---- memory: one area, laid out by the code that uses it; with base null the same code measures it ---- */
-typedef struct mosaic_lap__arena {
-    unsigned char *base;
-    size_t used;
-    int overflow;
-} mosaic_lap__arena;
-
-static void *mosaic_lap__take(mosaic_lap__arena *a, size_t count, size_t size)
-{
-    size_t at = a->used, bytes = count * size;
-    if ((size && count > (SIZE_MAX - 127) / size) || bytes + 63 > SIZE_MAX - 64 - at) {
-        a->overflow = 1;
-        return NULL;
-    }
-    a->used = at + ((bytes + 63) & ~(size_t)63);
-    return a->base ? a->base + at : NULL;
-}
 
 /* ---- the solver's core: every unit of every line gets a slot ---- */
 typedef struct mosaic_lap__entry {
@@ -1357,45 +1576,89 @@ typedef struct mosaic_lap__solver {
     int32_t jobs;
 } mosaic_lap__solver;
 
-/* Everything that can be said about a problem without reading its costs. */
+/* Whether squared distances stay below 2^31 - 1: the sum of the largest squared differences does. */
+static int mosaic_lap__vectors_fit(const mosaic_lap_problem *p)
+{
+    const mosaic_lap_vectors *x = p->vectors;
+    int64_t sum = 0;
+    int32_t i, k;
+    if (x->bits == 8) return x->length <= (INT32_MAX - 1) / (255 * 255);
+    for (k = 0; k < x->length && sum < INT32_MAX; k++) {
+        int32_t low[2] = {INT16_MAX, INT16_MAX}, high[2] = {INT16_MIN, INT16_MIN};
+        int64_t most;
+        for (i = 0; i < p->rows + p->cols; i++) {
+            int side = i >= p->rows;
+            int32_t value = mosaic_lap__vector_value(x, side ? x->col : x->row, side ? i - p->rows : i, k);
+            if (value < low[side]) low[side] = value;
+            if (value > high[side]) high[side] = value;
+        }
+        most = high[0] - low[1] > high[1] - low[0] ? high[0] - low[1] : high[1] - low[0];
+        sum += most * most;
+    }
+    return sum < INT32_MAX;
+}
+
+/* Everything that can be said about a problem without reading its costs, and of vectors whether they are usable. `room` leaves quotas out
+   of account. */
 static mosaic_lap_result mosaic_lap__examine(const mosaic_lap_problem *p, size_t *stride, int64_t *room, int32_t *bad_col)
 {
     int32_t j;
     *bad_col = -1;
     if (!p) return MOSAIC_LAP_ERROR_NULL;
     if (p->rows < 0 || p->cols < 0 || p->rows > INT32_MAX - 128 - p->cols) return MOSAIC_LAP_ERROR_SIZE;
+    if (p->groups < 0 || p->groups > INT32_MAX - 128 - p->cols - p->rows) return MOSAIC_LAP_ERROR_SIZE;
     *stride = p->stride ? p->stride : (size_t)p->cols;
     if (*stride < (size_t)p->cols) return MOSAIC_LAP_ERROR_STRIDE;
     if (p->rows > 0 && p->cols > 0) {
-        if (!p->cost) return MOSAIC_LAP_ERROR_NULL;
-        if (*stride > SIZE_MAX / 2 / sizeof(int32_t) / (size_t)p->rows) return MOSAIC_LAP_ERROR_SIZE;
-    }
-    *room = p->cols;
-    if (p->capacity) {
-        for (j = 0, *room = 0; j < p->cols; j++) {
-            *bad_col = j;
-            if (p->capacity[j] < 0) return MOSAIC_LAP_ERROR_CAPACITY;
-            *room += p->capacity[j];
+        if ((p->cost != NULL) + (p->fill != NULL) + (p->vectors != NULL) != 1)
+            return p->cost || p->fill || p->vectors ? MOSAIC_LAP_ERROR_OPTION : MOSAIC_LAP_ERROR_NULL;
+        if (p->cost && *stride > SIZE_MAX / 2 / sizeof(int32_t) / (size_t)p->rows) return MOSAIC_LAP_ERROR_SIZE;
+        if (p->vectors) {
+            if (!p->vectors->row || !p->vectors->col) return MOSAIC_LAP_ERROR_NULL;
+            if (p->vectors->bits != 8 && p->vectors->bits != 16) return MOSAIC_LAP_ERROR_OPTION;
+            if (p->vectors->length < 1) return MOSAIC_LAP_ERROR_SIZE;
+            if (!mosaic_lap__vectors_fit(p)) return MOSAIC_LAP_ERROR_NUMBER;
         }
-        *bad_col = -1;
     }
+    if (p->groups > 0 && (!p->quota || (p->cols > 0 && !p->group))) return MOSAIC_LAP_ERROR_NULL;
+    for (j = 0; j < p->groups; j++) {
+        *bad_col = j;
+        if (p->quota[j] < 0) return MOSAIC_LAP_ERROR_CAPACITY;
+    }
+    for (j = 0, *room = 0; j < p->cols; j++) {
+        *bad_col = j;
+        if (p->capacity && p->capacity[j] < 0) return MOSAIC_LAP_ERROR_CAPACITY;
+        if (p->groups > 0 && (p->group[j] < -1 || p->group[j] >= p->groups)) return MOSAIC_LAP_ERROR_GROUP;
+        *room += p->capacity ? p->capacity[j] : 1;
+    }
+    *bad_col = -1;
     return MOSAIC_LAP_OK;
 }
 
-static void mosaic_lap__layout(mosaic_lap__solver *s, int64_t room, mosaic_lap__arena *a)
+/* How many rows there is room for, quotas counted; `sum` is scratch, one number for each group. */
+static int64_t mosaic_lap__room_in_groups(const mosaic_lap_problem *p, int64_t *sum)
+{
+    int64_t room = 0;
+    int32_t j;
+    for (j = 0; j < p->groups; j++) sum[j] = 0;
+    for (j = 0; j < p->cols; j++) *(p->groups > 0 && p->group[j] >= 0 ? sum + p->group[j] : &room) += p->capacity ? p->capacity[j] : 1;
+    for (j = 0; j < p->groups; j++) room += sum[j] < p->quota[j] ? sum[j] : p->quota[j];
+    return room;
+}
+
+static void mosaic_lap__layout(mosaic_lap__solver *s, int64_t room, int level, mosaic_lap__arena *a)
 {
     const mosaic_lap_problem *p = s->problem;
     mosaic_lap__core *q = &s->core;
     s->turned = p->rows > room;
-    q->t.lines = s->turned ? p->cols : p->rows;
-    q->t.slots = s->turned ? p->rows : p->cols;
-    q->t.blocks = (q->t.slots + MOSAIC_LAP__BLOCK - 1) / MOSAIC_LAP__BLOCK;
-    q->t.sign = p->maximise ? -1 : 0;
+    mosaic_lap__source_layout(&q->t, p, s->stride, s->turned, level, a);
     q->units = s->turned ? (int32_t)room : p->rows;
     q->capacity = s->turned ? NULL : p->capacity;
     s->copy = s->turned ? (int32_t *)mosaic_lap__take(a, (size_t)p->rows * (size_t)p->cols, sizeof(int32_t)) : NULL;
-    q->t.cost = s->turned ? s->copy : (const int32_t *)p->cost;
-    q->t.stride = s->turned ? (size_t)p->rows : s->stride;
+    if (s->turned) {
+        q->t.cost = s->copy;
+        q->t.stride = (size_t)p->rows;
+    }
     mosaic_lap__core_layout(q, a);
     s->ties.rows = p->rows;
     s->ties.cols = p->cols;
@@ -1550,6 +1813,30 @@ static void mosaic_lap__clash(const mosaic_lap__solver *s, int32_t unit, mosaic_
     for (i = 0; slots && i < q->touched_count; i++) slots[q->touched[i]] = 1;
 }
 
+/* An arena that only measures. */
+static mosaic_lap__arena *mosaic_lap__ruler(mosaic_lap__arena *a)
+{
+    a->base = NULL;
+    a->used = 0;
+    a->overflow = 0;
+    return a;
+}
+
+/* The options and the instruction set; null options are replaced by `defaults`. */
+static mosaic_lap_result mosaic_lap__level(const mosaic_lap_options **options, mosaic_lap_options *defaults, int *level)
+{
+    memset(defaults, 0, sizeof *defaults);
+    if (!*options) *options = defaults;
+    *level = 0;
+#if MOSAIC_LAP__SIMD
+    *level = mosaic__cpu_level();
+#endif
+    if ((*options)->simd < 0 || (*options)->simd > 4 || (*options)->solver < 0 || (*options)->solver > 2) return MOSAIC_LAP_ERROR_OPTION;
+    if ((*options)->simd - 1 > *level) return MOSAIC_LAP_ERROR_SIMD;
+    if ((*options)->simd > 0) *level = (*options)->simd - 1;
+    return MOSAIC_LAP_OK;
+}
+
 /* The memory of one call: the caller's, or one allocation. */
 static mosaic_lap_result mosaic_lap__open(const mosaic_lap_options *o, size_t size, void **memory, mosaic_lap__arena *a)
 {
@@ -1568,13 +1855,10 @@ static void mosaic_lap__close(const mosaic_lap_options *o, void *memory)
     if (!o->work) MOSAIC_LAP_FREE(o->alloc_ctx, memory);
 }
 
-static size_t mosaic_lap__measure(mosaic_lap__solver *s, int64_t room)
+static size_t mosaic_lap__measure(mosaic_lap__solver *s, int64_t room, int level)
 {
     mosaic_lap__arena a;
-    a.base = NULL;
-    a.used = 0;
-    a.overflow = 0;
-    mosaic_lap__layout(s, room, &a);
+    mosaic_lap__layout(s, room, level, mosaic_lap__ruler(&a));
     return a.overflow ? 0 : a.used + 64; /* 64 to align the beginning */
 }
 
@@ -1585,13 +1869,12 @@ MOSAIC_LAP_API size_t mosaic_lap_work_size(const mosaic_lap_problem *problem)
     int32_t bad;
     s.problem = problem;
     if (mosaic_lap__examine(problem, &s.stride, &room, &bad) != MOSAIC_LAP_OK) return 0;
-    return mosaic_lap__measure(&s, room);
+    return mosaic_lap__measure(&s, room, 0); /* scalar kernels need most */
 }
 
 MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *problem, const mosaic_lap_options *options, mosaic_lap_solution *solution)
 {
-    static const mosaic_lap_options defaults = {0, NULL, 0, NULL, NULL, NULL};
-    const mosaic_lap_options *o = options ? options : &defaults;
+    mosaic_lap_options defaults;
     mosaic_lap__solver s;
     mosaic_lap__arena arena;
     mosaic_lap_result result;
@@ -1599,27 +1882,23 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *prob
     size_t size;
     int64_t room;
     int32_t bad, unserved;
-    int level = 0;
+    int level;
     if (!solution) return MOSAIC_LAP_ERROR_NULL;
     solution->row = solution->col = -1;
     s.problem = problem;
     result = mosaic_lap__examine(problem, &s.stride, &room, &bad);
     solution->col = bad;
     if (result != MOSAIC_LAP_OK) return result;
-    if (o->simd < 0 || o->simd > 4) return MOSAIC_LAP_ERROR_OPTION;
-#if MOSAIC_LAP__SIMD
-    level = mosaic__cpu_level();
-#endif
-    if (o->simd - 1 > level) return MOSAIC_LAP_ERROR_SIMD;
-    if (o->simd > 0) level = o->simd - 1;
-    if (level > 2) level = 2;
-    size = mosaic_lap__measure(&s, room);
-    if (size == 0) return MOSAIC_LAP_ERROR_SIZE;
-    result = mosaic_lap__open(o, size, &memory, &arena);
+    result = mosaic_lap__level(&options, &defaults, &level);
     if (result != MOSAIC_LAP_OK) return result;
-    mosaic_lap__layout(&s, room, &arena);
+    if (problem->fill || problem->vectors || problem->groups || options->start) return MOSAIC_LAP_ERROR_OPTION; /* to come */
+    size = mosaic_lap__measure(&s, room, level);
+    if (size == 0) return MOSAIC_LAP_ERROR_SIZE;
+    result = mosaic_lap__open(options, size, &memory, &arena);
+    if (result != MOSAIC_LAP_OK) return result;
+    mosaic_lap__layout(&s, room, level, &arena);
 
-    unserved = mosaic_lap__serve(&s, o, level);
+    unserved = mosaic_lap__serve(&s, options, level > 2 ? 2 : level);
     if (unserved < 0) {
         mosaic_lap__collect_ties(&s);
         mosaic_lap__components(&s.ties);
@@ -1630,15 +1909,14 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *prob
         mosaic_lap__clash(&s, unserved, solution);
         result = MOSAIC_LAP_ERROR_INFEASIBLE;
     }
-    mosaic_lap__close(o, memory);
+    mosaic_lap__close(options, memory);
     return result;
 }
 
-/* ---- the check: nothing of the solver is used here ---- */
+/* ---- the check: nothing of the solvers is used here ---- */
 typedef struct mosaic_lap__checker {
-    const mosaic_lap_problem *problem;
+    mosaic_lap__table t; /* for its costs alone */
     const int64_t *u, *v;
-    size_t stride;
     int32_t jobs;
     struct {
         int64_t worst, count;
@@ -1646,31 +1924,52 @@ typedef struct mosaic_lap__checker {
     } part[MOSAIC_LAP__JOBS];
 } mosaic_lap__checker;
 
+static void mosaic_lap__check_row(mosaic_lap__checker *c, int index, int32_t row, int32_t first, int32_t count, const int32_t *cost)
+{
+    int32_t j;
+    for (j = 0; j < count; j++) {
+        int64_t over = c->u[row] + c->v[first + j] - cost[j];
+        if (c->t.sign) over = -over;
+        if (over <= 0 || cost[j] == MOSAIC_LAP_FORBIDDEN) continue;
+        c->part[index].count++;
+        if (over > c->part[index].worst) {
+            c->part[index].worst = over;
+            c->part[index].row = row;
+            c->part[index].col = first + j;
+        }
+    }
+}
+
 static void mosaic_lap__check_rows(void *arg, int index)
 {
     mosaic_lap__checker *c = (mosaic_lap__checker *)arg;
-    const mosaic_lap_problem *p = c->problem;
-    int32_t i = (int32_t)((int64_t)p->rows * index / c->jobs), end = (int32_t)((int64_t)p->rows * (index + 1) / c->jobs), j;
-    int32_t row = -1, col = -1;
-    int64_t worst = 0, count = 0;
-    for (; i < end; i++) {
-        const int32_t *cost = (const int32_t *)p->cost + (size_t)i * c->stride;
-        for (j = 0; j < p->cols; j++) {
-            int64_t over = c->u[i] + c->v[j] - cost[j];
-            if (p->maximise) over = -over;
-            if (over <= 0 || cost[j] == MOSAIC_LAP_FORBIDDEN) continue;
-            count++;
-            if (over > worst) {
-                worst = over;
-                row = i;
-                col = j;
-            }
+    const mosaic_lap__table *t = &c->t;
+    int32_t row = (int32_t)((int64_t)t->lines * index / c->jobs), end = (int32_t)((int64_t)t->lines * (index + 1) / c->jobs), i, j;
+    int32_t tile[MOSAIC_LAP__TILE_LINES * MOSAIC_LAP__TILE_WIDTH];
+    c->part[index].worst = c->part[index].count = 0;
+    c->part[index].row = c->part[index].col = -1;
+    if (t->cost) {
+        for (; row < end; row++) mosaic_lap__check_row(c, index, row, 0, t->slots, t->cost + (size_t)row * t->stride);
+        return;
+    }
+    for (; row < end; row += MOSAIC_LAP__TILE_LINES) {
+        int32_t rows = end - row < MOSAIC_LAP__TILE_LINES ? end - row : MOSAIC_LAP__TILE_LINES;
+        for (j = 0; j < t->slots; j += MOSAIC_LAP__TILE_WIDTH) {
+            int32_t cols = t->slots - j < MOSAIC_LAP__TILE_WIDTH ? t->slots - j : MOSAIC_LAP__TILE_WIDTH;
+            mosaic_lap__make_costs(t, row, rows, j / MOSAIC_LAP__BLOCK, MOSAIC_LAP__TILE_WIDTH, tile);
+            for (i = 0; i < rows; i++) mosaic_lap__check_row(c, index, row + i, j, cols, tile + i * MOSAIC_LAP__TILE_WIDTH);
         }
     }
-    c->part[index].worst = worst;
-    c->part[index].count = count;
-    c->part[index].row = row;
-    c->part[index].col = col;
+}
+
+static size_t mosaic_lap__check_layout(const mosaic_lap_problem *p, mosaic_lap__table *t, size_t stride, int level, int32_t **used, int64_t **total,
+                                       int64_t **sum, mosaic_lap__arena *a)
+{
+    mosaic_lap__source_layout(t, p, stride, 0, level, a);
+    *used = (int32_t *)mosaic_lap__take(a, (size_t)p->cols, sizeof(int32_t));
+    *total = (int64_t *)mosaic_lap__take(a, (size_t)p->cols, sizeof(int64_t));
+    *sum = (int64_t *)mosaic_lap__take(a, (size_t)p->groups, sizeof(int64_t));
+    return a->overflow ? 0 : a->used + 64;
 }
 
 static void mosaic_lap__find(mosaic_lap_report *r, mosaic_lap_finding finding, int32_t row, int32_t col)
@@ -1684,40 +1983,52 @@ static void mosaic_lap__find(mosaic_lap_report *r, mosaic_lap_finding finding, i
 MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options,
                                                   const mosaic_lap_solution *solution, mosaic_lap_report *report)
 {
-    static const mosaic_lap_options defaults = {0, NULL, 0, NULL, NULL, NULL};
-    const mosaic_lap_options *o = options ? options : &defaults;
     const mosaic_lap_problem *p = problem;
     const int32_t *col_of_row;
-    const int64_t *u, *v;
-    const int64_t edge = (int64_t)1 << 61;
+    const int64_t *u, *v, *w, edge = (int64_t)1 << 60;
+    mosaic_lap_options defaults;
     mosaic_lap__checker c;
     mosaic_lap__arena arena;
     mosaic_lap_report r;
     mosaic_lap_result result;
     void *memory;
     uint64_t dual = 0;
-    int64_t room, worst = 0;
+    size_t stride, size;
+    int64_t room, worst = 0, *total, *sum;
     int32_t bad, i, worst_part = -1, *used;
-    if (!report) return MOSAIC_LAP_ERROR_NULL;
+    int level;
+    if (!report || !solution) return MOSAIC_LAP_ERROR_NULL;
     memset(&r, 0, sizeof r);
     r.row = r.col = -1;
-    result = mosaic_lap__examine(p, &c.stride, &room, &bad);
+    result = mosaic_lap__examine(p, &stride, &room, &bad);
     if (result != MOSAIC_LAP_OK) return result;
-    if (!solution) return MOSAIC_LAP_ERROR_NULL;
+    result = mosaic_lap__level(&options, &defaults, &level);
+    if (result != MOSAIC_LAP_OK) return result;
     col_of_row = solution->col_of_row;
     u = solution->u;
     v = solution->v;
-    if ((p->rows > 0 && (!col_of_row || !u)) || (p->cols > 0 && !v)) return MOSAIC_LAP_ERROR_NULL;
+    w = solution->w;
+    if ((p->rows > 0 && (!col_of_row || !u)) || (p->cols > 0 && !v) || (p->groups > 0 && !w)) return MOSAIC_LAP_ERROR_NULL;
     for (i = 0; i < p->rows; i++)
         if (u[i] < -edge || u[i] > edge) return MOSAIC_LAP_ERROR_NUMBER;
     for (i = 0; i < p->cols; i++)
         if (v[i] < -edge || v[i] > edge) return MOSAIC_LAP_ERROR_NUMBER;
-    result = mosaic_lap__open(o, (size_t)p->cols * sizeof(int32_t) + 128, &memory, &arena);
+    for (i = 0; i < p->groups; i++)
+        if (w[i] < -edge || w[i] > edge) return MOSAIC_LAP_ERROR_NUMBER;
+    size = mosaic_lap__check_layout(p, &c.t, stride, level, &used, &total, &sum, mosaic_lap__ruler(&arena));
+    if (size == 0) return MOSAIC_LAP_ERROR_SIZE;
+    result = mosaic_lap__open(options, size, &memory, &arena);
     if (result != MOSAIC_LAP_OK) return result;
-    used = (int32_t *)mosaic_lap__take(&arena, (size_t)p->cols, sizeof(int32_t));
+    mosaic_lap__check_layout(p, &c.t, stride, level, &used, &total, &sum, &arena);
+    if (p->vectors) mosaic_lap__pack(&c.t, level);
+    room = mosaic_lap__room_in_groups(p, sum);
 
     /* the assignment */
-    for (i = 0; i < p->cols; i++) used[i] = 0;
+    for (i = 0; i < p->cols; i++) {
+        used[i] = 0;
+        total[i] = v[i] + (p->groups > 0 && p->group[i] >= 0 ? w[p->group[i]] : 0);
+    }
+    for (i = 0; i < p->groups; i++) sum[i] = 0;
     for (i = 0; i < p->rows; i++) {
         int32_t j = col_of_row[i], cost;
         if (j == -1) continue;
@@ -1725,14 +2036,16 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *prob
             mosaic_lap__find(&r, MOSAIC_LAP_BAD_COLUMN, i, j);
             continue;
         }
-        cost = ((const int32_t *)p->cost)[(size_t)i * c.stride + (size_t)j];
+        cost = mosaic_lap__cost(&c.t, i, j);
         r.matched++;
         r.primal += cost;
         if (cost == MOSAIC_LAP_FORBIDDEN)
             mosaic_lap__find(&r, MOSAIC_LAP_USED_FORBIDDEN, i, j);
-        else if (u[i] + v[j] != cost)
+        else if (u[i] + total[j] != cost)
             mosaic_lap__find(&r, MOSAIC_LAP_NOT_TIGHT, i, j);
         if (++used[j] > (p->capacity ? p->capacity[j] : 1)) mosaic_lap__find(&r, MOSAIC_LAP_OVER_CAPACITY, i, j);
+        if (p->groups > 0 && p->group[j] >= 0 && ++sum[p->group[j]] > p->quota[p->group[j]])
+            mosaic_lap__find(&r, MOSAIC_LAP_OVER_QUOTA, i, p->group[j]);
     }
 
     /* the prices of the side that need not be served completely */
@@ -1755,14 +2068,17 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *prob
         if (p->maximise ? v[i] < 0 : v[i] > 0) mosaic_lap__find(&r, MOSAIC_LAP_PRICE_SIGN, -1, i);
         if (v[i] != 0 && used[i] < capacity) mosaic_lap__find(&r, MOSAIC_LAP_PRICE_NOT_ZERO, -1, i);
     }
+    for (i = 0; i < p->groups; i++) {
+        dual += (uint64_t)w[i] * (uint64_t)p->quota[i];
+        if ((p->maximise ? w[i] < 0 : w[i] > 0) || (w[i] != 0 && sum[i] < p->quota[i])) mosaic_lap__find(&r, MOSAIC_LAP_GROUP_PRICE, -1, i);
+    }
 
     /* no entry is worth more than its cost */
-    c.problem = p;
     c.u = u;
-    c.v = v;
+    c.v = total;
     c.jobs = p->rows < MOSAIC_LAP__JOBS ? p->rows : MOSAIC_LAP__JOBS;
     if (p->cols > 0) {
-        mosaic_lap__run(o, mosaic_lap__check_rows, &c, c.jobs);
+        mosaic_lap__run(options, mosaic_lap__check_rows, &c, c.jobs);
         for (i = 0; i < c.jobs; i++) {
             r.violations += c.part[i].count;
             if (c.part[i].worst > worst) {
@@ -1776,7 +2092,7 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *prob
     r.dual = (int64_t)dual;
     r.gap = (int64_t)((uint64_t)r.primal - dual);
     if (r.gap != 0) mosaic_lap__find(&r, MOSAIC_LAP_GAP, -1, -1); /* follows from the above; the sums are compared all the same */
-    mosaic_lap__close(o, memory);
+    mosaic_lap__close(options, memory);
     *report = r;
     return r.finding == MOSAIC_LAP_PROVEN ? MOSAIC_LAP_OK : MOSAIC_LAP_ERROR_CERTIFICATE;
 }
@@ -1788,7 +2104,8 @@ MOSAIC_LAP_API const char *mosaic_lap_result_string(mosaic_lap_result result)
     case MOSAIC_LAP_ERROR_NULL: return "a pointer that is needed is null";
     case MOSAIC_LAP_ERROR_SIZE: return "a size is negative or too large";
     case MOSAIC_LAP_ERROR_STRIDE: return "the stride is less than the number of columns";
-    case MOSAIC_LAP_ERROR_CAPACITY: return "a capacity is negative";
+    case MOSAIC_LAP_ERROR_CAPACITY: return "a capacity or a quota is negative";
+    case MOSAIC_LAP_ERROR_GROUP: return "a column's group does not exist";
     case MOSAIC_LAP_ERROR_OPTION: return "an option has an unknown value";
     case MOSAIC_LAP_ERROR_SIMD: return "the instruction set asked for is not available";
     case MOSAIC_LAP_ERROR_NUMBER: return "a number is not usable";
@@ -1806,9 +2123,11 @@ MOSAIC_LAP_API const char *mosaic_lap_finding_string(mosaic_lap_finding finding)
     case MOSAIC_LAP_BAD_COLUMN: return "a row has a column that does not exist";
     case MOSAIC_LAP_USED_FORBIDDEN: return "a row has a forbidden column";
     case MOSAIC_LAP_OVER_CAPACITY: return "a column is used more often than its capacity";
+    case MOSAIC_LAP_OVER_QUOTA: return "a group is used more often than its quota";
     case MOSAIC_LAP_TOO_FEW_MATCHED: return "too few rows have a column";
     case MOSAIC_LAP_PRICE_SIGN: return "a price has the wrong sign";
     case MOSAIC_LAP_PRICE_NOT_ZERO: return "a price should be 0 and is not";
+    case MOSAIC_LAP_GROUP_PRICE: return "the price of a group has the wrong sign, or should be 0 and is not";
     case MOSAIC_LAP_NOT_TIGHT: return "the prices of a matched row and column do not add up to its cost";
     case MOSAIC_LAP_VIOLATED: return "the prices of a row and a column exceed their cost";
     case MOSAIC_LAP_GAP: return "the total and the worth of the prices differ";

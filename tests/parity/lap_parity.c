@@ -8,11 +8,13 @@ int parity_solve(int rows, int cols, const int32_t *cost, const int32_t *capacit
 int parity_solve(int rows, int cols, const int32_t *cost, const int32_t *capacity, int maximise, int simd, int32_t *col_of_row, int64_t *u,
                  int64_t *v, int64_t *totals)
 {
-    mosaic_lap_problem p = {0, 0, 0, 0, 0, 0};
-    mosaic_lap_options o = {0, 0, 0, 0, 0, 0};
+    mosaic_lap_problem p;
+    mosaic_lap_options o;
     mosaic_lap_solution s;
     mosaic_lap_report r;
     mosaic_lap_result result;
+    memset(&p, 0, sizeof p);
+    memset(&o, 0, sizeof o);
     memset(&s, 0, sizeof s);
     p.rows = rows;
     p.cols = cols;
