@@ -134,8 +134,7 @@
      the contrast term in this arithmetic take a plain path over whole planes, 64 bytes for each pixel, on one job.
      MOSAIC_SSIM_UNSUPPORTED: full or gradient in the exact arithmetic; prepared pictures of anything but one channel of 8 bits under a
      uniform window in the exact arithmetic. Floats are taken about zero: where they are far from it compared to their range, squares
-     cancel. NEON and WebAssembly have kernels for everything but 8-bit uniform windows in the exact arithmetic and mosaic_ssim_best(),
-     which run the scalar code there.
+     cancel.
 
    PERFORMANCE (AMD EPYC (Zen 4) VM, 2 cores, AVX-512, at 3.6 GHz, one core, gcc 12 -O2; Mpx/s = a million pixels of each picture a second)
                                                scalar     AVX2   AVX-512
@@ -508,6 +507,8 @@ extern "C" {
 #define MOSAIC_SSIM__PAIRS 1
 #if defined(__aarch64__)
 #include <arm_neon.h>
+#else
+#include <wasm_simd128.h>
 #endif
 #else
 #define MOSAIC_SSIM__PAIRS 0
@@ -714,8 +715,7 @@ static uint64_t mosaic_ssim__finish_scalar(const mosaic_ssim__row *row, size_t f
     return sum;
 }
 
-#if MOSAIC_SSIM__SIMD
-
+#if MOSAIC_SSIM__SIMD || MOSAIC_SSIM__PAIRS
 /* The last values of a row: the vector that holds them also holds lanes that do not exist. */
 static uint64_t mosaic_ssim__last(const double *values, size_t count, double *map)
 {
@@ -727,6 +727,9 @@ static uint64_t mosaic_ssim__last(const double *values, size_t count, double *ma
     }
     return sum;
 }
+#endif
+
+#if MOSAIC_SSIM__SIMD
 
 /* ---- AVX2 kernels: 8 columns at a time ---- */
 
@@ -1136,6 +1139,213 @@ MOSAIC_SSIM__AVX512 static uint64_t mosaic_ssim__finish_avx512(const mosaic_ssim
 
 #endif /* MOSAIC_SSIM__SIMD */
 
+#if MOSAIC_SSIM__PAIRS
+
+/* ---- NEON and WebAssembly kernels: 8 columns and 4 values at a time ---- */
+
+typedef double mosaic_ssim__f64x2 __attribute__((vector_size(16), aligned(8), may_alias));
+typedef uint64_t mosaic_ssim__u64x2 __attribute__((vector_size(16), aligned(8), may_alias));
+typedef float mosaic_ssim__f32x4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t mosaic_ssim__i32x4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef uint32_t mosaic_ssim__u32x4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int16_t mosaic_ssim__i16x8 __attribute__((vector_size(16), aligned(2), may_alias));
+
+#if defined(__aarch64__)
+#define MOSAIC_SSIM__WIDEN(p) (mosaic_ssim__i16x8) vmovl_u8(vld1_u8(p))
+#define MOSAIC_SSIM__ZIP_LOW(a, b) (mosaic_ssim__u32x4) vzip1q_s16((int16x8_t)(a), (int16x8_t)(b))
+#define MOSAIC_SSIM__ZIP_HIGH(a, b) (mosaic_ssim__u32x4) vzip2q_s16((int16x8_t)(a), (int16x8_t)(b))
+#define MOSAIC_SSIM__TIMES_LOW(a, b) (mosaic_ssim__i32x4) vmull_s16(vget_low_s16((int16x8_t)(a)), vget_low_s16((int16x8_t)(b)))
+#define MOSAIC_SSIM__TIMES_HIGH(a, b) (mosaic_ssim__i32x4) vmull_high_s16((int16x8_t)(a), (int16x8_t)(b))
+#define MOSAIC_SSIM__LOW(v) (mosaic_ssim__f64x2) vcvtq_f64_s64(vmovl_s32(vget_low_s32((int32x4_t)(v))))
+#define MOSAIC_SSIM__HIGH(v) (mosaic_ssim__f64x2) vcvtq_f64_s64(vmovl_high_s32((int32x4_t)(v)))
+#define MOSAIC_SSIM__UP(v, k) (mosaic_ssim__u32x4) vextq_u32(vdupq_n_u32(0), (uint32x4_t)(v), 4 - (k))
+#else
+#define MOSAIC_SSIM__WIDEN(p) (mosaic_ssim__i16x8) wasm_u16x8_load8x8(p)
+#define MOSAIC_SSIM__ZIP_LOW(a, b) (mosaic_ssim__u32x4) wasm_i16x8_shuffle(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define MOSAIC_SSIM__ZIP_HIGH(a, b) (mosaic_ssim__u32x4) wasm_i16x8_shuffle(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#define MOSAIC_SSIM__TIMES_LOW(a, b) (mosaic_ssim__i32x4) wasm_i32x4_extmul_low_i16x8(a, b)
+#define MOSAIC_SSIM__TIMES_HIGH(a, b) (mosaic_ssim__i32x4) wasm_i32x4_extmul_high_i16x8(a, b)
+#define MOSAIC_SSIM__LOW(v) (mosaic_ssim__f64x2) wasm_f64x2_convert_low_i32x4(v)
+#define MOSAIC_SSIM__HIGH(v) (mosaic_ssim__f64x2) wasm_f64x2_convert_low_i32x4(wasm_i64x2_shuffle(v, v, 1, 1))
+#define MOSAIC_SSIM__UP(v, k) (mosaic_ssim__u32x4) wasm_i32x4_shuffle(wasm_i32x4_const_splat(0), v, 4 - (k), 5 - (k), 6 - (k), 7 - (k))
+#endif
+
+static void mosaic_ssim__columns_pairs(const mosaic_ssim__columns *columns, const unsigned char *xn, const unsigned char *yn, const unsigned char *xo,
+                                       const unsigned char *yo, size_t count, int offset, int weight, int cross)
+{
+    const int16_t twice = (int16_t)(2 * offset), times = (int16_t)weight;
+    unsigned char ends[4][8];
+    size_t i;
+    for (i = 0; i < count; i += 8) {
+        const unsigned char *from[4];
+        mosaic_ssim__u32x4 *p = (mosaic_ssim__u32x4 *)(void *)(columns->p + i);
+        mosaic_ssim__i32x4 *q = (mosaic_ssim__i32x4 *)(void *)(columns->q + i), *r = (mosaic_ssim__i32x4 *)(void *)(columns->r + i);
+        mosaic_ssim__i16x8 in_x, in_y, out_x, out_y, dx, dy, sx, sy, wx, wy;
+        from[0] = xn + i, from[1] = yn + i, from[2] = xo + i, from[3] = yo + i;
+        if (count - i < 8) { /* nothing beyond the row may be read */
+            int k;
+            memset(ends, 0, sizeof ends);
+            for (k = 0; k < 4; k++) memcpy(ends[k], from[k], count - i), from[k] = ends[k];
+        }
+        in_x = MOSAIC_SSIM__WIDEN(from[0]), in_y = MOSAIC_SSIM__WIDEN(from[1]);
+        out_x = MOSAIC_SSIM__WIDEN(from[2]), out_y = MOSAIC_SSIM__WIDEN(from[3]);
+        dx = in_x - out_x, dy = in_y - out_y, sx = in_x + out_x - twice, sy = in_y + out_y - twice;
+        wx = dx * times, wy = dy * times;
+        r[0] += MOSAIC_SSIM__TIMES_LOW(wx, sy) + MOSAIC_SSIM__TIMES_LOW(wy, sx);
+        r[1] += MOSAIC_SSIM__TIMES_HIGH(wx, sy) + MOSAIC_SSIM__TIMES_HIGH(wy, sx);
+        if (cross) continue;
+        p[0] = (mosaic_ssim__u32x4)((mosaic_ssim__i16x8)p[0] + (mosaic_ssim__i16x8)MOSAIC_SSIM__ZIP_LOW(dx, dy));
+        p[1] = (mosaic_ssim__u32x4)((mosaic_ssim__i16x8)p[1] + (mosaic_ssim__i16x8)MOSAIC_SSIM__ZIP_HIGH(dx, dy));
+        q[0] += MOSAIC_SSIM__TIMES_LOW(wx, sx) + MOSAIC_SSIM__TIMES_LOW(wy, sy);
+        q[1] += MOSAIC_SSIM__TIMES_HIGH(wx, sx) + MOSAIC_SSIM__TIMES_HIGH(wy, sy);
+    }
+}
+
+/* Window sums along a row for four places from the differences of the columns that enter and leave there, see mosaic_ssim__scan_avx2. */
+MOSAIC_SSIM__INLINE mosaic_ssim__u32x4 mosaic_ssim__scan_pairs(mosaic_ssim__u32x4 edges, mosaic_ssim__u32x4 *carry)
+{
+    mosaic_ssim__u32x4 v = edges + MOSAIC_SSIM__UP(edges, 1), sums;
+    v = v + MOSAIC_SSIM__UP(v, 2) + *carry; /* the sums one place further on */
+    sums = v - edges;
+    *carry = (v - v) + v[3];
+    return sums;
+}
+
+MOSAIC_SSIM__INLINE mosaic_ssim__u32x4 mosaic_ssim__edges_pairs(const void *columns, size_t i, size_t w)
+{
+    const uint32_t *c = (const uint32_t *)columns + i;
+    return *(const mosaic_ssim__u32x4 *)(const void *)(c + w) - *(const mosaic_ssim__u32x4 *)(const void *)c;
+}
+
+MOSAIC_SSIM__INLINE mosaic_ssim__f64x2 mosaic_ssim__value_pairs(mosaic_ssim__f64x2 xy2, mosaic_ssim__f64x2 squares, mosaic_ssim__f64x2 cov2,
+                                                                mosaic_ssim__f64x2 vars, double c1, double c2)
+{
+    mosaic_ssim__f64x2 numerator = (xy2 + c1) * (cov2 + c2), denominator = (squares + c1) * (vars + c2);
+    return numerator / denominator;
+}
+
+/* Two values for any window, see mosaic_ssim__finish_scalar; vars are the squares of pictures that are not prepared. */
+MOSAIC_SSIM__INLINE mosaic_ssim__f64x2 mosaic_ssim__any_value_pairs(const mosaic_ssim__row *row, mosaic_ssim__f64x2 x, mosaic_ssim__f64x2 y,
+                                                                    mosaic_ssim__f64x2 vars, mosaic_ssim__f64x2 products, int stored)
+{
+    mosaic_ssim__f64x2 xy = x * y, cx = x - row->shift, cy = y - row->shift, cxy = cx * cy;
+    if (!stored) vars = row->scale * vars - (cx * cx + cy * cy);
+    return mosaic_ssim__value_pairs(xy + xy, x * x + y * y, row->scale * products - (cxy + cxy), vars, row->c1, row->c2);
+}
+
+MOSAIC_SSIM__INLINE uint64_t mosaic_ssim__row_pairs(const mosaic_ssim__row *row, size_t first, size_t count, int seven, int stored)
+{
+    const uint32_t *p = row->columns.p;
+    const int32_t *q = row->columns.q, *r = row->columns.r;
+    const double c1 = row->c1, c2 = row->c2;
+    const size_t w = (size_t)row->window;
+    const mosaic_ssim__u32x4 zero = {0, 0, 0, 0};
+    mosaic_ssim__u64x2 sums = {0, 0};
+    mosaic_ssim__u32x4 carry_x, carry_y, carry_q, carry_r;
+    uint32_t start[4] = {0, 0, 0, 0};
+    size_t i;
+    for (i = first; i < first + w; i++) {
+        start[0] += p[i] & 0xffffu, start[1] += p[i] >> 16;
+        start[2] += (uint32_t)q[i], start[3] += (uint32_t)r[i];
+    }
+    if (seven) start[0] += start[1] << 16; /* both still fit 16 bits and stay together */
+    carry_x = zero + start[0], carry_y = zero + start[1], carry_q = zero + start[2], carry_r = zero + start[3];
+    for (i = first; i < first + count; i += 4) {
+        double *map = row->map ? row->map + i : NULL;
+        mosaic_ssim__i32x4 x, y;
+        mosaic_ssim__u32x4 squares = zero, products = mosaic_ssim__scan_pairs(mosaic_ssim__edges_pairs(r, i, w), &carry_r);
+        mosaic_ssim__f64x2 vars[2], values[2];
+        if (stored) {
+            x = *(const mosaic_ssim__i32x4 *)(const void *)(row->sum_a + i), y = *(const mosaic_ssim__i32x4 *)(const void *)(row->sum_b + i);
+            vars[0] = *(const mosaic_ssim__f64x2 *)(const void *)(row->var_a + i) + *(const mosaic_ssim__f64x2 *)(const void *)(row->var_b + i);
+            vars[1] =
+                *(const mosaic_ssim__f64x2 *)(const void *)(row->var_a + i + 2) + *(const mosaic_ssim__f64x2 *)(const void *)(row->var_b + i + 2);
+        } else {
+            if (seven) {
+                mosaic_ssim__u32x4 both = mosaic_ssim__scan_pairs(mosaic_ssim__edges_pairs(p, i, w), &carry_x);
+                x = (mosaic_ssim__i32x4)(both & 0xffffu), y = (mosaic_ssim__i32x4)(both >> 16);
+            } else {
+                mosaic_ssim__u32x4 in = *(const mosaic_ssim__u32x4 *)(const void *)(p + i + w),
+                                   out = *(const mosaic_ssim__u32x4 *)(const void *)(p + i);
+                x = (mosaic_ssim__i32x4)mosaic_ssim__scan_pairs((in & 0xffffu) - (out & 0xffffu), &carry_x);
+                y = (mosaic_ssim__i32x4)mosaic_ssim__scan_pairs((in >> 16) - (out >> 16), &carry_y);
+            }
+            squares = mosaic_ssim__scan_pairs(mosaic_ssim__edges_pairs(q, i, w), &carry_q);
+            vars[0] = MOSAIC_SSIM__LOW(squares), vars[1] = MOSAIC_SSIM__HIGH(squares);
+        }
+        if (seven) {
+            mosaic_ssim__i32x4 s = x * x + y * y, xy2 = 2 * (x * y), cov2 = (mosaic_ssim__i32x4)products - xy2;
+            if (!stored) {
+                mosaic_ssim__i32x4 v = (mosaic_ssim__i32x4)squares - s;
+                vars[0] = MOSAIC_SSIM__LOW(v), vars[1] = MOSAIC_SSIM__HIGH(v);
+            }
+            values[0] = mosaic_ssim__value_pairs(MOSAIC_SSIM__LOW(xy2), MOSAIC_SSIM__LOW(s), MOSAIC_SSIM__LOW(cov2), vars[0], c1, c2);
+            values[1] = mosaic_ssim__value_pairs(MOSAIC_SSIM__HIGH(xy2), MOSAIC_SSIM__HIGH(s), MOSAIC_SSIM__HIGH(cov2), vars[1], c1, c2);
+        } else {
+            values[0] = mosaic_ssim__any_value_pairs(row, MOSAIC_SSIM__LOW(x), MOSAIC_SSIM__LOW(y), vars[0], MOSAIC_SSIM__LOW(products), stored);
+            values[1] = mosaic_ssim__any_value_pairs(row, MOSAIC_SSIM__HIGH(x), MOSAIC_SSIM__HIGH(y), vars[1], MOSAIC_SSIM__HIGH(products), stored);
+        }
+        if (first + count - i < 4) {
+            double last[4];
+            memcpy(last, values, sizeof last);
+            return sums[0] + sums[1] + mosaic_ssim__last(last, first + count - i, map);
+        }
+        if (map) memcpy(map, values, sizeof values);
+        sums += (mosaic_ssim__u64x2)(values[0] + 3.0) - 0x4000000000000000u;
+        sums += (mosaic_ssim__u64x2)(values[1] + 3.0) - 0x4000000000000000u;
+    }
+    return sums[0] + sums[1];
+}
+
+static uint64_t mosaic_ssim__finish7_pairs(const mosaic_ssim__row *row, size_t first, size_t count)
+{
+    return row->sum_a ? mosaic_ssim__row_pairs(row, first, count, 1, 1) : mosaic_ssim__row_pairs(row, first, count, 1, 0);
+}
+
+static uint64_t mosaic_ssim__finish_pairs(const mosaic_ssim__row *row, size_t first, size_t count)
+{
+    return row->sum_a ? mosaic_ssim__row_pairs(row, first, count, 0, 1) : mosaic_ssim__row_pairs(row, first, count, 0, 0);
+}
+
+/* The screen of mosaic_ssim_best(), see the end of the file: a quotient here, not a guessed reciprocal. */
+static double mosaic_ssim__screen_2(const mosaic_ssim__screen *s)
+{
+    const float half_c1 = s->c1 / 2, half_c2 = s->c2 / 2;
+    double sum = 0;
+    size_t line, i, k;
+    for (line = 0; line < s->map_height + 6; line++) {
+        const uint32_t *a = s->pairs_a + line * s->pair_stride, *b = s->pairs_b + line * s->pair_stride;
+        mosaic_ssim__f32x4 sums = {0, 0, 0, 0};
+        for (i = 0; i < s->width; i += 4) { /* what enters, and in the upper halves what leaves */
+            mosaic_ssim__u32x4 x = *(const mosaic_ssim__u32x4 *)(const void *)(a + i), y = *(const mosaic_ssim__u32x4 *)(const void *)(b + i);
+            mosaic_ssim__u32x4 *columns = (mosaic_ssim__u32x4 *)(void *)(s->columns + i);
+            *columns += ((x & 0xffffu) * (y & 0xffffu) - (x >> 16) * (y >> 16)) * 49;
+        }
+        if (line < 6) continue;
+        for (i = 0; i < s->map_width; i += 4) {
+            size_t m = (line - 6) * s->map_width + i;
+            mosaic_ssim__i32x4 x = *(const mosaic_ssim__i32x4 *)(const void *)(s->sum_a + m),
+                               y = *(const mosaic_ssim__i32x4 *)(const void *)(s->sum_b + m);
+            mosaic_ssim__i32x4 xy = x * y, squares = x * x + y * y, cov = -xy;
+            mosaic_ssim__f32x4 vars =
+                *(const mosaic_ssim__f32x4 *)(const void *)(s->var_a + m) + *(const mosaic_ssim__f32x4 *)(const void *)(s->var_b + m);
+            mosaic_ssim__f32x4 value;
+            MOSAIC_SSIM__UNROLL
+            for (k = 0; k < 7; k++) cov += *(const mosaic_ssim__i32x4 *)(const void *)(s->columns + i + k);
+            value = (__builtin_convertvector(xy, mosaic_ssim__f32x4) + half_c1) * (__builtin_convertvector(cov, mosaic_ssim__f32x4) + half_c2) /
+                    ((vars + s->c2) * (__builtin_convertvector(squares, mosaic_ssim__f32x4) + s->c1));
+            if (s->map_width - i < 4)
+                for (k = 0; k < s->map_width - i; k++) sum += (double)value[k];
+            else
+                sums += value;
+        }
+        for (k = 0; k < 4; k++) sum += (double)sums[k]; /* before single precision gets too coarse for the sum */
+    }
+    return 4 * sum;
+}
+
+#endif /* MOSAIC_SSIM__PAIRS */
+
 /* ---- pixels of any type ---- */
 
 static size_t mosaic_ssim__bytes(mosaic_ssim_type type)
@@ -1268,7 +1478,7 @@ static const mosaic_ssim__kernels mosaic_ssim__kernels_1 = MOSAIC_SSIM__TABLE(1,
 static const mosaic_ssim__kernels mosaic_ssim__kernels_4 = MOSAIC_SSIM__TABLE(4, mosaic_ssim__screen_4),
                                   mosaic_ssim__kernels_8 = MOSAIC_SSIM__TABLE(8, mosaic_ssim__screen_8);
 #elif MOSAIC_SSIM__PAIRS
-static const mosaic_ssim__kernels mosaic_ssim__kernels_2 = MOSAIC_SSIM__TABLE(2, NULL);
+static const mosaic_ssim__kernels mosaic_ssim__kernels_2 = MOSAIC_SSIM__TABLE(2, mosaic_ssim__screen_2);
 #endif
 
 /* ---- NumPy's sum ---- */
@@ -1725,6 +1935,8 @@ static mosaic_ssim_result mosaic_ssim__choose(int simd, int window, mosaic_ssim_
     plan->columns = mosaic_ssim__columns_scalar, plan->finish = mosaic_ssim__finish_scalar, plan->kernels = &mosaic_ssim__kernels_1;
 #if MOSAIC_SSIM__PAIRS
     if (simd == 0 || simd == 5) {
+        plan->columns = mosaic_ssim__columns_pairs;
+        plan->finish = window == 7 ? mosaic_ssim__finish7_pairs : mosaic_ssim__finish_pairs;
         plan->kernels = &mosaic_ssim__kernels_2;
         return MOSAIC_SSIM_OK;
     }
@@ -2379,7 +2591,8 @@ static mosaic_ssim_result mosaic_ssim__compare_prepared(const mosaic_ssim_prepar
 
 /* A mean in single precision. Its error is below MOSAIC_SSIM__DOUBT: the guessed reciprocal is off by at most 2^-14 of itself, which is 6.2e-5
    of a value of at most 1; the other operations, about ten, by at most 2^-23 each of numbers whose share in the value is at most 1; and
-   128 additions in a lane by 2^-24 of at most 128 each, divided by their number, which is less than 8e-6. */
+   128 additions in a lane by 2^-24 of at most 128 each, divided by their number, which is less than 8e-6. NEON and WebAssembly divide, and add
+   up at most 256 in a lane. */
 #define MOSAIC_SSIM__DOUBT 1e-4
 
 static double mosaic_ssim__screened(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *b,

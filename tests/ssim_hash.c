@@ -33,6 +33,49 @@ static uint64_t mix(uint64_t h, const double *values, size_t count)
     return h;
 }
 
+/* 8-bit pictures of one channel under many windows at odd widths; prepared ones; the best of many. */
+static uint64_t bytes_hash(uint64_t h, int simd)
+{
+    static const int windows[] = {3, 5, 7, 9, 31, 63, 179, 181};
+    const uint8_t *pixels = (const uint8_t *)a;
+    size_t k, i;
+    for (k = 0; k < 5 * sizeof windows / sizeof windows[0]; k++) {
+        enum { TILES = 5 };
+        mosaic_ssim_image image;
+        mosaic_ssim_options o;
+        mosaic_ssim_output out;
+        mosaic_ssim_prepared *cell, *tile;
+        const mosaic_ssim_prepared *tiles[TILES];
+        double means[TILES + 1] = {0};
+        size_t size = 0, winner = 99, w = (size_t)windows[k / 5];
+        memset(&image, 0, sizeof image), memset(&o, 0, sizeof o), memset(&out, 0, sizeof out);
+        heap_used = 0;
+        o.window = windows[k / 5], o.simd = simd, out.map = map;
+        image.data = pixels + k, image.width = W - k % 5 < w ? w : W - k % 5, image.height = w + k % 3, image.row_stride = W + 3;
+        h += (uint64_t)mosaic_ssim_prepared_size(&image, &o, &size);
+        h += (uint64_t)mosaic_ssim_prepare(&image, &o, heap_take(size), size, &cell, NULL, 0);
+        for (i = 0; i < TILES; i++) {
+            image.data = (const uint8_t *)b + 211 * i;
+            h += (uint64_t)mosaic_ssim_prepare(&image, &o, heap_take(size), size, &tile, NULL, 0);
+            tiles[i] = tile;
+        }
+        h += (uint64_t)mosaic_ssim_score(cell, tiles[k % TILES], &o, &out, NULL, 0);
+        h = mix(mix(h, &out.mean, 1), map, (image.width - w + 1) * (image.height - w + 1));
+        h += (uint64_t)mosaic_ssim_score_many(cell, tiles, TILES, &o, means, NULL, 0);
+        h += (uint64_t)mosaic_ssim_best(cell, tiles, TILES, &o, &winner, &means[TILES], NULL, 0);
+        h = mix(h, means, TILES + 1) + (uint64_t)winner;
+        image.data = pixels + 3 * k;
+        out.mean = 9;
+        {
+            mosaic_ssim_image other = image;
+            other.data = (const uint8_t *)b + 1;
+            h += (uint64_t)mosaic_ssim_compare(&image, &other, &o, &out, NULL, 0);
+        }
+        h = mix(mix(h, &out.mean, 1), map, (image.width - w + 1) * (image.height - w + 1));
+    }
+    return h;
+}
+
 uint64_t ssim_hash(int simd);
 uint64_t ssim_hash(int simd)
 {
@@ -54,12 +97,13 @@ uint64_t ssim_hash(int simd)
         }
         x.data = a, x.width = W, x.height = H, x.type = (mosaic_ssim_type)type, x.channels = 3;
         y = x, y.data = b;
+        if (type == MOSAIC_SSIM_U8) h = bytes_hash(h, simd);
         for (arithmetic = 0; arithmetic < 2; arithmetic++)
             for (weights = 0; weights < 4; weights++) {
                 mosaic_ssim_options o;
                 mosaic_ssim_output out;
                 double contrast = 0, scales = 0;
-                int result;
+                mosaic_ssim_result result;
                 memset(&o, 0, sizeof o), memset(&out, 0, sizeof out), memset(map, 0, sizeof map), memset(gradient, 0, sizeof gradient);
                 heap_used = 0;
                 o.simd = simd, o.arithmetic = (mosaic_ssim_arithmetic)arithmetic;
