@@ -949,12 +949,79 @@ static const mosaic_lap__kernels mosaic_lap__kernels_narrow[] = {
 #endif
 };
 
-/* ---- the solver's core: every unit of every line gets a slot ---- */
+/* ---- the heap of the searches ---- */
 typedef struct mosaic_lap__entry {
     int64_t key;
-    int32_t id; /* a slot, or slots + line for the marker of a line */
+    int32_t id;
 } mosaic_lap__entry;
 
+/* A 4-ary heap that knows where each id is, so that it never holds an id twice and its size is bounded. */
+typedef struct mosaic_lap__heap {
+    mosaic_lap__entry *entry;
+    int32_t *place; /* ids: where in the heap, -1 when not in it */
+    int32_t count;
+} mosaic_lap__heap;
+
+static void mosaic_lap__heap_layout(mosaic_lap__heap *h, size_t ids, mosaic_lap__arena *a)
+{
+    h->entry = (mosaic_lap__entry *)mosaic_lap__take(a, ids, sizeof(mosaic_lap__entry));
+    h->place = (int32_t *)mosaic_lap__take(a, ids, sizeof(int32_t));
+}
+
+static void mosaic_lap__heap_start(mosaic_lap__heap *h, int32_t ids)
+{
+    int32_t i;
+    h->count = 0;
+    for (i = 0; i < ids; i++) h->place[i] = -1;
+}
+
+static void mosaic_lap__heap_clear(mosaic_lap__heap *h)
+{
+    while (h->count > 0) h->place[h->entry[--h->count].id] = -1;
+}
+
+static void mosaic_lap__heap_place(mosaic_lap__heap *h, int32_t at, mosaic_lap__entry e)
+{
+    h->entry[at] = e;
+    h->place[e.id] = at;
+}
+
+static void mosaic_lap__heap_put(mosaic_lap__heap *h, int64_t key, int32_t id)
+{
+    int32_t at = h->place[id];
+    mosaic_lap__entry e;
+    e.key = key;
+    e.id = id;
+    if (at < 0) at = h->count++;
+    while (at > 0) {
+        int32_t up = (at - 1) / 4;
+        if (h->entry[up].key <= key) break;
+        mosaic_lap__heap_place(h, at, h->entry[up]);
+        at = up;
+    }
+    mosaic_lap__heap_place(h, at, e);
+}
+
+static int32_t mosaic_lap__heap_pop(mosaic_lap__heap *h)
+{
+    int32_t id = h->entry[0].id, at = 0, count = --h->count;
+    mosaic_lap__entry last = h->entry[count];
+    h->place[id] = -1;
+    if (count == 0) return id;
+    for (;;) {
+        int32_t child = 4 * at + 1, end = child + 4 < count ? child + 4 : count, least = child, k;
+        if (child >= count) break;
+        for (k = child + 1; k < end; k++)
+            if (h->entry[k].key < h->entry[least].key) least = k;
+        if (h->entry[least].key >= last.key) break;
+        mosaic_lap__heap_place(h, at, h->entry[least]);
+        at = least;
+    }
+    mosaic_lap__heap_place(h, at, last);
+    return id;
+}
+
+/* ---- the solver's core: every unit of every line gets a slot ---- */
 typedef struct mosaic_lap__core {
     mosaic_lap__table t;
     const mosaic_lap__kernels *kernels;
@@ -978,11 +1045,9 @@ typedef struct mosaic_lap__core {
     int32_t *from;    /* slots: the line it was reached from */
     int32_t *touched, *popped, *stack, *seen;
     int32_t touched_count, popped_count, stack_count, seen_count;
-    int32_t *via; /* lines: the unit through which the line was reached, -1 when it was not */
-    int64_t *at;  /* lines: the distance at which */
-    mosaic_lap__entry *heap;
-    int32_t *place; /* ids: where in the heap, -1 when not in it */
-    int32_t heap_count;
+    int32_t *via;          /* lines: the unit through which the line was reached, -1 when it was not */
+    int64_t *at;           /* lines: the distance at which */
+    mosaic_lap__heap heap; /* ids: slots, and slots + line for the marker of a line */
 
     int32_t *picked; /* slots + 16: what `collect` hands back */
     int64_t *value;  /* slots: their reduced costs */
@@ -1014,55 +1079,12 @@ static void mosaic_lap__core_layout(mosaic_lap__core *q, mosaic_lap__arena *a)
     q->seen = (int32_t *)mosaic_lap__take(a, lines, i);
     q->via = (int32_t *)mosaic_lap__take(a, lines, i);
     q->at = (int64_t *)mosaic_lap__take(a, lines, l);
-    q->heap = (mosaic_lap__entry *)mosaic_lap__take(a, slots + lines, sizeof(mosaic_lap__entry));
-    q->place = (int32_t *)mosaic_lap__take(a, slots + lines, i);
+    mosaic_lap__heap_layout(&q->heap, slots + lines, a);
     q->picked = (int32_t *)mosaic_lap__take(a, slots + 16, i);
     q->value = (int64_t *)mosaic_lap__take(a, slots, l);
 }
 
 static int32_t mosaic_lap__room(const mosaic_lap__core *q, int32_t slot) { return (q->capacity ? q->capacity[slot] : 1) - q->used[slot]; }
-
-/* A 4-ary heap that knows where each id is, so that it never holds an id twice and its size is bounded. */
-static void mosaic_lap__heap_place(mosaic_lap__core *q, int32_t at, mosaic_lap__entry e)
-{
-    q->heap[at] = e;
-    q->place[e.id] = at;
-}
-
-static void mosaic_lap__heap_put(mosaic_lap__core *q, int64_t key, int32_t id)
-{
-    int32_t at = q->place[id];
-    mosaic_lap__entry e;
-    e.key = key;
-    e.id = id;
-    if (at < 0) at = q->heap_count++;
-    while (at > 0) {
-        int32_t up = (at - 1) / 4;
-        if (q->heap[up].key <= key) break;
-        mosaic_lap__heap_place(q, at, q->heap[up]);
-        at = up;
-    }
-    mosaic_lap__heap_place(q, at, e);
-}
-
-static int32_t mosaic_lap__heap_pop(mosaic_lap__core *q)
-{
-    int32_t id = q->heap[0].id, at = 0, count = --q->heap_count;
-    mosaic_lap__entry last = q->heap[count];
-    q->place[id] = -1;
-    if (count == 0) return id;
-    for (;;) {
-        int32_t child = 4 * at + 1, end = child + 4 < count ? child + 4 : count, least = child, k;
-        if (child >= count) break;
-        for (k = child + 1; k < end; k++)
-            if (q->heap[k].key < q->heap[least].key) least = k;
-        if (q->heap[least].key >= last.key) break;
-        mosaic_lap__heap_place(q, at, q->heap[least]);
-        at = least;
-    }
-    mosaic_lap__heap_place(q, at, last);
-    return id;
-}
 
 static int64_t mosaic_lap__half(int64_t x) { return (x - (x & 1)) / 2; } /* rounded down */
 
@@ -1174,10 +1196,10 @@ static void mosaic_lap__reach(mosaic_lap__core *q, int32_t slot, int32_t line, i
     if (mosaic_lap__room(q, slot) > 0) {
         q->nearest = x;
         q->sink = slot;
-    } else if (x == q->distance && q->place[slot] < 0) {
+    } else if (x == q->distance && q->heap.place[slot] < 0) {
         q->stack[q->stack_count++] = slot;
     } else {
-        mosaic_lap__heap_put(q, x, slot);
+        mosaic_lap__heap_put(&q->heap, x, slot);
     }
 }
 
@@ -1229,7 +1251,7 @@ static void mosaic_lap__scan(mosaic_lap__core *q, int32_t unit)
     if (key == q->distance)
         mosaic_lap__reach_all(q, line);
     else
-        mosaic_lap__heap_put(q, key, q->t.slots + line);
+        mosaic_lap__heap_put(&q->heap, key, q->t.slots + line);
 }
 
 static void mosaic_lap__move(int32_t *slot_of, int32_t *first, int32_t *next, int32_t *prev, int32_t *used, int32_t unit, int32_t slot)
@@ -1268,16 +1290,16 @@ static int mosaic_lap__enter(mosaic_lap__core *q, int32_t unit)
     q->distance = 0;
     q->nearest = MOSAIC_LAP__FAR;
     q->sink = -1;
-    q->touched_count = q->popped_count = q->stack_count = q->seen_count = q->heap_count = 0;
+    q->touched_count = q->popped_count = q->stack_count = q->seen_count = 0;
     if (q->list_count[q->line_of[unit]] < 0) mosaic_lap__first_list(q, q->line_of[unit]);
     mosaic_lap__scan(q, unit);
     while (q->nearest > q->distance) {
         if (q->stack_count > 0) {
             slot = q->stack[--q->stack_count];
         } else {
-            if (q->heap_count == 0 || q->heap[0].key >= q->nearest) break;
-            q->distance = q->heap[0].key;
-            slot = mosaic_lap__heap_pop(q);
+            if (q->heap.count == 0 || q->heap.entry[0].key >= q->nearest) break;
+            q->distance = q->heap.entry[0].key;
+            slot = mosaic_lap__heap_pop(&q->heap);
             if (slot >= q->t.slots) {
                 mosaic_lap__reach_all(q, slot - q->t.slots);
                 continue;
@@ -1301,7 +1323,7 @@ static int mosaic_lap__enter(mosaic_lap__core *q, int32_t unit)
     }
     for (i = 0; i < q->touched_count; i++) q->dist[q->touched[i]] = MOSAIC_LAP__FAR;
     for (i = 0; i < q->seen_count; i++) q->via[q->seen[i]] = -1;
-    for (i = 0; i < q->heap_count; i++) q->place[q->heap[i].id] = -1;
+    mosaic_lap__heap_clear(&q->heap);
     return 1;
 }
 
@@ -1715,7 +1737,7 @@ static int32_t mosaic_lap__serve(mosaic_lap__solver *s, const mosaic_lap_options
         q->used[i] = 0;
         q->dist[i] = MOSAIC_LAP__FAR;
     }
-    for (i = 0; i < q->t.slots + q->t.lines; i++) q->place[i] = -1;
+    mosaic_lap__heap_start(&q->heap, q->t.slots + q->t.lines);
 
     s->jobs = q->t.lines < MOSAIC_LAP__JOBS ? q->t.lines : MOSAIC_LAP__JOBS;
     mosaic_lap__run(o, mosaic_lap__first_pass, s, s->jobs);
