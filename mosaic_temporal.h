@@ -3,7 +3,8 @@
    Every frame of a film is rebuilt from small photographs, and as long as a part of the picture stays what it is, so do the photographs that
    show it. Pictures come in as plain RGB; out come a draw list (which photograph stands where, in which colours) and the painted frame.
 
-   DO THIS in one C or C++ file, with mosaic_flow.h and mosaic_lap.h beside this one, and include it without the define everywhere else:
+   DO THIS in one C or C++ file, with mosaic_flow.h, mosaic_lap.h and mosaic_ssim.h beside this one, and include it without the define
+   everywhere else:
 
        #define MOSAIC_TEMPORAL_IMPLEMENTATION
        #include "mosaic_temporal.h"
@@ -54,8 +55,8 @@
        MOSAIC_TEMPORAL_NO_SIMD           scalar code only
        MOSAIC_TEMPORAL_MALLOC(ctx,size)  with MOSAIC_TEMPORAL_FREE(ctx,ptr): both or neither; malloc and free by default; ctx is the alloc_ctx of the
                                          call or of the options
-       MOSAIC_TEMPORAL_SEPARATE          mosaic_flow.h and mosaic_lap.h are configured and implemented by you, elsewhere; otherwise this header
-                                         implements them along with itself, with the same STATIC, NO_SIMD and allocator
+       MOSAIC_TEMPORAL_SEPARATE          mosaic_flow.h, mosaic_lap.h and mosaic_ssim.h are configured and implemented by you, elsewhere; otherwise
+                                         this header implements them along with itself, with the same STATIC, NO_SIMD and allocator
 
    HOW IT WORKS, stage by stage, each in one section of the implementation
 
@@ -67,6 +68,8 @@
                   a bonus. mosaic_lap.h finds the one optimum of the sum, each photograph used at most max_uses times. In the first frame of a shot
                   copies that stand too close are made dearer and the problem is solved again, at most four times; what is left then, or in later
                   frames, is repaired cell by cell. mosaic_frame.cost and .bound tell how far that is from the optimum without the distance rule
+       re-rank    on request (options.rerank), each cell that takes a new photograph takes, of those that cost nearly the same and are free, the one
+                  whose painted picture is most similar to the cell: the mean SSIM of 12 x 12 pixels of luma, exact, by mosaic_ssim_best()
        recolour   the linear Monge-Kantorovich map of the photograph's colours to the cell's, at less than full strength, as a 3 x 4 matrix on sRGB bytes
        paint      only cells whose photograph or colour changed: the matrix, a share of the source, nothing else
 
@@ -115,24 +118,30 @@
 #ifdef MOSAIC_TEMPORAL_STATIC
 #define MOSAIC_FLOW_STATIC
 #define MOSAIC_LAP_STATIC
+#define MOSAIC_SSIM_STATIC
 #endif
 #ifdef MOSAIC_TEMPORAL_NO_SIMD
 #define MOSAIC_FLOW_NO_SIMD
 #define MOSAIC_LAP_NO_SIMD
+#define MOSAIC_SSIM_NO_SIMD
 #endif
 #ifdef MOSAIC_TEMPORAL_MALLOC
 #define MOSAIC_FLOW_MALLOC(ctx, size) MOSAIC_TEMPORAL_MALLOC(ctx, size)
 #define MOSAIC_FLOW_FREE(ctx, ptr) MOSAIC_TEMPORAL_FREE(ctx, ptr)
 #define MOSAIC_LAP_MALLOC(ctx, size) MOSAIC_TEMPORAL_MALLOC(ctx, size)
 #define MOSAIC_LAP_FREE(ctx, ptr) MOSAIC_TEMPORAL_FREE(ctx, ptr)
+#define MOSAIC_SSIM_MALLOC(ctx, size) MOSAIC_TEMPORAL_MALLOC(ctx, size)
+#define MOSAIC_SSIM_FREE(ctx, ptr) MOSAIC_TEMPORAL_FREE(ctx, ptr)
 #endif
 #ifdef MOSAIC_TEMPORAL_IMPLEMENTATION
 #define MOSAIC_FLOW_IMPLEMENTATION
 #define MOSAIC_LAP_IMPLEMENTATION
+#define MOSAIC_SSIM_IMPLEMENTATION
 #endif
 #endif
 #include "mosaic_flow.h"
 #include "mosaic_lap.h"
+#include "mosaic_ssim.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -253,7 +262,7 @@ enum {
     MOSAIC_STAGE_FLOW,     /* motion, when the engine estimates it */
     MOSAIC_STAGE_PREDICT,  /* where the photographs would go */
     MOSAIC_STAGE_ASSIGN,   /* costs and the exact assignment */
-    MOSAIC_STAGE_RERANK,   /* kept for SSIM re-ranking, which this version does not do */
+    MOSAIC_STAGE_RERANK,   /* photographs of nearly the same cost compared by SSIM, when options.rerank asks for it */
     MOSAIC_STAGE_RENDER,   /* colour transforms and painting */
     MOSAIC_STAGES
 };
@@ -270,7 +279,9 @@ typedef struct mosaic_options {
     float spread_strength; /* 0 … 1 (.7, .5): how far its contrast and colour spread follow */
     float spread_low, spread_high; /* (.35 2, .5 2): limits of the factor on a photograph's spread, low .001 … 1, high 1 … 2 */
     float bleed;                   /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
-    float saliency;                /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
+    int rerank;     /* 0 … 64 (none, none): a cell's new photograph is chosen by SSIM among the assigned one and so many others of nearly
+                                      the same cost. 16 make the mosaic move more as the source does (ewarp 7 to 10 % less) for .005 to .01 of ssim3 */
+    float saliency; /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
     float repaint; /* 0 … .5 (.01, none): change of a cell's blocks (Oklab), or three times that of its mean, from which it is painted anew with the
                       same photograph; MOSAIC_OFF = every time */
     int draw_list_only;              /* not 0: do not paint; mosaic_frame.rgb stays null */
@@ -314,7 +325,7 @@ typedef struct mosaic_frame {
     int changed, repainted;  /* cells */
     int too_close;           /* cells whose photograph stands within min_distance again: repair found no free photograph for them */
     int64_t cost, bound;     /* of this frame's assignment, bonuses and repulsion included, and the least it could be if copies were allowed to stand
-                                close: units of 2^-18 squared Oklab distance */
+                                close and nothing were re-ranked: units of 2^-18 squared Oklab distance */
 } mosaic_frame;
 
 typedef struct mosaic_input {
@@ -484,6 +495,9 @@ extern "C" {
 /* In the first frame of a shot, a photograph that stands too close to its copy is made dearer by this much, and the problem solved again. */
 #define MOSAIC__BAN 2621
 #define MOSAIC__BAN_ROUNDS 4
+/* How much dearer than the assignment's photograph one may be that re-ranking looks at (.001), and of how many at most. */
+#define MOSAIC__RERANK_MARGIN 262
+#define MOSAIC__RERANK_MOST 64
 /* Costs of a cell are computed anew when its description moved by this much on average (.004): less is noise. */
 #define MOSAIC__REFRESH (27 * 4)
 /* Content slower than this (1/1024 cell a frame) stays on its place of the screen. */
@@ -1258,6 +1272,7 @@ typedef struct mosaic__settings {
     int max_uses, distance; /* 0 = none */
     int repaint;            /* sum of 27 differences, 2^10 = 1; -1 = every change */
     int saliency;           /* 1/256 */
+    int rerank;             /* other photographs compared by SSIM; 0 = none */
     int low, high;          /* limits of the factor on the spread, 2^10 = 1 */
     int spread_strength;    /* 1/256 */
     int mean_factor;        /* weight of a squared difference of means / 16, result >> 10 */
@@ -1307,7 +1322,8 @@ static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__
     memset(s, 0, sizeof *s);
     if ((int)o.preset < 0 || o.preset >= MOSAIC_PRESETS) return MOSAIC_ERROR_OPTION;
     p = &mosaic__presets[o.preset];
-    if (o.variants >= 1u << MOSAIC_VARIANTS || o.max_uses < MOSAIC_OFF || o.min_distance < MOSAIC_OFF || o.min_distance > 16)
+    if (o.variants >= 1u << MOSAIC_VARIANTS || o.max_uses < MOSAIC_OFF || o.min_distance < MOSAIC_OFF || o.min_distance > 16 || o.rerank < 0 ||
+        o.rerank > MOSAIC__RERANK_MOST)
         return MOSAIC_ERROR_OPTION;
 
     s->variants = o.variants ? o.variants : (1u << MOSAIC_VARIANTS) - 1;
@@ -1323,6 +1339,7 @@ static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__
     s->paint_high = mosaic__choose(o.spread_high, p->spread_high, 1.f, 2.f, &ok);
     s->paint_bleed = mosaic__choose(o.bleed, p->bleed, 0.f, .5f, &ok);
     s->saliency = mosaic__round(256 * mosaic__choose(o.saliency, p->saliency, 0.f, 1.f, &ok));
+    s->rerank = o.rerank;
     s->repaint = mosaic__round(27 * 1024 * mosaic__choose(o.repaint, p->repaint, 0.f, .5f, &ok));
     if (s->repaint == 0) s->repaint = -1;
     if (!ok || s->paint_low <= 0 || s->paint_high <= 0) return MOSAIC_ERROR_OPTION;
@@ -1948,9 +1965,10 @@ struct mosaic_engine {
     /* made at open */
     mosaic__roots roots;
     mosaic__costs costs;
-    mosaic__pack *pack;       /* blocks of 16 photographs x variants */
-    mosaic__palette *palette; /* of each photograph */
-    int32_t *across, *down;   /* edges of the describing pixels in the source, 1/4096 px: cols * SIDE + 1, rows * SIDE + 1 */
+    mosaic__pack *pack;                         /* blocks of 16 photographs x variants */
+    mosaic__palette *palette;                   /* of each photograph */
+    uint16_t (*photo_codes)[MOSAIC__PIXELS][3]; /* of each photograph, its describing pixels; null unless re-ranking */
+    int32_t *across, *down;                     /* edges of the describing pixels in the source, 1/4096 px: cols * SIDE + 1, rows * SIDE + 1 */
     mosaic__painter painter;
 
     /* state */
@@ -1979,6 +1997,8 @@ struct mosaic_engine {
     uint8_t *settles; /* its offset is known in this round */
     void *lap_work;
     size_t lap_work_size;
+    uint8_t *rerank_memory;             /* rerank + 2 prepared pictures, then the work area of mosaic_ssim.h */
+    size_t rerank_picture, rerank_work; /* bytes of one picture, and of the work area */
     mosaic_frame frame;
 };
 
@@ -2058,6 +2078,7 @@ static void mosaic__describe_pack(void *arg, int index)
         mosaic__colours colours;
         if (photo >= e->photos) break;
         mosaic__tile_codes(e->pool->pixels[photo], e->grid.cell_width, e->grid.cell_height, column, plain);
+        if (e->photo_codes) memcpy(e->photo_codes[photo], plain, sizeof plain);
         mosaic__describe(&e->roots, (const uint16_t(*)[3])plain, &look, &colours);
         mosaic__palette_of(&colours, e->palette + photo);
         for (v = 0; v < s->variant_count; v++) {
@@ -2500,6 +2521,114 @@ static int mosaic__best_variant(const mosaic_engine *e, int cell, int photo)
     return best_variant;
 }
 
+/* ---- Re-rank ---- */
+
+/* Rec. 601 luma of codes in 1/16 level, rounded to a level. */
+static uint8_t mosaic__luma(const int32_t code[3])
+{
+    return (uint8_t)mosaic__clamp((4899 * code[0] + 9617 * code[1] + 1868 * code[2] + (1 << 17)) >> 18, 0, 255);
+}
+
+static mosaic_ssim_image mosaic__rerank_image(const uint8_t luma[MOSAIC__PIXELS])
+{
+    mosaic_ssim_image image;
+    memset(&image, 0, sizeof image);
+    image.data = luma;
+    image.width = image.height = MOSAIC__SIDE;
+    return image;
+}
+
+static int mosaic__rerank_allocate(mosaic_engine *e)
+{
+    const mosaic_ssim_image image = mosaic__rerank_image(0);
+    void *ctx = e->options.alloc_ctx;
+    if (mosaic_ssim_prepared_size(&image, 0, &e->rerank_picture) != MOSAIC_SSIM_OK) return 0;
+    if (mosaic_ssim_work_size(&image, 0, &e->rerank_work) != MOSAIC_SSIM_OK) return 0;
+    e->photo_codes = (uint16_t(*)[MOSAIC__PIXELS][3])mosaic__allocate(ctx, (size_t)e->photos, sizeof *e->photo_codes);
+    e->rerank_memory = (uint8_t *)mosaic__allocate(ctx, ((size_t)e->settings.rerank + 2) * e->rerank_picture + e->rerank_work, 1);
+    return e->photo_codes && e->rerank_memory;
+}
+
+/* Makes picture `index` ready for scoring: the cell itself (photo -1), or a photograph as it would be painted there. */
+static const mosaic_ssim_prepared *mosaic__rerank_picture(const mosaic_engine *e, int index, int cell, int photo)
+{
+    const uint16_t(*source)[3] = (const uint16_t(*)[3])(e->codes + (size_t)cell * MOSAIC__PIXELS);
+    uint8_t luma[MOSAIC__PIXELS], *memory = e->rerank_memory + (size_t)index * e->rerank_picture;
+    mosaic_ssim_prepared *prepared = 0;
+    mosaic_ssim_image image;
+    mosaic_ssim_result result;
+    int16_t m[3][5] = {{0, 0, 0, 4096, 0}, {0, 0, 0, 4096, 0}, {0, 0, 0, 4096, 0}};
+    int variant = MOSAIC_PLAIN, i, c;
+    if (photo >= 0) {
+        variant = mosaic__best_variant(e, cell, photo);
+        mosaic__recolour(&e->settings, e->palette + photo, variant, e->colours + cell, m);
+    }
+    for (i = 0; i < MOSAIC__PIXELS; i++) {
+        const uint16_t *p =
+            photo < 0 ? source[i] : e->photo_codes[photo][variant == MOSAIC_MIRROR ? i - 2 * (i % MOSAIC__SIDE) + MOSAIC__SIDE - 1 : i];
+        int32_t out[3];
+        for (c = 0; c < 3; c++)
+            out[c] =
+                mosaic__clamp((m[c][0] * p[0] + m[c][1] * p[1] + m[c][2] * p[2] + m[c][3] * source[i][c] + 4096 * m[c][4] + 2048) >> 12, 0, 4080);
+        luma[i] = mosaic__luma(out);
+    }
+    image = mosaic__rerank_image(luma);
+    result = mosaic_ssim_prepare(&image, 0, memory, e->rerank_picture, &prepared,
+                                 e->rerank_memory + ((size_t)e->settings.rerank + 2) * e->rerank_picture, e->rerank_work);
+    MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_SSIM_OK);
+    (void)result;
+    return prepared;
+}
+
+/* A cell's photograph, and up to rerank others that may stand there instead, the cheapest first: at most the margin dearer, free and without a copy
+   near. */
+static int mosaic__rerank_list(const mosaic_engine *e, int cell, int list[MOSAIC__RERANK_MOST + 1])
+{
+    const int32_t *row = e->table + (size_t)cell * e->width;
+    const int32_t limit = row[e->chosen[cell]] + MOSAIC__RERANK_MARGIN;
+    int p, k, n = 1;
+    list[0] = e->chosen[cell];
+    for (p = 0; p < e->photos; p++) {
+        if (row[p] > limit || (n > e->settings.rerank && row[p] >= row[list[n - 1]])) continue;
+        if (p == e->chosen[cell] || e->used[p] >= e->capacity[p] || (e->settings.distance > 0 && mosaic__copy_near(e, cell, p) >= 0)) continue;
+        if (n <= e->settings.rerank) n++;
+        for (k = n - 1; k > 1 && row[list[k - 1]] > row[p]; k--) list[k] = list[k - 1];
+        list[k] = p;
+    }
+    return n;
+}
+
+/* Among the near-equal candidates for a cell's new photograph, the one most similar to the cell. Photographs that were expected, or are shown already,
+   stay. */
+static void mosaic__rerank(mosaic_engine *e, int alone)
+{
+    int list[MOSAIC__RERANK_MOST + 1], i, k, n;
+    const mosaic_ssim_prepared *target, *candidate[MOSAIC__RERANK_MOST + 1];
+    mosaic_ssim_options options;
+    unsigned long long fp = mosaic__fp_enter();
+    memset(&options, 0, sizeof options);
+    options.simd = e->options.simd;
+    memset(e->used, 0, sizeof *e->used * (size_t)e->photos);
+    for (i = 0; i < e->cells; i++) e->used[e->chosen[i]]++;
+    for (i = 0; i < e->cells; i++) {
+        size_t winner = 0;
+        mosaic_ssim_result result;
+        if (!alone && (mosaic__expects(e, i, e->chosen[i]) || e->cell[i].photo == e->chosen[i])) continue;
+        n = mosaic__rerank_list(e, i, list);
+        if (n < 2) continue;
+        target = mosaic__rerank_picture(e, n, i, -1);
+        for (k = 0; k < n; k++) candidate[k] = mosaic__rerank_picture(e, k, i, list[k]);
+        result = mosaic_ssim_best(target, candidate, (size_t)n, &options, &winner, 0,
+                                  e->rerank_memory + ((size_t)e->settings.rerank + 2) * e->rerank_picture, e->rerank_work);
+        MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_SSIM_OK);
+        (void)result;
+        e->used[e->chosen[i]]--;
+        e->chosen[i] = list[winner];
+        e->used[e->chosen[i]]++;
+    }
+    mosaic__fp_leave(fp);
+}
+
 /* Solves the frame's problem and moves the cells' states on. */
 static void mosaic__assign(mosaic_engine *e, int cut)
 {
@@ -2530,6 +2659,11 @@ static void mosaic__assign(mosaic_engine *e, int cut)
         mosaic__table_restore(e, 0);
     }
     f->too_close = mosaic__repair(e);
+    if (e->settings.rerank) {
+        mosaic__stage(e, MOSAIC_STAGE_RERANK);
+        mosaic__rerank(e, alone);
+        mosaic__stage(e, MOSAIC_STAGE_ASSIGN);
+    }
     f->cost = 0;
     for (i = 0; i < e->cells; i++) f->cost += e->table[(size_t)i * e->width + (size_t)e->chosen[i]];
 
@@ -2638,6 +2772,8 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e->fresh);
     mosaic__release(ctx, e->settles);
     mosaic__release(ctx, e->lap_work);
+    mosaic__release(ctx, e->photo_codes);
+    mosaic__release(ctx, e->rerank_memory);
     mosaic__release(ctx, e);
 }
 
@@ -2697,6 +2833,7 @@ static int mosaic__engine_allocate(mosaic_engine *e)
         !e->used || !e->next_offset || !e->stuck || !e->fresh || !e->settles)
         return 0;
 
+    if (e->settings.rerank && !mosaic__rerank_allocate(e)) return 0;
     memset(&problem, 0, sizeof problem);
     for (photo = 0; photo < e->photos; photo++)
         e->capacity[photo] = e->settings.max_uses && e->settings.max_uses < e->cells ? e->settings.max_uses : e->cells;
@@ -2756,6 +2893,7 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
                           s->distance,
                           s->repaint,
                           s->saliency,
+                          s->rerank,
                           (int)s->variants,
                           e->canvas != 0,
                           e->flow != 0,

@@ -223,6 +223,7 @@ static void choose_options(pipeline *p)
     o->coherence = p->s->coherence < 0 ? 0 : p->s->coherence > 0 ? (float)p->s->coherence : (float)MOSAIC_OFF;
     o->max_uses = or_off(p->s->max_uses);
     o->min_distance = or_off(p->s->min_distance);
+    o->rerank = p->s->rerank;
     o->variants = p->s->variants;
     o->simd = p->s->simd;
     o->run = run_jobs;

@@ -48,7 +48,7 @@ command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || { have_ffmpeg=0
 
 # ---- words on the command line ----
 good "--help" --help
-for name in input frames tiles output preset cells tile-size height coherence max-uses min-distance variants crf encoder-preset fps start count threads simd pool \
+for name in input frames tiles output preset cells tile-size height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd pool \
     placements report contact-sheet diagnose quiet help version; do
     holds "--help names --$name" "$out" "--$name "
 done
@@ -116,7 +116,7 @@ same "y4m: size" "$(wc -c < a.y4m | tr -d ' ')" $(($(head -1 a.y4m | wc -c) + 24
 holds "the reader goes away" "$(cat err.txt)" "has ended"
 good "cell size" --input $source --tiles demo/tiles --output x.png --tile-size 18x12 --height 144 --report x.json
 same "cell size: height" "$(($(field x.json height) / $(field x.json rows)))x$(($(field x.json width) / $(field x.json cols)))" "12x18"
-good "every dial" --input $source $small --output d.mp4 --coherence 0 --max-uses 0 --min-distance 0 --variants plain,mirror --crf 30 --count 4 --preset legacy
+good "every dial" --input $source $small --output d.mp4 --coherence 0 --max-uses 0 --min-distance 0 --rerank 4 --variants plain,mirror --crf 30 --count 4 --preset legacy
 good "the calmest" --input $source $small --output d.mp4 --coherence 1 --max-uses 2 --min-distance 1 --count 4
 whole "no parts left" d.mp4
 

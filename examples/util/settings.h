@@ -17,7 +17,7 @@ typedef struct settings {
     const char *input, *frames, *output, *pool, *placements, *report, *contact_sheet; /* as on the command line */
     const char *tile_size_text, *variants_text, *fps_text, *start_text;
     option_list tiles;
-    int preset, cells, height, max_uses, min_distance, crf, encoder_preset, count, threads, simd;
+    int preset, cells, height, max_uses, min_distance, rerank, crf, encoder_preset, count, threads, simd;
     double coherence;
     int diagnose, quiet, help, version;
     int cell_width, cell_height; /* made from the texts */
@@ -120,6 +120,8 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         {"--max-uses", "N", OPTION_INT, &s->max_uses, 0, 1000000, NULL,
          "of one photograph in a frame; 0 is no limit (default: as many as it has variants)"},
         {"--min-distance", "N", OPTION_INT, &s->min_distance, 0, 16, NULL, "cells around a photograph without a copy of it; 0 is none (default 2)"},
+        {"--rerank", "N", OPTION_INT, &s->rerank, 0, 64, NULL,
+         "for a cell's new photograph, try so many others of nearly the same cost by SSIM (default 0)"},
         {"--variants", "LIST", OPTION_TEXT, &s->variants_text, 0, 0, NULL,
          "ways a photograph may be shown, of plain,mirror,bright,dark (default all)"},
         {"--pool", "FILE", OPTION_TEXT, &s->pool, 0, 0, NULL, "keep the finished photographs here; made anew when they change (default: none)"},

@@ -839,6 +839,87 @@ static void test_options(void)
     mosaic_pool_destroy(pool);
 }
 
+/* Re-ranking, seen from outside: with cells of 12 x 12 px the painted cell is the picture that is compared. Cell by cell, in order, the photograph shown
+   must be the most similar one among the assigned one and the cheapest that cost nearly the same, are free and keep the distance. */
+static void test_rerank(void)
+{
+    enum { SIDE = 12, OTHERS = 6, PHOTOS = 130, CELLS = COLS * ROWS };
+    static uint8_t rgb[SIDE * COLS * SIDE * ROWS * 3];
+    mosaic_pool *pool = make_pool(PHOTOS, SIDE, SIDE);
+    mosaic_grid grid = make_grid();
+    mosaic_options o;
+    mosaic_engine *plain = NULL, *ranked = NULL;
+    mosaic_input input;
+    const mosaic_frame *before, *after;
+    int chosen[CELLS], used[PHOTOS] = {0}, i, p, k, c, at, exchanged = 0;
+    memset(&o, 0, sizeof o);
+    grid.cell_width = grid.cell_height = SIDE;
+    grid.width = grid.source_width = SIDE * COLS;
+    grid.height = grid.source_height = SIDE * ROWS;
+    grid.crop_width = grid.width * 64;
+    grid.crop_height = grid.height * 64;
+    o.max_uses = 2;
+    CHECK(mosaic_open(&grid, pool, &o, &plain) == MOSAIC_OK);
+    o.rerank = OTHERS;
+    CHECK(mosaic_open(&grid, pool, &o, &ranked) == MOSAIC_OK);
+    world(rgb, grid.width, grid.height, 3, 5, 14);
+    input.rgb = rgb;
+    input.stride = SIDE * COLS * 3;
+    input.motion = NULL;
+    CHECK(mosaic_push(plain, &input, &before) == MOSAIC_OK && mosaic_push(ranked, &input, &after) == MOSAIC_OK);
+    CHECK(after->bound == before->bound && after->cost >= before->cost);
+    check_rules(after, 2, 2, PHOTOS);
+    for (i = 0; i < CELLS; i++) used[chosen[i] = before->draw[i].photo]++;
+    for (i = 0; i < CELLS; i++) {
+        const int32_t *cost = plain->table + (size_t)i * plain->width;
+        int list[OTHERS + 1], n = 1, shown = -1;
+        double score[OTHERS + 1], best = -1;
+        list[0] = chosen[i];
+        while (n <= OTHERS) {
+            int next = -1;
+            for (p = 0; p < PHOTOS; p++) {
+                int fits = used[p] < 2 && cost[p] <= cost[chosen[i]] + 262;
+                for (at = 0; at < CELLS; at++)
+                    if (chosen[at] == p && abs(at / COLS - i / COLS) <= 2 && abs(at % COLS - i % COLS) <= 2) fits = 0;
+                for (k = 0; k < n; k++) fits = fits && list[k] != p;
+                if (fits && (next < 0 || cost[p] < cost[next])) next = p;
+            }
+            if (next < 0) break;
+            list[n++] = next;
+        }
+        for (k = 0; k < n; k++) {
+            mosaic_draw draw[CELLS];
+            uint8_t painted[SIDE * COLS * SIDE * ROWS * 3], luma[2][SIDE * SIDE];
+            memset(draw, 0, sizeof draw);
+            draw[i] = before->draw[i];
+            draw[i].photo = list[k];
+            draw[i].variant = (uint8_t)mosaic__best_variant(plain, i, list[k]);
+            draw[i].repaint = 1;
+            mosaic__recolour(&plain->settings, plain->palette + list[k], draw[i].variant, plain->colours + i, draw[i].colour);
+            CHECK(mosaic_paint(&grid, pool, draw, CELLS, 1, rgb, input.stride, painted, input.stride, 0, NULL, NULL, NULL) == MOSAIC_OK);
+            for (c = 0; c < 2; c++)
+                for (p = 0; p < SIDE * SIDE; p++) {
+                    const uint8_t *pixel = (c ? painted : rgb) + ((i / COLS * SIDE + p / SIDE) * SIDE * COLS + i % COLS * SIDE + p % SIDE) * 3;
+                    luma[c][p] = (uint8_t)(.299 * pixel[0] + .587 * pixel[1] + .114 * pixel[2] + .5);
+                }
+            CHECK(mosaic_ssim_gray8(luma[0], SIDE, luma[1], SIDE, SIDE, SIDE, score + k) == MOSAIC_SSIM_OK);
+            if (score[k] > best) best = score[k];
+            if (list[k] == after->draw[i].photo) shown = k;
+        }
+        /* Painting rounds to whole levels, the engine compares finer ones: what is painted may be a little less similar. */
+        CHECK_MSG(shown >= 0 && score[shown] > best - .01, "cell %d: photograph %d (%g) where %g is possible", i, after->draw[i].photo,
+                  shown < 0 ? -2 : score[shown], best);
+        exchanged += shown > 0;
+        used[chosen[i]]--;
+        used[chosen[i] = after->draw[i].photo]++;
+    }
+    CHECK_MSG(exchanged > CELLS / 10, "%d of %d cells exchanged", exchanged, CELLS);
+    CHECK(mosaic_push(ranked, &input, &after) == MOSAIC_OK && after->changed == 0);
+    mosaic_close(plain);
+    mosaic_close(ranked);
+    mosaic_pool_destroy(pool);
+}
+
 /* A short film with a pan, given motion, noise and a cut. Returns a hash of all frames and draw lists. */
 static uint64_t film(const mosaic_pool *pool, const mosaic_options *options, int save_at)
 {
@@ -881,18 +962,23 @@ static void test_one_answer(void)
     mosaic_pool *pool = make_pool(100, CELL, CELL);
     mosaic_options o;
     uint64_t want;
-    int simd, threads, at;
+    int simd, threads, at, rerank;
+    for (rerank = 0; rerank <= 8; rerank += 8) {
+        memset(&o, 0, sizeof o);
+        o.rerank = rerank;
+        want = film(pool, &o, -1);
+        for (simd = MOSAIC_SIMD_SCALAR; simd <= mosaic__cpu_level() + 1; simd++)
+            for (threads = 1; threads <= 5; threads++) {
+                o.simd = simd;
+                o.run = test_run;
+                o.run_ctx = &threads;
+                CHECK_MSG(film(pool, &o, -1) == want, "re-rank %d, simd %d, %d threads", rerank, simd, threads);
+            }
+        o.simd = 0;
+        o.run = NULL;
+        for (at = 0; at < 8; at++) CHECK_MSG(film(pool, &o, at) == want, "re-rank %d, saved and loaded after frame %d", rerank, at);
+    }
     memset(&o, 0, sizeof o);
-    want = film(pool, &o, -1);
-    for (simd = MOSAIC_SIMD_SCALAR; simd <= mosaic__cpu_level() + 1; simd++)
-        for (threads = 1; threads <= 5; threads++) {
-            o.simd = simd;
-            o.run = test_run;
-            o.run_ctx = &threads;
-            CHECK_MSG(film(pool, &o, -1) == want, "simd %d, %d threads", simd, threads);
-        }
-    memset(&o, 0, sizeof o);
-    for (at = 0; at < 8; at++) CHECK_MSG(film(pool, &o, at) == want, "saved and loaded after frame %d", at);
     o.draw_list_only = 1;
     want = film(pool, &o, -1);
     CHECK_MSG(film(pool, &o, 3) == want, "draw list only, saved and loaded");
@@ -1084,6 +1170,8 @@ static void test_bad_input(void)
     BAD_OPTION(o.spread_low = 1.5f, MOSAIC_ERROR_OPTION);
     BAD_OPTION(o.max_uses = -2, MOSAIC_ERROR_OPTION);
     BAD_OPTION(o.min_distance = 17, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.rerank = -1, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.rerank = 65, MOSAIC_ERROR_OPTION);
     BAD_OPTION(o.variants = 16, MOSAIC_ERROR_OPTION);
     BAD_OPTION(o.simd = 9, MOSAIC_ERROR_SIMD);
     BAD_OPTION(o.simd = -1, MOSAIC_ERROR_SIMD);
@@ -1139,6 +1227,9 @@ static void test_memory(void)
     static uint8_t rgb[WIDTH * HEIGHT * 3];
     long before = test_live, k;
     int complete = 0;
+    mosaic_options options;
+    memset(&options, 0, sizeof options);
+    options.rerank = 4;
     world(rgb, WIDTH, HEIGHT, 0, 0, 2);
     for (k = 0; !complete && k < 400; k++) {
         mosaic_pool *pool = NULL;
@@ -1152,7 +1243,7 @@ static void test_memory(void)
         result = mosaic_tile_reduce(rgb, 40, 30, WIDTH * 3, CELL, CELL, tile, NULL);
         if (result == MOSAIC_OK) result = mosaic_pool_create(CELL, CELL, NULL, &pool);
         for (i = 0; i < 61 && result == MOSAIC_OK; i++) result = mosaic_pool_add(pool, tile, "x", 0);
-        if (result == MOSAIC_OK) result = mosaic_open(&grid, pool, NULL, &e);
+        if (result == MOSAIC_OK) result = mosaic_open(&grid, pool, &options, &e);
         if (result == MOSAIC_OK) {
             mosaic_input input;
             const mosaic_frame *frame;
@@ -1189,6 +1280,7 @@ int main(void)
     test_pan();
     test_cut();
     test_options();
+    test_rerank();
     test_one_answer();
     test_legacy();
     test_pool_file();
