@@ -313,6 +313,14 @@ extern "C" {
 #else
 #define MOSAIC_FLOW__INLINE static inline
 #endif
+/* Before a loop of a constant few turns over an array that is to live in registers. */
+#if defined(__clang__)
+#define MOSAIC_FLOW__UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define MOSAIC_FLOW__UNROLL _Pragma("GCC unroll 16")
+#else
+#define MOSAIC_FLOW__UNROLL
+#endif
 #if MOSAIC__X86 && !defined(MOSAIC_FLOW_NO_SIMD)
 #define MOSAIC_FLOW__SIMD 1
 #else
@@ -1530,7 +1538,898 @@ MOSAIC__UNUSED static void mosaic_flow__raft_shape(mosaic_flow__raft *raft, cons
     }
 }
 
-/* ==== RAFT in float32 ==== */
+/* ==== RAFT in float32 ====
+   Every output of a convolution is one chain: it begins with the bias, and adds with one fused multiply-add each, in the order kernel row, kernel column,
+   input channel, zeros of the padding included. The gates of the recurrent unit take the channels of the context first, all rows and columns of them;
+   they are the same in all iterations, so that part of the chain is done once and kept. Channels of the correlation come in the order level, dy,
+   dx. Lanes of a vector run across outputs, never along a chain, so all kernels give the same bits.
+   Level k of the correlation pyramid is the correlation with features averaged over squares of 2^k: the same as averaging the
+   correlation, but for rounding, and it may be had without the volume of all pairs. */
+
+/* A picture of floats: channel c of pixel (x, y) is at[y * row + x * pixel + c], with `halo` pixels of zeros on each side. */
+typedef struct mosaic_flow__map {
+    float *at;
+    size_t row, pixel;
+    int width, height, halo;
+} mosaic_flow__map;
+
+/* A convolution's weights as kernels read them: for each block of 2 * lanes outputs (the last may be of lanes) and each term of the chain the
+   weights of the block. */
+typedef struct mosaic_flow__packed {
+    float *weights, *bias;
+    int in, out, height, width, stride; /* out: a multiple of 16, the last ones zero */
+} mosaic_flow__packed;
+
+/* One convolution at work. */
+typedef struct mosaic_flow__conv {
+    const float *weights, *start;  /* start: what chains begin with */
+    size_t block, step;            /* from one block of outputs, and from one term, to the next */
+    size_t start_row, start_pixel; /* 0 when all pixels begin with the bias */
+    const float *in;               /* the first pixel under the kernel at output (0, 0) */
+    size_t in_row, in_pixel;
+    float *out;
+    size_t out_row, out_pixel;
+    int channels, kernel_height, kernel_width, stride, outputs, width, height, relu;
+} mosaic_flow__conv;
+
+/* The windows of the correlation that one row of pixels looks at, on one level. */
+typedef struct mosaic_flow__windows {
+    const float *flow;  /* dx, dy for each pixel, in pixels of level 0 */
+    const float *first; /* features of the pixels, or null: the volume has it all */
+    size_t first_pixel;
+    const float *second;       /* with first: features [row][channel][column], column 0 of row 0 */
+    const float *volume;       /* without: correlation [pixel][row][column] */
+    size_t row, column, pixel; /* column: from channel to channel; pixel: from volume to volume */
+    const float *zeros;        /* a row of `second` that is zero */
+    float *out;                /* (2r + 1) * (2r + 1) for each pixel: dy, dx */
+    size_t out_pixel;
+    int width, height; /* of the level */
+    int count, y, level, radius, channels;
+} mosaic_flow__windows;
+
+#define MOSAIC_FLOW__MARGIN 16 /* zeros on each side of a row of features: windows reach over the edge */
+#define MOSAIC_FLOW__TAPS 32   /* floats in a row of a window that is put together */
+
+typedef struct mosaic_flow__kernels {
+    int lanes;
+    void (*conv)(const mosaic_flow__conv *c, int top, int bottom);
+    /* Sums of `count` pixels and of their squares, for each channel. */
+    void (*sums)(const float *in, size_t pixel, int count, int channels, double *sums);
+    /* x * factor + shift, and the positive part of it with relu. */
+    void (*normalise)(float *x, size_t pixel, int count, int channels, const float *factor, const float *shift, int relu);
+    /* The positive part of a + b, to a. */
+    void (*join)(float *a, const float *b, size_t pixel_a, size_t pixel_b, int count, int channels);
+    void (*tanh)(const float *x, size_t pixel, float *out, size_t out_pixel, int count, int channels);
+    void (*relu)(const float *x, size_t pixel, float *out, size_t out_pixel, int count, int channels);
+    /* zr: z and r before their sigmoid, `channels` each; z stays there after it; out = r * hidden. */
+    void (*gates)(float *zr, size_t pixel, const float *hidden, float *out, size_t out_pixel, int count, int channels);
+    /* hidden = (1 - z) * hidden + z * tanh(q); the same to out. */
+    void (*update)(const float *zr, size_t pixel, const float *q, float *hidden, float *out, size_t out_pixel, int count, int channels);
+    void (*look)(const mosaic_flow__windows *w);
+    /* The 8 x 8 vectors that a pixel becomes: mask of 9 * 64 and the nine vectors around. */
+    void (*convex)(const float *mask, const float flow[9][2], float *out);
+} mosaic_flow__kernels;
+
+/* a * b + c rounded once. The product is exact in double; the sum is rounded to odd (if it is not exact, its last bit is made 1), which keeps what the
+   second rounding needs to know (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd",
+   2008). */
+MOSAIC__UNUSED static float mosaic_flow__fma(float a, float b, float c)
+{
+    const double product = (double)a * (double)b, sum = product + (double)c;
+    const double other = sum - product, error = (product - (sum - other)) + ((double)c - other);
+    double odd = sum;
+    uint64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    if (error < 0 || error > 0) { /* neither for what is infinite or no number */
+        if (!(bits & 1)) bits += (error > 0) == (sum > 0) ? 1u : (uint64_t)-1;
+        memcpy(&odd, &bits, sizeof odd);
+    }
+    return (float)odd;
+}
+
+#define MOSAIC_FLOW__LANES 1
+#define MOSAIC_FLOW__SUFFIX plain
+#define MOSAIC_FLOW__ISA
+#if defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+#define MOSAIC_FLOW__FMA(a, b, c) __builtin_fmaf(a, b, c)
+#else
+#define MOSAIC_FLOW__FMA(a, b, c) mosaic_flow__fma(a, b, c)
+#endif
+#include MOSAIC_FLOW_FILE
+#if MOSAIC_FLOW__SIMD
+#define MOSAIC_FLOW__LANES 1
+#define MOSAIC_FLOW__SUFFIX fused
+#define MOSAIC_FLOW__ISA MOSAIC__TARGET("fma")
+#define MOSAIC_FLOW__FMA(a, b, c) __builtin_fmaf(a, b, c)
+#include MOSAIC_FLOW_FILE
+#define MOSAIC_FLOW__LANES 8
+#define MOSAIC_FLOW__SUFFIX avx2
+#define MOSAIC_FLOW__ISA MOSAIC__TARGET("avx2,fma")
+#define MOSAIC_FLOW__FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define MOSAIC_FLOW__SET(x) _mm256_set1_ps(x)
+#define MOSAIC_FLOW__WIDEN(p) _mm256_cvtps_pd(_mm_loadu_ps(p))
+#include MOSAIC_FLOW_FILE
+#if defined(__GNUC__) && !defined(__clang__) /* gcc 12 takes the undefined inputs of its own intrinsics for mistakes of ours */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#define MOSAIC_FLOW__LANES 16
+#define MOSAIC_FLOW__SUFFIX avx512
+#define MOSAIC_FLOW__ISA MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#define MOSAIC_FLOW__FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define MOSAIC_FLOW__SET(x) _mm512_set1_ps(x)
+#define MOSAIC_FLOW__WIDEN(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
+#include MOSAIC_FLOW_FILE
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+#elif defined(__aarch64__) && !defined(MOSAIC_FLOW_NO_SIMD) && (defined(__GNUC__) || defined(__clang__))
+#include <arm_neon.h>
+#define MOSAIC_FLOW__LANES 4
+#define MOSAIC_FLOW__SUFFIX neon
+#define MOSAIC_FLOW__ISA
+#define MOSAIC_FLOW__FMA(a, b, c) vfmaq_f32(c, a, b)
+#define MOSAIC_FLOW__SET(x) vdupq_n_f32(x)
+#define MOSAIC_FLOW__WIDEN(p) vcvt_f64_f32(vld1_f32(p))
+#include MOSAIC_FLOW_FILE
+#endif
+
+/* The one list of kernels. */
+static const mosaic_flow__kernels *mosaic_flow__float_kernels(int level)
+{
+#if MOSAIC_FLOW__SIMD
+    if (!__builtin_cpu_supports("fma")) return &mosaic_flow__kernels_plain;
+    if (level >= 2) return &mosaic_flow__kernels_avx512;
+    if (level == 1) return &mosaic_flow__kernels_avx2;
+    return &mosaic_flow__kernels_fused;
+#elif defined(__aarch64__) && !defined(MOSAIC_FLOW_NO_SIMD) && (defined(__GNUC__) || defined(__clang__))
+    return level == 0 ? &mosaic_flow__kernels_neon : &mosaic_flow__kernels_plain;
+#else
+    (void)level;
+    return &mosaic_flow__kernels_plain;
+#endif
+}
+
+typedef struct mosaic_flow__float {
+    mosaic_flow__raft raft;
+    const mosaic_flow__kernels *kernels;
+    int on_demand;
+    mosaic_flow__packed encoder[44]; /* fnet and cnet, by the number of their layers */
+    mosaic_flow__packed corr1, corr2, flow1, flow2, merge, head1, head2, mask1, mask2;
+    mosaic_flow__packed gates_context[2], gates[2], candidate_context[2], candidate[2]; /* the second of the large model alone */
+    int recurrent;                                                                      /* how many recurrent units: 1 or 2 */
+
+    /* of each picture */
+    mosaic_flow__map features[2], context[2];
+    int context_ready[2];
+    float *carried[2]; /* the last result of each direction, for a warm start */
+    int carried_ready[2];
+
+    /* encoders; they share their memory with what follows */
+    mosaic_flow__map image, wide[3][2], narrow[3][2]; /* at 1/2, 1/4 and 1/8 of the size */
+    double *row_sums;
+    float *factor, *shift;
+
+    /* the update */
+    float *second[4];       /* features of the other picture, averaged, [row][channel][column]; behind the last row one of zeros */
+    size_t second_pitch[4]; /* from channel to channel */
+    float *volume;
+    size_t volume_pitch[4], volume_level[4], volume_pixel;
+    mosaic_flow__map hidden, state, input, start[2], zr, q, corr, corr_mid, flow_mid, merged, flow, head, delta, mask_mid, mask;
+    int *sample_index[2];
+    float *sample_weight[2];
+    int32_t *sources;
+} mosaic_flow__float;
+
+static void mosaic_flow__take_map(mosaic_flow__arena *arena, mosaic_flow__map *map, int width, int height, int channels, int halo)
+{
+    float *memory;
+    map->width = width;
+    map->height = height;
+    map->halo = halo;
+    map->pixel = (size_t)channels;
+    map->row = map->pixel * (size_t)(width + 2 * halo);
+    /* Kernels may load, but not use, up to a vector behind the last number. */
+    memory = (float *)mosaic_flow__take(arena, map->row * (size_t)(height + 2 * halo) + 16, sizeof(float));
+    map->at = memory ? memory + (size_t)halo * (map->row + map->pixel) : 0;
+}
+
+static void mosaic_flow__clear_halo(const mosaic_flow__map *map)
+{
+    const size_t halo = (size_t)map->halo, side = halo * map->pixel;
+    float *corner = map->at - halo * map->row - side;
+    size_t y;
+    if (!halo) return;
+    memset(corner, 0, halo * map->row * sizeof(float));
+    memset(corner + (halo + (size_t)map->height) * map->row, 0, halo * map->row * sizeof(float));
+    for (y = halo; y < halo + (size_t)map->height; y++) {
+        memset(corner + y * map->row, 0, side * sizeof(float));
+        memset(corner + (y + 1) * map->row - side, 0, side * sizeof(float));
+    }
+}
+
+/* Outputs in whole vectors of all kernels. */
+static int mosaic_flow__rounded(int channels) { return (channels + 15) / 16 * 16; }
+
+static void mosaic_flow__take_packed(mosaic_flow__arena *arena, mosaic_flow__packed *packed, const mosaic_flow__layer *layer, int in, int out)
+{
+    packed->in = in;
+    packed->out = mosaic_flow__rounded(out);
+    packed->height = layer->height;
+    packed->width = layer->width;
+    packed->stride = layer->stride;
+    packed->weights = (float *)mosaic_flow__take(arena, (size_t)in * layer->height * layer->width * (size_t)packed->out, sizeof(float));
+    packed->bias = (float *)mosaic_flow__take(arena, (size_t)packed->out, sizeof(float));
+}
+
+/* Packs layer `index` of the weights as outputs first ... of `packed`; order[i] is the channel of the layer that is input i, or null for all
+   in their order. */
+static void mosaic_flow__pack(const mosaic_flow__packed *packed, const mosaic_flow_weights *weights, int index, int first, const short *order,
+                              int bias, int lanes)
+{
+    const mosaic_flow__layer *l = &weights->model->layers[index];
+    const size_t taps = (size_t)l->height * l->width, terms = taps * (size_t)packed->in;
+    size_t o, t, i;
+    for (o = 0; o < l->out; o++) {
+        const size_t output = (size_t)first + o, wide = 2 * (size_t)lanes, block = output / wide * wide;
+        const size_t size = (size_t)packed->out - block < wide ? (size_t)packed->out - block : wide;
+        float *to = packed->weights + block * terms + output - block;
+        for (t = 0; t < taps; t++)
+            for (i = 0; i < (size_t)packed->in; i++, to += size)
+                *to = weights->weight[index][(o * l->in + (order ? (size_t)order[i] : i)) * taps + t];
+        packed->bias[output] = bias ? weights->bias[index][o] : 0;
+    }
+}
+
+/* ---- jobs over rows ---- */
+
+typedef struct mosaic_flow__rows {
+    const mosaic_flow *flow;
+    mosaic_flow__float *f;
+    void (*rows)(const struct mosaic_flow__rows *job, int top, int bottom);
+    int height, each;
+    const mosaic_flow__conv *conv;
+    const mosaic_flow__map *a, *b;
+    int channels, relu, slot;
+    double *sums;
+} mosaic_flow__rows;
+
+static void mosaic_flow__rows_job(void *arg, int index)
+{
+    const mosaic_flow__rows *job = (const mosaic_flow__rows *)arg;
+    const unsigned long long fp = mosaic__fp_enter();
+    const int top = index * job->each, bottom = top + job->each < job->height ? top + job->each : job->height;
+    job->rows(job, top, bottom);
+    mosaic__fp_leave(fp);
+}
+
+/* All rows in one go without threads, since each go reads all weights; in up to 64 jobs with. */
+static void mosaic_flow__over_rows(mosaic_flow__rows *job, int height)
+{
+    job->height = height;
+    job->each = job->flow->o.run ? (height + 63) / 64 : height;
+    mosaic_flow__jobs(job->flow, mosaic_flow__rows_job, job, (height + job->each - 1) / job->each);
+}
+
+static void mosaic_flow__conv_rows(const mosaic_flow__rows *job, int top, int bottom) { job->f->kernels->conv(job->conv, top, bottom); }
+
+/* out (from channel `out_first` on) = in (from `in_first` on) convolved; chains begin with `start`, from channel start_first on, or the bias. */
+static void mosaic_flow__convolve(const mosaic_flow *flow, mosaic_flow__float *f, const mosaic_flow__packed *packed, const mosaic_flow__map *in,
+                                  int in_first, const mosaic_flow__map *start, int start_first, const mosaic_flow__map *out, int out_first, int relu)
+{
+    mosaic_flow__conv c;
+    mosaic_flow__rows job;
+    memset(&c, 0, sizeof c);
+    memset(&job, 0, sizeof job);
+    c.weights = packed->weights;
+    c.step = 2 * (size_t)f->kernels->lanes;
+    c.block = c.step * (size_t)packed->in * (size_t)packed->height * (size_t)packed->width;
+    c.start = start ? start->at + start_first : packed->bias;
+    c.start_row = start ? start->row : 0;
+    c.start_pixel = start ? start->pixel : 0;
+    c.in = in->at - (size_t)(packed->height / 2) * in->row - (size_t)(packed->width / 2) * in->pixel + in_first;
+    c.in_row = in->row;
+    c.in_pixel = in->pixel;
+    c.out = out->at + out_first;
+    c.out_row = out->row;
+    c.out_pixel = out->pixel;
+    c.channels = packed->in;
+    c.kernel_height = packed->height;
+    c.kernel_width = packed->width;
+    c.stride = packed->stride;
+    c.outputs = packed->out;
+    c.width = out->width;
+    c.height = out->height;
+    c.relu = relu;
+    MOSAIC_FLOW_ASSERT(in->halo >= packed->height / 2 && in->halo >= packed->width / 2);
+    job.flow = flow;
+    job.f = f;
+    job.rows = mosaic_flow__conv_rows;
+    job.conv = &c;
+    mosaic_flow__over_rows(&job, out->height);
+}
+
+static void mosaic_flow__sum_rows(const mosaic_flow__rows *job, int top, int bottom)
+{
+    int y;
+    for (y = top; y < bottom; y++)
+        job->f->kernels->sums(job->a->at + (size_t)y * job->a->row, job->a->pixel, job->a->width, job->channels,
+                              job->sums + (size_t)y * 2 * (size_t)job->channels);
+}
+
+static void mosaic_flow__normalise_rows(const mosaic_flow__rows *job, int top, int bottom)
+{
+    int y;
+    for (y = top; y < bottom; y++)
+        job->f->kernels->normalise(job->a->at + (size_t)y * job->a->row, job->a->pixel, job->a->width, job->channels, job->f->factor, job->f->shift,
+                                   job->relu);
+}
+
+/* Instance norm: each channel to mean 0 and variance 1. Sums in double: along each row, then down the rows. */
+static void mosaic_flow__instance_norm(const mosaic_flow *flow, mosaic_flow__float *f, const mosaic_flow__map *map, int channels, int relu)
+{
+    const double inverse = 1.0 / ((double)map->width * (double)map->height);
+    mosaic_flow__rows job;
+    int c, y;
+    memset(&job, 0, sizeof job);
+    job.flow = flow;
+    job.f = f;
+    job.a = map;
+    job.channels = mosaic_flow__rounded(channels);
+    job.relu = relu;
+    job.sums = f->row_sums;
+    job.rows = mosaic_flow__sum_rows;
+    mosaic_flow__over_rows(&job, map->height);
+    for (c = 0; c < job.channels; c++) {
+        double sum = 0, squares = 0, mean, variance, factor;
+        for (y = 0; y < map->height; y++) {
+            sum += job.sums[((size_t)y * 2) * (size_t)job.channels + (size_t)c];
+            squares += job.sums[((size_t)y * 2 + 1) * (size_t)job.channels + (size_t)c];
+        }
+        mean = sum * inverse;
+        variance = squares * inverse - mean * mean;
+        factor = mosaic_flow__inverse_root((variance > 0 ? variance : 0) + 1e-5);
+        f->factor[c] = (float)factor;
+        f->shift[c] = (float)(-mean * factor);
+    }
+    job.rows = mosaic_flow__normalise_rows;
+    mosaic_flow__over_rows(&job, map->height);
+}
+
+static void mosaic_flow__join_rows(const mosaic_flow__rows *job, int top, int bottom)
+{
+    int y;
+    for (y = top; y < bottom; y++)
+        job->f->kernels->join(job->a->at + (size_t)y * job->a->row, job->b->at + (size_t)y * job->b->row, job->a->pixel, job->b->pixel, job->a->width,
+                              job->channels);
+}
+
+/* One layer of an encoder with what follows it. */
+static void mosaic_flow__encoder_layer(const mosaic_flow *flow, mosaic_flow__float *f, int layer, const mosaic_flow__map *in,
+                                       const mosaic_flow__map *out, int relu)
+{
+    const mosaic_flow__layer *l = &f->raft.model->layers[layer];
+    mosaic_flow__convolve(flow, f, &f->encoder[layer], in, 0, 0, 0, out, 0, relu && l->norm != 1);
+    if (l->norm == 1) mosaic_flow__instance_norm(flow, f, out, l->out, relu);
+}
+
+/* Runs fnet (first layer 0) or cnet on a picture. */
+static void mosaic_flow__encode_picture(const mosaic_flow *flow, mosaic_flow__float *f, int slot, int layer, const mosaic_flow__map *out)
+{
+    const mosaic_flow__raft *raft = &f->raft;
+    const mosaic_flow__map *now;
+    float value[256];
+    mosaic_flow__rows job;
+    int stage, block, x, y, i, c;
+
+    for (i = 0; i < 256; i++) value[i] = (float)(2 * i - 255) / 255.0f;
+    mosaic_flow__clear_halo(&f->image);
+    for (i = 0; i < 3; i++)
+        for (c = 0; c < 2; c++) {
+            mosaic_flow__clear_halo(&f->wide[i][c]);
+            mosaic_flow__clear_halo(&f->narrow[i][c]);
+        }
+    for (y = 0; y < raft->height; y++) {
+        const int from_y = y < raft->top ? 0 : y - raft->top < flow->field.height ? y - raft->top : flow->field.height - 1;
+        const uint8_t *row = flow->picture[slot] + (size_t)from_y * (size_t)flow->field.width * 3;
+        float *to = f->image.at + (size_t)y * f->image.row;
+        for (x = 0; x < raft->width; x++, to += 3) {
+            const int from = x < raft->left ? 0 : x - raft->left < flow->field.width ? x - raft->left : flow->field.width - 1;
+            for (c = 0; c < 3; c++) to[c] = value[row[3 * from + c]];
+        }
+    }
+    memset(&job, 0, sizeof job);
+    job.flow = flow;
+    job.f = f;
+    job.rows = mosaic_flow__join_rows;
+
+    now = &f->wide[0][0];
+    mosaic_flow__encoder_layer(flow, f, layer++, &f->image, now, 1);
+    for (stage = 0; stage < 3; stage++)
+        for (block = 0; block < 2; block++) {
+            const int down = stage > 0 && block == 0;
+            const mosaic_flow__map *a = &f->narrow[down ? stage - 1 : stage][0], *b = &f->narrow[stage][1], *skip = now,
+                                   *sum = &f->wide[stage][now == &f->wide[stage][0]];
+            const int channels = raft->model->layers[layer + raft->model->bottleneck - 1].out;
+            if (raft->model->bottleneck == 3) {
+                mosaic_flow__encoder_layer(flow, f, layer, now, a, 1);
+                mosaic_flow__encoder_layer(flow, f, layer + 1, a, b, 1);
+                mosaic_flow__encoder_layer(flow, f, layer + 2, b, sum, 1);
+            } else {
+                a = &f->narrow[stage][0];
+                mosaic_flow__encoder_layer(flow, f, layer, now, a, 1);
+                mosaic_flow__encoder_layer(flow, f, layer + 1, a, sum, 1);
+            }
+            layer += raft->model->bottleneck;
+            if (down) {
+                skip = &f->wide[stage][sum == &f->wide[stage][0]];
+                mosaic_flow__encoder_layer(flow, f, layer++, now, skip, 0);
+            }
+            job.a = sum;
+            job.b = skip;
+            job.channels = mosaic_flow__rounded(channels);
+            mosaic_flow__over_rows(&job, sum->height);
+            now = sum;
+        }
+    mosaic_flow__convolve(flow, f, &f->encoder[layer], now, 0, 0, 0, out, 0, 0);
+}
+
+static void mosaic_flow__float_encode(mosaic_flow *flow, int slot)
+{
+    mosaic_flow__float *f = (mosaic_flow__float *)flow->method;
+    mosaic_flow__encode_picture(flow, f, slot, 0, &f->features[slot]);
+    f->context_ready[slot] = 0;
+}
+
+/* ---- correlation ---- */
+
+/* Rows of one level of the other picture's features: level 0 from its map, the others by averaging the level before. */
+static void mosaic_flow__spread_rows(const mosaic_flow__rows *job, int top, int bottom)
+{
+    const mosaic_flow__float *f = job->f;
+    const int level = job->slot, w = f->raft.level_width[level];
+    const size_t channels = (size_t)f->raft.model->features, pitch = f->second_pitch[level];
+    size_t c;
+    int x, y;
+    for (y = top; y < bottom; y++) {
+        float *to = f->second[level] + (size_t)y * channels * pitch;
+        if (level == 0) {
+            /* Scaled here, so that correlations are. */
+            const float scale = channels == 256 ? 0.0625f : 0.088388347648f, *from = job->a->at + (size_t)y * job->a->row;
+            for (x = 0; x < w; x++, from += job->a->pixel)
+                for (c = 0; c < channels; c++) to[c * pitch + (size_t)x] = from[c] * scale;
+        } else {
+            const size_t above = f->second_pitch[level - 1];
+            for (c = 0; c < channels; c++, to += pitch) {
+                const float *a = f->second[level - 1] + ((size_t)(2 * y) * channels + c) * above, *b = a + channels * above;
+                for (x = 0; x < w; x++) to[x] = ((a[2 * x] + a[2 * x + 1]) + (b[2 * x] + b[2 * x + 1])) * 0.25f;
+            }
+        }
+    }
+}
+
+/* Correlation of rows of pixels with all pixels of the other picture, on all levels. */
+static void mosaic_flow__volume_rows(const mosaic_flow__rows *job, int top, int bottom)
+{
+    const mosaic_flow__float *f = job->f;
+    const mosaic_flow__map *first = job->a;
+    const size_t channels = (size_t)f->raft.model->features;
+    int level, y;
+    for (level = 0; level < 4; level++)
+        for (y = 0; y < f->raft.level_height[level]; y++) {
+            mosaic_flow__conv c;
+            memset(&c, 0, sizeof c);
+            c.weights = f->second[level] + (size_t)y * channels * f->second_pitch[level];
+            c.block = 2 * (size_t)f->kernels->lanes;
+            c.step = f->second_pitch[level];
+            c.start = f->second[level] + (size_t)f->raft.level_height[level] * channels * f->second_pitch[level]; /* the row of zeros */
+            c.in = first->at;
+            c.in_row = first->row;
+            c.in_pixel = first->pixel;
+            c.out = f->volume + f->volume_level[level] + (size_t)y * f->volume_pitch[level];
+            c.out_row = f->volume_pixel * (size_t)first->width;
+            c.out_pixel = f->volume_pixel;
+            c.channels = (int)channels;
+            c.kernel_height = c.kernel_width = c.stride = 1;
+            c.outputs = (int)f->volume_pitch[level];
+            c.width = first->width;
+            c.height = first->height;
+            f->kernels->conv(&c, top, bottom);
+        }
+}
+
+static void mosaic_flow__look_rows(const mosaic_flow__rows *job, int top, int bottom)
+{
+    const mosaic_flow__float *f = job->f;
+    const mosaic_flow__raft *raft = &f->raft;
+    const int side = 2 * raft->model->radius + 1;
+    int level, y;
+    for (y = top; y < bottom; y++)
+        for (level = 0; level < 4; level++) {
+            mosaic_flow__windows w;
+            memset(&w, 0, sizeof w);
+            w.flow = f->flow.at + (size_t)y * f->flow.row;
+            w.width = raft->level_width[level];
+            w.height = raft->level_height[level];
+            if (f->on_demand) {
+                w.first = job->a->at + (size_t)y * job->a->row;
+                w.first_pixel = job->a->pixel;
+                w.second = f->second[level];
+                w.column = f->second_pitch[level];
+                w.row = w.column * (size_t)raft->model->features;
+                w.zeros = w.second + w.row * (size_t)w.height;
+            } else {
+                w.volume = f->volume + (size_t)y * (size_t)raft->w8 * f->volume_pixel + f->volume_level[level];
+                w.row = f->volume_pitch[level];
+                w.pixel = f->volume_pixel;
+            }
+            w.out = f->corr.at + (size_t)y * f->corr.row + (size_t)(level * side * side);
+            w.out_pixel = f->corr.pixel;
+            w.count = raft->w8;
+            w.y = y;
+            w.level = level;
+            w.radius = raft->model->radius;
+            w.channels = raft->model->features;
+            f->kernels->look(&w);
+        }
+}
+
+/* ---- the recurrent update ---- */
+
+static void mosaic_flow__begin_rows(const mosaic_flow__rows *job, int top, int bottom)
+{
+    const mosaic_flow__float *f = job->f;
+    const int hidden = f->raft.model->hidden, context = f->raft.model->context, w = f->raft.w8;
+    int y;
+    for (y = top; y < bottom; y++) {
+        const float *from = job->a->at + (size_t)y * job->a->row;
+        float *h = f->hidden.at + (size_t)y * f->hidden.row;
+        int x;
+        f->kernels->tanh(from, job->a->pixel, h, f->hidden.pixel, w, hidden);
+        for (x = 0; x < w; x++)
+            memcpy(f->state.at + (size_t)y * f->state.row + (size_t)x * f->state.pixel, h + (size_t)x * f->hidden.pixel, (size_t)hidden * sizeof *h);
+        f->kernels->relu(from + hidden, job->a->pixel, f->input.at + (size_t)y * f->input.row, f->input.pixel, w, context);
+    }
+}
+
+static void mosaic_flow__gate_rows(const mosaic_flow__rows *job, int top, int bottom)
+{
+    const mosaic_flow__float *f = job->f;
+    int y;
+    for (y = top; y < bottom; y++)
+        f->kernels->gates(f->zr.at + (size_t)y * f->zr.row, f->zr.pixel, f->hidden.at + (size_t)y * f->hidden.row,
+                          f->state.at + (size_t)y * f->state.row, f->state.pixel, f->raft.w8, f->raft.model->hidden);
+}
+
+static void mosaic_flow__update_rows(const mosaic_flow__rows *job, int top, int bottom)
+{
+    const mosaic_flow__float *f = job->f;
+    int y;
+    for (y = top; y < bottom; y++)
+        f->kernels->update(f->zr.at + (size_t)y * f->zr.row, f->zr.pixel, f->q.at + (size_t)y * f->q.row, f->hidden.at + (size_t)y * f->hidden.row,
+                           f->state.at + (size_t)y * f->state.row, f->state.pixel, f->raft.w8, f->raft.model->hidden);
+}
+
+static void mosaic_flow__iterate(const mosaic_flow *flow, mosaic_flow__float *f, const mosaic_flow__map *first)
+{
+    const mosaic_flow__model *model = f->raft.model;
+    const int corr_out = f->raft.model->layers[model->update + (f->recurrent == 2 ? MOSAIC_FLOW__CORR2 : MOSAIC_FLOW__CORR1)].out;
+    const int motion = model->hidden + model->layers[model->update + MOSAIC_FLOW__MERGE].out;
+    mosaic_flow__rows job;
+    int x, y, i;
+    memset(&job, 0, sizeof job);
+    job.flow = flow;
+    job.f = f;
+    job.a = first;
+    job.rows = mosaic_flow__look_rows;
+    mosaic_flow__over_rows(&job, f->raft.h8);
+    if (f->recurrent == 2) {
+        mosaic_flow__convolve(flow, f, &f->corr1, &f->corr, 0, 0, 0, &f->corr_mid, 0, 1);
+        mosaic_flow__convolve(flow, f, &f->corr2, &f->corr_mid, 0, 0, 0, &f->merged, 0, 1);
+    } else {
+        mosaic_flow__convolve(flow, f, &f->corr1, &f->corr, 0, 0, 0, &f->merged, 0, 1);
+    }
+    mosaic_flow__convolve(flow, f, &f->flow1, &f->flow, 0, 0, 0, &f->flow_mid, 0, 1);
+    mosaic_flow__convolve(flow, f, &f->flow2, &f->flow_mid, 0, 0, 0, &f->merged, corr_out, 1);
+    mosaic_flow__convolve(flow, f, &f->merge, &f->merged, 0, 0, 0, &f->state, model->hidden, 1);
+    for (y = 0; y < f->raft.h8; y++)
+        for (x = 0; x < f->raft.w8; x++)
+            memcpy(f->state.at + (size_t)y * f->state.row + (size_t)x * f->state.pixel + motion, f->flow.at + (size_t)y * f->flow.row + (size_t)x * 2,
+                   2 * sizeof(float));
+    for (i = 0; i < f->recurrent; i++) {
+        mosaic_flow__convolve(flow, f, &f->gates[i], &f->state, 0, &f->start[i], 0, &f->zr, 0, 0);
+        job.rows = mosaic_flow__gate_rows;
+        mosaic_flow__over_rows(&job, f->raft.h8);
+        mosaic_flow__convolve(flow, f, &f->candidate[i], &f->state, 0, &f->start[i], 2 * model->hidden, &f->q, 0, 0);
+        job.rows = mosaic_flow__update_rows;
+        mosaic_flow__over_rows(&job, f->raft.h8);
+    }
+    mosaic_flow__convolve(flow, f, &f->head1, &f->state, 0, 0, 0, &f->head, 0, 1);
+    mosaic_flow__convolve(flow, f, &f->head2, &f->head, 0, 0, 0, &f->delta, 0, 0);
+    for (y = 0; y < f->raft.h8; y++)
+        for (x = 0; x < f->raft.w8; x++)
+            for (i = 0; i < 2; i++)
+                f->flow.at[(size_t)y * f->flow.row + (size_t)x * 2 + (size_t)i] +=
+                    f->delta.at[(size_t)y * f->delta.row + (size_t)x * f->delta.pixel + (size_t)i];
+}
+
+/* ---- from an eighth of the size to the field ---- */
+
+/* A vector to where it is wanted: px, or 1/64 px rounded to the nearest (halves to even) and kept within int16. */
+static void mosaic_flow__deliver(const mosaic_flow *flow, int x, int y, const float v[2], int16_t *vectors, float *out)
+{
+    const size_t at = ((size_t)y * (size_t)flow->field.width + (size_t)x) * 2;
+    int i;
+    for (i = 0; i < 2; i++) {
+        if (out) {
+            out[at + (size_t)i] = v[i];
+        } else {
+            /* Floats from 2^23 to 2^24 are a whole apart; what is no number becomes the least. */
+            float fixed = v[i] * 64;
+            fixed = fixed > -32767.0f ? fixed : -32767.0f;
+            fixed = (fixed < 32767.0f ? fixed : 32767.0f) + 12582912.0f;
+            vectors[at + (size_t)i] = (int16_t)(fixed - 12582912.0f);
+        }
+    }
+}
+
+/* Eight times the linear interpolation that takes corners to corners. */
+static void mosaic_flow__upsample_linear(const mosaic_flow *flow, const mosaic_flow__float *f, int16_t *vectors, float *out)
+{
+    const mosaic_flow__raft *raft = &f->raft;
+    int x, y, i;
+    for (y = 0; y < flow->field.height; y++) {
+        const int top = f->sample_index[1][y + raft->top], below = top + 1 < raft->h8 ? top + 1 : top;
+        const float fy = f->sample_weight[1][y + raft->top], gy = 1 - fy;
+        for (x = 0; x < flow->field.width; x++) {
+            const int left = f->sample_index[0][x + raft->left], right = left + 1 < raft->w8 ? left + 1 : left;
+            const float fx = f->sample_weight[0][x + raft->left], gx = 1 - fx;
+            const float *a = f->flow.at + (size_t)top * f->flow.row, *b = f->flow.at + (size_t)below * f->flow.row;
+            float v[2];
+            for (i = 0; i < 2; i++)
+                v[i] = 8 * ((a[2 * left + i] * gx + a[2 * right + i] * fx) * gy + (b[2 * left + i] * gx + b[2 * right + i] * fx) * fy);
+            mosaic_flow__deliver(flow, x, y, v, vectors, out);
+        }
+    }
+}
+
+/* Means of the nine vectors around, with weights that the network chose for each of 8 x 8 pixels. */
+static void mosaic_flow__upsample_convex(const mosaic_flow *flow, mosaic_flow__float *f, int16_t *vectors, float *out)
+{
+    const mosaic_flow__raft *raft = &f->raft;
+    int x, y, i, k;
+    mosaic_flow__convolve(flow, f, &f->mask1, &f->state, 0, 0, 0, &f->mask_mid, 0, 1);
+    mosaic_flow__convolve(flow, f, &f->mask2, &f->mask_mid, 0, 0, 0, &f->mask, 0, 0);
+    for (y = 0; y < raft->h8; y++)
+        for (x = 0; x < raft->w8; x++) {
+            float around[9][2], v[64][2];
+            for (k = 0; k < 9; k++) /* the halo is zero, as it should be */
+                memcpy(around[k], f->flow.at + (ptrdiff_t)f->flow.row * (y + k / 3 - 1) + 2 * (x + k % 3 - 1), sizeof around[k]);
+            f->kernels->convex(f->mask.at + (size_t)y * f->mask.row + (size_t)x * f->mask.pixel, (const float(*)[2])around, &v[0][0]);
+            for (i = 0; i < 64; i++) {
+                const int px = 8 * x + i % 8 - raft->left, py = 8 * y + i / 8 - raft->top;
+                if (px >= 0 && py >= 0 && px < flow->field.width && py < flow->field.height) mosaic_flow__deliver(flow, px, py, v[i], vectors, out);
+            }
+        }
+}
+
+static void mosaic_flow__float_estimate(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
+{
+    mosaic_flow__float *f = (mosaic_flow__float *)flow->method;
+    const mosaic_flow__raft *raft = &f->raft;
+    mosaic_flow__rows job;
+    int i, y;
+    size_t k;
+    if (!f->context_ready[from]) {
+        mosaic_flow__encode_picture(flow, f, from, raft->model->cnet, &f->context[from]);
+        f->context_ready[from] = 1;
+    }
+    mosaic_flow__clear_halo(&f->state);
+    mosaic_flow__clear_halo(&f->input);
+    mosaic_flow__clear_halo(&f->merged);
+    mosaic_flow__clear_halo(&f->flow);
+    mosaic_flow__clear_halo(&f->flow_mid);
+    mosaic_flow__clear_halo(&f->head);
+    if (f->recurrent == 2) mosaic_flow__clear_halo(&f->corr_mid);
+    for (i = 0; i < 4; i++) {
+        const size_t channels = (size_t)raft->model->features, pitch = f->second_pitch[i], rows = channels * (size_t)raft->level_height[i];
+        for (k = 0; k < rows; k++) {
+            float *row = f->second[i] + k * pitch;
+            memset(row - MOSAIC_FLOW__MARGIN, 0, MOSAIC_FLOW__MARGIN * sizeof *row);
+            memset(row + raft->level_width[i], 0, (pitch - MOSAIC_FLOW__MARGIN - (size_t)raft->level_width[i]) * sizeof *row);
+        }
+        memset(f->second[i] + rows * pitch - MOSAIC_FLOW__MARGIN, 0, (channels * pitch + MOSAIC_FLOW__MARGIN) * sizeof(float));
+    }
+    memset(&job, 0, sizeof job);
+    job.flow = flow;
+    job.f = f;
+    job.a = &f->features[1 - from];
+    job.rows = mosaic_flow__spread_rows;
+    for (i = 0; i < 4; i++)
+        if (raft->level_height[i]) {
+            job.slot = i;
+            mosaic_flow__over_rows(&job, raft->level_height[i]);
+        }
+    if (!f->on_demand) {
+        job.a = &f->features[from];
+        job.rows = mosaic_flow__volume_rows;
+        mosaic_flow__over_rows(&job, raft->h8);
+    }
+    job.a = &f->context[from];
+    job.rows = mosaic_flow__begin_rows;
+    mosaic_flow__over_rows(&job, raft->h8);
+    for (i = 0; i < f->recurrent; i++) {
+        mosaic_flow__convolve(flow, f, &f->gates_context[i], &f->input, 0, 0, 0, &f->start[i], 0, 0);
+        mosaic_flow__convolve(flow, f, &f->candidate_context[i], &f->input, 0, 0, 0, &f->start[i], 2 * raft->model->hidden, 0);
+    }
+    for (y = 0; y < raft->h8; y++) {
+        float *row = f->flow.at + (size_t)y * f->flow.row;
+        if (init)
+            memcpy(row, init + (size_t)y * (size_t)raft->w8 * 2, (size_t)raft->w8 * 2 * sizeof *row);
+        else
+            memset(row, 0, (size_t)raft->w8 * 2 * sizeof *row);
+    }
+    (void)direction;
+    for (i = 0; i < flow->o.iterations; i++) mosaic_flow__iterate(flow, f, &f->features[from]);
+    if (f->recurrent == 2)
+        mosaic_flow__upsample_convex(flow, f, vectors, out);
+    else
+        mosaic_flow__upsample_linear(flow, f, vectors, out);
+}
+
+/* ---- memory and weights ---- */
+
+static mosaic_flow_result mosaic_flow__float_plan(mosaic_flow *flow, mosaic_flow__arena *arena)
+{
+    mosaic_flow__float *f = (mosaic_flow__float *)mosaic_flow__take(arena, 1, sizeof *f), counted;
+    const mosaic_flow__model *model = flow->o.weights->model;
+    const mosaic_flow__layer *update = model->layers + model->update;
+    const int hidden = model->hidden, recurrent = update[MOSAIC_FLOW__Z2].name ? 2 : 1;
+    const int own = hidden + update[MOSAIC_FLOW__MERGE].out + 2; /* inputs of the recurrent unit but for the context */
+    const int halo = recurrent == 2 ? 2 : 1, side = 2 * model->radius + 1;
+    mosaic_flow__arena encoders;
+    size_t volume = 0;
+    int i, w, h;
+    if (!f) {
+        memset(&counted, 0, sizeof counted);
+        f = &counted;
+    }
+    flow->method = f == &counted ? 0 : f;
+    mosaic_flow__raft_shape(&f->raft, flow);
+    f->kernels = mosaic_flow__float_kernels(flow->level);
+    f->recurrent = recurrent;
+    w = f->raft.w8;
+    h = f->raft.h8;
+
+    for (i = 0; i < model->update; i++) mosaic_flow__take_packed(arena, &f->encoder[i], &model->layers[i], model->layers[i].in, model->layers[i].out);
+    mosaic_flow__take_packed(arena, &f->corr1, &update[MOSAIC_FLOW__CORR1], update[MOSAIC_FLOW__CORR1].in, update[MOSAIC_FLOW__CORR1].out);
+    mosaic_flow__take_packed(arena, &f->flow1, &update[MOSAIC_FLOW__FLOW1], 2, update[MOSAIC_FLOW__FLOW1].out);
+    mosaic_flow__take_packed(arena, &f->flow2, &update[MOSAIC_FLOW__FLOW2], update[MOSAIC_FLOW__FLOW2].in, update[MOSAIC_FLOW__FLOW2].out);
+    mosaic_flow__take_packed(arena, &f->merge, &update[MOSAIC_FLOW__MERGE], update[MOSAIC_FLOW__MERGE].in, update[MOSAIC_FLOW__MERGE].out);
+    mosaic_flow__take_packed(arena, &f->head1, &update[MOSAIC_FLOW__HEAD1], hidden, update[MOSAIC_FLOW__HEAD1].out);
+    mosaic_flow__take_packed(arena, &f->head2, &update[MOSAIC_FLOW__HEAD2], update[MOSAIC_FLOW__HEAD2].in, 2);
+    for (i = 0; i < recurrent; i++) {
+        const mosaic_flow__layer *gate = &update[i ? MOSAIC_FLOW__Z2 : MOSAIC_FLOW__Z1];
+        mosaic_flow__take_packed(arena, &f->gates_context[i], gate, model->context, 2 * hidden);
+        mosaic_flow__take_packed(arena, &f->gates[i], gate, own, 2 * hidden);
+        mosaic_flow__take_packed(arena, &f->candidate_context[i], gate, model->context, hidden);
+        mosaic_flow__take_packed(arena, &f->candidate[i], gate, own, hidden);
+    }
+    if (recurrent == 2) {
+        mosaic_flow__take_packed(arena, &f->corr2, &update[MOSAIC_FLOW__CORR2], update[MOSAIC_FLOW__CORR2].in, update[MOSAIC_FLOW__CORR2].out);
+        mosaic_flow__take_packed(arena, &f->mask1, &update[MOSAIC_FLOW__MASK1], hidden, update[MOSAIC_FLOW__MASK1].out);
+        mosaic_flow__take_packed(arena, &f->mask2, &update[MOSAIC_FLOW__MASK2], update[MOSAIC_FLOW__MASK2].in, update[MOSAIC_FLOW__MASK2].out);
+    }
+
+    for (i = 0; i < 2; i++) {
+        mosaic_flow__take_map(arena, &f->features[i], w, h, model->features, 0);
+        mosaic_flow__take_map(arena, &f->context[i], w, h, hidden + model->context, 0);
+        f->carried[i] = flow->o.warm_start ? (float *)mosaic_flow__take(arena, (size_t)w * (size_t)h, 2 * sizeof(float)) : 0;
+        f->sample_index[i] = (int *)mosaic_flow__take(arena, (size_t)(i ? f->raft.height : f->raft.width), sizeof(int));
+        f->sample_weight[i] = (float *)mosaic_flow__take(arena, (size_t)(i ? f->raft.height : f->raft.width), sizeof(float));
+    }
+    f->sources = flow->o.warm_start ? (int32_t *)mosaic_flow__take(arena, (size_t)w * (size_t)h, 2 * sizeof(int32_t)) : 0;
+
+    /* Encoders and updates take turns in the same memory. */
+    encoders = *arena;
+    mosaic_flow__take_map(&encoders, &f->image, f->raft.width, f->raft.height, 3, 3);
+    for (i = 0; i < 3; i++) {
+        const int size = 2 << i, channels = model->layers[i == 0 ? 0 : model->bottleneck * 2 * i + i + model->bottleneck - 1].out;
+        const int inner =
+            model->bottleneck == 3 ? mosaic_flow__rounded(i < 2 ? model->layers[model->bottleneck * 2 * (i + 1) + 1 + i].out : 24) : channels;
+        int k;
+        for (k = 0; k < 2; k++) {
+            mosaic_flow__take_map(&encoders, &f->wide[i][k], f->raft.width / size, f->raft.height / size, channels, 1);
+            mosaic_flow__take_map(&encoders, &f->narrow[i][k], f->raft.width / size, f->raft.height / size, inner, 1);
+        }
+    }
+    f->row_sums = (double *)mosaic_flow__take(&encoders, (size_t)(f->raft.height / 2), 2 * 256 * sizeof(double));
+    f->factor = (float *)mosaic_flow__take(&encoders, 256, sizeof(float));
+    f->shift = (float *)mosaic_flow__take(&encoders, 256, sizeof(float));
+
+    for (i = 0; i < 4; i++) {
+        const size_t columns = (size_t)mosaic_flow__rounded(f->raft.level_width[i]);
+        f->second_pitch[i] = columns + 2 * MOSAIC_FLOW__MARGIN;
+        f->second[i] = (float *)mosaic_flow__take(
+            arena, f->second_pitch[i] * (size_t)model->features * (size_t)(f->raft.level_height[i] + 1) + MOSAIC_FLOW__MARGIN, sizeof(float));
+        if (f->second[i]) f->second[i] += MOSAIC_FLOW__MARGIN;
+        f->volume_pitch[i] = columns;
+        f->volume_level[i] = volume;
+        volume += columns * (size_t)f->raft.level_height[i];
+    }
+    f->volume_pixel = volume;
+    f->on_demand = (size_t)w * (size_t)h > flow->o.max_memory / sizeof(float) / (volume ? volume : 1);
+    f->volume = f->on_demand ? 0 : (float *)mosaic_flow__take(arena, (size_t)w * (size_t)h * volume + 32, sizeof(float));
+    mosaic_flow__take_map(arena, &f->hidden, w, h, hidden, 0);
+    mosaic_flow__take_map(arena, &f->state, w, h, mosaic_flow__rounded(own), halo);
+    mosaic_flow__take_map(arena, &f->input, w, h, model->context, halo);
+    for (i = 0; i < recurrent; i++) mosaic_flow__take_map(arena, &f->start[i], w, h, 3 * hidden, 0);
+    mosaic_flow__take_map(arena, &f->zr, w, h, 2 * hidden, 0);
+    mosaic_flow__take_map(arena, &f->q, w, h, hidden, 0);
+    mosaic_flow__take_map(arena, &f->corr, w, h, mosaic_flow__rounded(4 * side * side), 0);
+    if (recurrent == 2) mosaic_flow__take_map(arena, &f->corr_mid, w, h, update[MOSAIC_FLOW__CORR1].out, 1);
+    mosaic_flow__take_map(arena, &f->flow_mid, w, h, update[MOSAIC_FLOW__FLOW1].out, 1);
+    mosaic_flow__take_map(arena, &f->merged, w, h, update[MOSAIC_FLOW__MERGE].in, 1);
+    mosaic_flow__take_map(arena, &f->flow, w, h, 2, 3);
+    mosaic_flow__take_map(arena, &f->head, w, h, update[MOSAIC_FLOW__HEAD1].out, 1);
+    mosaic_flow__take_map(arena, &f->delta, w, h, 16, 0);
+    if (recurrent == 2) {
+        mosaic_flow__take_map(arena, &f->mask_mid, w, h, update[MOSAIC_FLOW__MASK1].out, 0);
+        mosaic_flow__take_map(arena, &f->mask, w, h, update[MOSAIC_FLOW__MASK2].out, 0);
+    }
+    if (encoders.used > arena->used) arena->used = encoders.used;
+    arena->overflow |= encoders.overflow;
+    return MOSAIC_FLOW_OK;
+}
+
+static mosaic_flow_result mosaic_flow__float_start(mosaic_flow *flow)
+{
+    mosaic_flow__float *f = (mosaic_flow__float *)flow->method;
+    const mosaic_flow_weights *weights = flow->o.weights;
+    const mosaic_flow__model *model = weights->model;
+    const int hidden = model->hidden, context = model->context, lanes = f->kernels->lanes, side = 2 * model->radius + 1, u = model->update;
+    short order[400];
+    int i, k;
+    for (i = 0; i < model->update; i++) mosaic_flow__pack(&f->encoder[i], weights, i, 0, 0, 1, lanes);
+    for (i = 0; i < 4 * side * side; i++) { /* the authors' order within a level is dx, dy */
+        const int level = i / (side * side), dy = i / side % side, dx = i % side;
+        order[i] = (short)((level * side + dx) * side + dy);
+    }
+    mosaic_flow__pack(&f->corr1, weights, u + MOSAIC_FLOW__CORR1, 0, order, 1, lanes);
+    mosaic_flow__pack(&f->flow1, weights, u + MOSAIC_FLOW__FLOW1, 0, 0, 1, lanes);
+    mosaic_flow__pack(&f->flow2, weights, u + MOSAIC_FLOW__FLOW2, 0, 0, 1, lanes);
+    mosaic_flow__pack(&f->merge, weights, u + MOSAIC_FLOW__MERGE, 0, 0, 1, lanes);
+    mosaic_flow__pack(&f->head1, weights, u + MOSAIC_FLOW__HEAD1, 0, 0, 1, lanes);
+    mosaic_flow__pack(&f->head2, weights, u + MOSAIC_FLOW__HEAD2, 0, 0, 1, lanes);
+    for (i = 0; i < f->recurrent; i++) {
+        const int z = u + (i ? MOSAIC_FLOW__Z2 : MOSAIC_FLOW__Z1), r = z + 1, q = z + 2;
+        for (k = 0; k < context; k++) order[k] = (short)(hidden + k);
+        mosaic_flow__pack(&f->gates_context[i], weights, z, 0, order, 1, lanes);
+        mosaic_flow__pack(&f->gates_context[i], weights, r, hidden, order, 1, lanes);
+        mosaic_flow__pack(&f->candidate_context[i], weights, q, 0, order, 1, lanes);
+        for (k = 0; k < f->gates[i].in; k++) order[k] = (short)(k < hidden ? k : k + context);
+        mosaic_flow__pack(&f->gates[i], weights, z, 0, order, 0, lanes);
+        mosaic_flow__pack(&f->gates[i], weights, r, hidden, order, 0, lanes);
+        mosaic_flow__pack(&f->candidate[i], weights, q, 0, order, 0, lanes);
+    }
+    if (f->recurrent == 2) {
+        mosaic_flow__pack(&f->corr2, weights, u + MOSAIC_FLOW__CORR2, 0, 0, 1, lanes);
+        mosaic_flow__pack(&f->mask1, weights, u + MOSAIC_FLOW__MASK1, 0, 0, 1, lanes);
+        mosaic_flow__pack(&f->mask2, weights, u + MOSAIC_FLOW__MASK2, 0, 0, 1, lanes);
+    }
+    for (i = 0; i < 2; i++) {
+        const int n = i ? f->raft.h8 : f->raft.w8, last = 8 * n - 1;
+        for (k = 0; k <= last; k++) { /* pixel k lies at k * (n - 1) / (8 n - 1) */
+            f->sample_index[i][k] = (int)((int64_t)k * (n - 1) / last);
+            f->sample_weight[i][k] = (float)((int64_t)k * (n - 1) % last) / (float)last;
+        }
+    }
+    return MOSAIC_FLOW_OK;
+}
+
+static const mosaic_flow__backend mosaic_flow__float_backend = {mosaic_flow__float_plan, mosaic_flow__float_start, mosaic_flow__float_encode,
+                                                                mosaic_flow__float_estimate};
 
 /* ==== RAFT in integers ==== */
 
@@ -1567,6 +2466,7 @@ static const mosaic_flow__backend mosaic_flow__nothing = {mosaic_flow__nothing_p
 static const mosaic_flow__backend *mosaic_flow__choose(const mosaic_flow_options *o)
 {
     if (o->method == MOSAIC_FLOW_NONE) return &mosaic_flow__nothing;
+    if (o->method == MOSAIC_FLOW_RAFT && o->arithmetic == 1) return &mosaic_flow__float_backend;
     return 0;
 }
 
@@ -1804,8 +2704,467 @@ MOSAIC_FLOW_API void mosaic_flow_close(mosaic_flow *flow)
 #else /* MOSAIC_FLOW__LANES */
 
 /* ==== Kernels in float32, once for each instruction set ====
-   This part of the file is read by the implementation above through MOSAIC_FLOW_FILE, once for each number of lanes. */
+   This part of the file is read by the implementation above through MOSAIC_FLOW_FILE, once for each number of lanes. The operations of a
+   lane are those that the text shows, whatever the number of lanes, so all of them give the same bits; one lane is the reference. */
 
+#define MOSAIC_FLOW__PASTE2(a, b) a##b
+#define MOSAIC_FLOW__PASTE(a, b) MOSAIC_FLOW__PASTE2(a, b)
+#define MOSAIC_FLOW__NAME(name) MOSAIC_FLOW__PASTE(mosaic_flow__##name##_, MOSAIC_FLOW__SUFFIX)
+#define MOSAIC_FLOW__V MOSAIC_FLOW__NAME(v)
+#define MOSAIC_FLOW__I MOSAIC_FLOW__NAME(i)
+#define MOSAIC_FLOW__KERNEL MOSAIC_FLOW__ISA MOSAIC_FLOW__INLINE
+
+#if MOSAIC_FLOW__LANES == 1
+typedef float MOSAIC_FLOW__V;
+typedef int32_t MOSAIC_FLOW__I;
+#define MOSAIC_FLOW__SET(x) (x)
+#else
+/* Loads and stores through these types may be anywhere. */
+typedef float MOSAIC_FLOW__V __attribute__((vector_size(4 * MOSAIC_FLOW__LANES), aligned(4), may_alias));
+typedef int32_t MOSAIC_FLOW__I __attribute__((vector_size(4 * MOSAIC_FLOW__LANES), aligned(4), may_alias));
+typedef double MOSAIC_FLOW__NAME(d) __attribute__((vector_size(4 * MOSAIC_FLOW__LANES), aligned(8), may_alias));
+#endif
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(load)(const float *p) { return *(const MOSAIC_FLOW__V *)(const void *)p; }
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(store)(float *p, MOSAIC_FLOW__V v) { *(MOSAIC_FLOW__V *)(void *)p = v; }
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__I MOSAIC_FLOW__NAME(bits)(MOSAIC_FLOW__V v)
+{
+    MOSAIC_FLOW__I bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(from_bits)(MOSAIC_FLOW__I bits)
+{
+    MOSAIC_FLOW__V v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+/* a < b ? x : y */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(select)(MOSAIC_FLOW__V a, MOSAIC_FLOW__V b, MOSAIC_FLOW__V x, MOSAIC_FLOW__V y)
+{
+#if MOSAIC_FLOW__LANES == 1
+    return a < b ? x : y;
+#else
+    const MOSAIC_FLOW__I mask = (MOSAIC_FLOW__I)(a < b);
+    return MOSAIC_FLOW__NAME(from_bits)((MOSAIC_FLOW__NAME(bits)(x) & mask) | (MOSAIC_FLOW__NAME(bits)(y) & ~mask));
+#endif
+}
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(positive)(MOSAIC_FLOW__V v)
+{
+    const MOSAIC_FLOW__V zero = MOSAIC_FLOW__SET(0.0f);
+    return MOSAIC_FLOW__NAME(select)(zero, v, v, zero);
+}
+
+/* e to the power of x, for x within +-87: 2^n * e^r, n a whole number and |r| <= log(2) / 2; the series up to r^7. */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(power)(MOSAIC_FLOW__V x)
+{
+    /* Added to 3 * 2^22, a number is rounded to a whole one, which then stands in the lowest bits. log(2) in two parts: products of the
+       first with n are exact. */
+    const MOSAIC_FLOW__V shifter = MOSAIC_FLOW__SET(12582912.0f), one = MOSAIC_FLOW__SET(1.0f);
+    const MOSAIC_FLOW__V shifted = MOSAIC_FLOW__FMA(x, MOSAIC_FLOW__SET(1.44269504f), shifter), n = shifted - shifter;
+    MOSAIC_FLOW__V r = MOSAIC_FLOW__FMA(n, MOSAIC_FLOW__SET(-0.693145752f), x), y;
+    r = MOSAIC_FLOW__FMA(n, MOSAIC_FLOW__SET(-1.42860677e-6f), r);
+    y = MOSAIC_FLOW__FMA(r, MOSAIC_FLOW__SET(1.98412698e-4f), MOSAIC_FLOW__SET(1.38888889e-3f));
+    y = MOSAIC_FLOW__FMA(r, y, MOSAIC_FLOW__SET(8.33333333e-3f));
+    y = MOSAIC_FLOW__FMA(r, y, MOSAIC_FLOW__SET(4.16666667e-2f));
+    y = MOSAIC_FLOW__FMA(r, y, MOSAIC_FLOW__SET(1.66666667e-1f));
+    y = MOSAIC_FLOW__FMA(r, y, MOSAIC_FLOW__SET(0.5f));
+    y = MOSAIC_FLOW__FMA(r, y, one);
+    y = MOSAIC_FLOW__FMA(r, y, one);
+    return y * MOSAIC_FLOW__NAME(from_bits)(((MOSAIC_FLOW__NAME(bits)(shifted) - 0x4b400000) * (1 << 23)) + 0x3f800000);
+}
+
+/* x between -limit and limit; what is no number becomes -limit. */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(limit)(MOSAIC_FLOW__V x, float limit)
+{
+    const MOSAIC_FLOW__V high = MOSAIC_FLOW__SET(limit), low = MOSAIC_FLOW__SET(-limit);
+    x = MOSAIC_FLOW__NAME(select)(low, x, x, low);
+    return MOSAIC_FLOW__NAME(select)(x, high, x, high);
+}
+
+/* 1 / (1 + e^-x) */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(sigmoid_of)(MOSAIC_FLOW__V x)
+{
+    const MOSAIC_FLOW__V one = MOSAIC_FLOW__SET(1.0f);
+    return one / (one + MOSAIC_FLOW__NAME(power)(-MOSAIC_FLOW__NAME(limit)(x, 87.0f)));
+}
+
+/* The hyperbolic tangent: the series for small |x|, else 1 - 2 / (1 + e^2|x|) with the sign of x. */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(tanh_of)(MOSAIC_FLOW__V x)
+{
+    const MOSAIC_FLOW__V one = MOSAIC_FLOW__SET(1.0f), two = MOSAIC_FLOW__SET(2.0f);
+    MOSAIC_FLOW__V magnitude, square, series, rest;
+    MOSAIC_FLOW__I sign;
+    x = MOSAIC_FLOW__NAME(limit)(x, 20.0f);
+    sign = MOSAIC_FLOW__NAME(bits)(x) & (-0x7fffffff - 1);
+    magnitude = MOSAIC_FLOW__NAME(from_bits)(MOSAIC_FLOW__NAME(bits)(x) & 0x7fffffff);
+    square = x * x;
+    series = MOSAIC_FLOW__FMA(square, MOSAIC_FLOW__SET(-8.86323553e-3f), MOSAIC_FLOW__SET(2.18694885e-2f));
+    series = MOSAIC_FLOW__FMA(square, series, MOSAIC_FLOW__SET(-5.39682540e-2f));
+    series = MOSAIC_FLOW__FMA(square, series, MOSAIC_FLOW__SET(1.33333333e-1f));
+    series = MOSAIC_FLOW__FMA(square, series, MOSAIC_FLOW__SET(-3.33333333e-1f));
+    series = MOSAIC_FLOW__FMA(square * x, series, x);
+    rest = one - two / (one + MOSAIC_FLOW__NAME(power)(two * magnitude));
+    rest = MOSAIC_FLOW__NAME(from_bits)(MOSAIC_FLOW__NAME(bits)(rest) | sign);
+    return MOSAIC_FLOW__NAME(select)(magnitude, MOSAIC_FLOW__SET(0.25f), series, rest);
+}
+
+/* ---- convolution ---- */
+
+/* A tile of `pixels` outputs side by side in `vectors` vectors of channels. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(tile)(const mosaic_flow__conv *c, const float *in, const float *w, const float *start, float *out,
+                                                 const int pixels, const int vectors)
+{
+    const size_t across = c->in_pixel * (size_t)c->stride, step = c->step;
+    const int channels = c->channels;
+    MOSAIC_FLOW__V sum[12][2];
+    int ky, kx, n, i, v;
+    MOSAIC_FLOW__UNROLL
+    for (i = 0; i < pixels; i++) {
+        MOSAIC_FLOW__UNROLL
+        for (v = 0; v < vectors; v++) sum[i][v] = MOSAIC_FLOW__NAME(load)(start + (size_t)i * c->start_pixel + v * MOSAIC_FLOW__LANES);
+    }
+    for (ky = 0; ky < c->kernel_height; ky++)
+        for (kx = 0; kx < c->kernel_width; kx++) {
+            /* Three pointers reach twelve pixels: an address is a pointer plus one, two or three times `across`. */
+            const float *p0 = in + (size_t)ky * c->in_row + (size_t)kx * c->in_pixel, *p4 = p0 + 4 * across, *p8 = p4 + 4 * across;
+            for (n = 0; n < channels; n++, w += step) {
+                MOSAIC_FLOW__V w0 = MOSAIC_FLOW__NAME(load)(w), w1 = w0;
+                if (vectors == 2) w1 = MOSAIC_FLOW__NAME(load)(w + MOSAIC_FLOW__LANES);
+                MOSAIC_FLOW__UNROLL
+                for (i = 0; i < pixels; i++) {
+                    const float *p = i < 4 ? p0 : i < 8 ? p4 : p8;
+                    const MOSAIC_FLOW__V x = MOSAIC_FLOW__SET(p[(size_t)(i & 3) * across]);
+                    sum[i][0] = MOSAIC_FLOW__FMA(x, w0, sum[i][0]);
+                    if (vectors == 2) sum[i][1] = MOSAIC_FLOW__FMA(x, w1, sum[i][1]);
+                }
+                p0++, p4++, p8++;
+            }
+        }
+    MOSAIC_FLOW__UNROLL
+    for (i = 0; i < pixels; i++) {
+        MOSAIC_FLOW__UNROLL
+        for (v = 0; v < vectors; v++)
+            MOSAIC_FLOW__NAME(store)
+            (out + (size_t)i * c->out_pixel + v * MOSAIC_FLOW__LANES, c->relu ? MOSAIC_FLOW__NAME(positive)(sum[i][v]) : sum[i][v]);
+    }
+}
+
+#if MOSAIC_FLOW__LANES == 16
+#define MOSAIC_FLOW__PIXELS 12
+#else
+#define MOSAIC_FLOW__PIXELS 6
+#endif
+
+/* All tiles of rows top ... bottom - 1. The last tile of a row overlaps the one before: what is done twice comes out the same. */
+#define MOSAIC_FLOW__TILES(name, pixels, vectors)                                                                                                    \
+    MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(name)(const mosaic_flow__conv *c, const float *w, int first, int top, int bottom)                 \
+    {                                                                                                                                                \
+        int x, y, at;                                                                                                                                \
+        for (y = top; y < bottom; y++)                                                                                                               \
+            for (x = 0; x < c->width; x += (pixels)) {                                                                                               \
+                at = x + (pixels) <= c->width ? x : c->width - (pixels);                                                                             \
+                MOSAIC_FLOW__NAME(tile)                                                                                                              \
+                (c, c->in + (size_t)(y * c->stride) * c->in_row + (size_t)(at * c->stride) * c->in_pixel, w,                                         \
+                 c->start + (size_t)y * c->start_row + (size_t)at * c->start_pixel + first,                                                          \
+                 c->out + (size_t)y * c->out_row + (size_t)at * c->out_pixel + first, pixels, vectors);                                              \
+            }                                                                                                                                        \
+    }
+MOSAIC_FLOW__TILES(wide_2, MOSAIC_FLOW__PIXELS, 2)
+MOSAIC_FLOW__TILES(wide_1, MOSAIC_FLOW__PIXELS, 1)
+MOSAIC_FLOW__TILES(four_2, 4, 2)
+MOSAIC_FLOW__TILES(four_1, 4, 1)
+MOSAIC_FLOW__TILES(one_2, 1, 2)
+MOSAIC_FLOW__TILES(one_1, 1, 1)
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(conv)(const mosaic_flow__conv *c, int top, int bottom)
+{
+    const float *w = c->weights;
+    int first;
+    for (first = 0; first < c->outputs; first += 2 * MOSAIC_FLOW__LANES, w += c->block) {
+        mosaic_flow__conv last = *c;
+        const int two = c->outputs - first >= 2 * MOSAIC_FLOW__LANES;
+        /* A last block of one vector is packed as such; but rows of features, where blocks lie side by side, stay as they are. */
+        if (!two && c->block != 2 * MOSAIC_FLOW__LANES) last.step = MOSAIC_FLOW__LANES;
+        if (c->width >= MOSAIC_FLOW__PIXELS)
+            (two ? MOSAIC_FLOW__NAME(wide_2) : MOSAIC_FLOW__NAME(wide_1))(&last, w, first, top, bottom);
+        else if (c->width >= 4)
+            (two ? MOSAIC_FLOW__NAME(four_2) : MOSAIC_FLOW__NAME(four_1))(&last, w, first, top, bottom);
+        else
+            (two ? MOSAIC_FLOW__NAME(one_2) : MOSAIC_FLOW__NAME(one_1))(&last, w, first, top, bottom);
+    }
+}
+
+/* ---- channel by channel: `channels` is a multiple of 16 ---- */
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(sums)(const float *in, size_t pixel, int count, int channels, double *sums)
+{
+    int c, i;
+#if MOSAIC_FLOW__LANES == 1
+    for (c = 0; c < channels; c++) {
+        double sum = 0, squares = 0;
+        for (i = 0; i < count; i++) {
+            const double x = (double)in[(size_t)i * pixel + (size_t)c];
+            sum += x;
+            squares += x * x;
+        }
+        sums[c] = sum;
+        sums[channels + c] = squares;
+    }
+#else
+    const int half = MOSAIC_FLOW__LANES / 2;
+    for (c = 0; c < channels; c += 4 * half) {
+        MOSAIC_FLOW__NAME(d) sum[4], squares[4];
+        int k;
+        memset(sum, 0, sizeof sum);
+        memset(squares, 0, sizeof squares);
+        for (i = 0; i < count; i++) {
+            MOSAIC_FLOW__UNROLL
+            for (k = 0; k < 4; k++) {
+                const MOSAIC_FLOW__NAME(d) x = MOSAIC_FLOW__WIDEN(in + (size_t)i * pixel + c + (c + k * half < channels ? k * half : 0));
+                sum[k] += x;
+                squares[k] += x * x;
+            }
+        }
+        for (k = 0; k < 4 && c + k * half < channels; k++) {
+            memcpy(sums + c + k * half, &sum[k], sizeof sum[k]);
+            memcpy(sums + channels + c + k * half, &squares[k], sizeof squares[k]);
+        }
+    }
+#endif
+}
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(normalise)(float *x, size_t pixel, int count, int channels, const float *factor, const float *shift,
+                                                          int relu)
+{
+    int c, i;
+    for (i = 0; i < count; i++, x += pixel)
+        for (c = 0; c < channels; c += MOSAIC_FLOW__LANES) {
+            const MOSAIC_FLOW__V y =
+                MOSAIC_FLOW__FMA(MOSAIC_FLOW__NAME(load)(x + c), MOSAIC_FLOW__NAME(load)(factor + c), MOSAIC_FLOW__NAME(load)(shift + c));
+            MOSAIC_FLOW__NAME(store)(x + c, relu ? MOSAIC_FLOW__NAME(positive)(y) : y);
+        }
+}
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(join)(float *a, const float *b, size_t pixel_a, size_t pixel_b, int count, int channels)
+{
+    int c, i;
+    for (i = 0; i < count; i++, a += pixel_a, b += pixel_b)
+        for (c = 0; c < channels; c += MOSAIC_FLOW__LANES)
+            MOSAIC_FLOW__NAME(store)(a + c, MOSAIC_FLOW__NAME(positive)(MOSAIC_FLOW__NAME(load)(a + c) + MOSAIC_FLOW__NAME(load)(b + c)));
+}
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(tanh)(const float *x, size_t pixel, float *out, size_t out_pixel, int count, int channels)
+{
+    int c, i;
+    for (i = 0; i < count; i++, x += pixel, out += out_pixel)
+        for (c = 0; c < channels; c += MOSAIC_FLOW__LANES)
+            MOSAIC_FLOW__NAME(store)(out + c, MOSAIC_FLOW__NAME(tanh_of)(MOSAIC_FLOW__NAME(load)(x + c)));
+}
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(relu)(const float *x, size_t pixel, float *out, size_t out_pixel, int count, int channels)
+{
+    int c, i;
+    for (i = 0; i < count; i++, x += pixel, out += out_pixel)
+        for (c = 0; c < channels; c += MOSAIC_FLOW__LANES)
+            MOSAIC_FLOW__NAME(store)(out + c, MOSAIC_FLOW__NAME(positive)(MOSAIC_FLOW__NAME(load)(x + c)));
+}
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(gates)(float *zr, size_t pixel, const float *hidden, float *out, size_t out_pixel, int count,
+                                                      int channels)
+{
+    int c, i;
+    for (i = 0; i < count; i++, zr += pixel, hidden += channels, out += out_pixel)
+        for (c = 0; c < channels; c += MOSAIC_FLOW__LANES) {
+            const MOSAIC_FLOW__V r = MOSAIC_FLOW__NAME(sigmoid_of)(MOSAIC_FLOW__NAME(load)(zr + channels + c));
+            MOSAIC_FLOW__NAME(store)(zr + c, MOSAIC_FLOW__NAME(sigmoid_of)(MOSAIC_FLOW__NAME(load)(zr + c)));
+            MOSAIC_FLOW__NAME(store)(out + c, r * MOSAIC_FLOW__NAME(load)(hidden + c));
+        }
+}
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(update)(const float *zr, size_t pixel, const float *q, float *hidden, float *out, size_t out_pixel,
+                                                       int count, int channels)
+{
+    int c, i;
+    for (i = 0; i < count; i++, zr += pixel, q += channels, hidden += channels, out += out_pixel)
+        for (c = 0; c < channels; c += MOSAIC_FLOW__LANES) {
+            const MOSAIC_FLOW__V z = MOSAIC_FLOW__NAME(load)(zr + c), rest = MOSAIC_FLOW__SET(1.0f) - z;
+            const MOSAIC_FLOW__V kept = rest * MOSAIC_FLOW__NAME(load)(hidden + c);
+            const MOSAIC_FLOW__V h = MOSAIC_FLOW__FMA(z, MOSAIC_FLOW__NAME(tanh_of)(MOSAIC_FLOW__NAME(load)(q + c)), kept);
+            MOSAIC_FLOW__NAME(store)(hidden + c, h);
+            MOSAIC_FLOW__NAME(store)(out + c, h);
+        }
+}
+
+/* ---- the lookup ---- */
+
+/* Correlations of one pixel with a window of rows of `wide` columns in vectors, on demand: the same chains that fill the volume. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dots)(const float *const *rows, size_t column, const float *first, int channels, float *taps,
+                                                 const int count, const int vectors)
+{
+    MOSAIC_FLOW__V sum[16];
+    int n, i;
+    MOSAIC_FLOW__UNROLL
+    for (i = 0; i < count * vectors; i++) sum[i] = MOSAIC_FLOW__SET(0.0f);
+    for (n = 0; n < channels; n++) {
+        const MOSAIC_FLOW__V x = MOSAIC_FLOW__SET(first[n]);
+        const size_t at = (size_t)n * column;
+        MOSAIC_FLOW__UNROLL
+        for (i = 0; i < count * vectors; i++)
+            sum[i] = MOSAIC_FLOW__FMA(x, MOSAIC_FLOW__NAME(load)(rows[i / vectors] + at + i % vectors * MOSAIC_FLOW__LANES), sum[i]);
+    }
+    MOSAIC_FLOW__UNROLL
+    for (i = 0; i < count * vectors; i++) MOSAIC_FLOW__NAME(store)(taps + i / vectors * MOSAIC_FLOW__TAPS + i % vectors * MOSAIC_FLOW__LANES, sum[i]);
+}
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dots_3)(const float *const *rows, size_t column, const float *first, int channels, float *taps)
+{
+#if MOSAIC_FLOW__LANES >= 8
+    MOSAIC_FLOW__NAME(dots)(rows, column, first, channels, taps, 8, 1);
+#else
+    int i, k;
+    for (i = 0; i < 8; i++)
+        for (k = 0; k < 8; k += 2 * MOSAIC_FLOW__LANES) {
+            const float *row = rows[i] + k;
+            MOSAIC_FLOW__NAME(dots)(&row, column, first, channels, taps + i * MOSAIC_FLOW__TAPS + k, 1, 2);
+        }
+#endif
+}
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dots_4)(const float *const *rows, size_t column, const float *first, int channels, float *taps)
+{
+    int i;
+#if MOSAIC_FLOW__LANES == 16
+    for (i = 0; i < 10; i += 5) MOSAIC_FLOW__NAME(dots)(rows + i, column, first, channels, taps + i * MOSAIC_FLOW__TAPS, 5, 1);
+#elif MOSAIC_FLOW__LANES == 8
+    for (i = 0; i < 10; i += 5) MOSAIC_FLOW__NAME(dots)(rows + i, column, first, channels, taps + i * MOSAIC_FLOW__TAPS, 5, 2);
+#else
+    int k;
+    for (i = 0; i < 10; i++)
+        for (k = 0; k < 10; k += 2 * MOSAIC_FLOW__LANES) {
+            const float *row = rows[i] + k;
+            MOSAIC_FLOW__NAME(dots)(&row, column, first, channels, taps + i * MOSAIC_FLOW__TAPS + k, 1, 2);
+        }
+#endif
+}
+
+/* A place on a level: its whole part, and the fraction to *fraction. Kept near the level, where all taps are outside. */
+MOSAIC_FLOW__KERNEL int MOSAIC_FLOW__NAME(place)(float v, int size, float *fraction)
+{
+    const float high = (float)(size + 12);
+    int whole;
+    v = v > -12.0f ? v : -12.0f;
+    v = v < high ? v : high;
+    whole = (int)v;
+    if ((float)whole > v) whole--;
+    *fraction = v - (float)whole;
+    return whole;
+}
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(look)(const mosaic_flow__windows *w)
+{
+    static const float scales[4] = {1.0f, 0.5f, 0.25f, 0.125f};
+    const int r = w->radius, side = 2 * r + 1;
+    const float scale = scales[w->level];
+    float taps[11 * MOSAIC_FLOW__TAPS], fx, fy; /* one row more than a window has: vectors reach beyond what they need */
+    int x, k, i;
+    memset(taps, 0, sizeof taps);
+    for (x = 0; x < w->count; x++) {
+        const int left = MOSAIC_FLOW__NAME(place)(((float)x + w->flow[2 * x]) * scale, w->width, &fx) - r;
+        const int top = MOSAIC_FLOW__NAME(place)(((float)w->y + w->flow[2 * x + 1]) * scale, w->height, &fy) - r;
+        const MOSAIC_FLOW__V right_part = MOSAIC_FLOW__SET(fx), left_part = MOSAIC_FLOW__SET(1 - fx), lower_part = MOSAIC_FLOW__SET(fy),
+                             upper_part = MOSAIC_FLOW__SET(1 - fy);
+        float *out = w->out + (size_t)x * w->out_pixel;
+        const float *tap = taps;
+        size_t row = MOSAIC_FLOW__TAPS;
+        if (left >= w->width || top >= w->height || left + side < 0 || top + side < 0) {
+            memset(out, 0, (size_t)(side * side) * sizeof *out);
+            continue;
+        }
+        if (w->first) {
+            const float *rows[10];
+            for (k = 0; k <= side; k++) rows[k] = (top + k >= 0 && top + k < w->height ? w->second + (size_t)(top + k) * w->row : w->zeros) + left;
+            if (r == 3)
+                MOSAIC_FLOW__NAME(dots_3)(rows, w->column, w->first + (size_t)x * w->first_pixel, w->channels, taps);
+            else
+                MOSAIC_FLOW__NAME(dots_4)(rows, w->column, w->first + (size_t)x * w->first_pixel, w->channels, taps);
+        } else if (left >= 0 && top >= 0 && left + side < w->width && top + side < w->height) {
+            tap = w->volume + (size_t)x * w->pixel + (size_t)top * w->row + left;
+            row = w->row;
+        } else {
+            for (k = 0; k <= side; k++)
+                for (i = 0; i <= side; i++)
+                    taps[k * MOSAIC_FLOW__TAPS + i] = top + k >= 0 && top + k < w->height && left + i >= 0 && left + i < w->width
+                                                          ? w->volume[(size_t)x * w->pixel + (size_t)(top + k) * w->row + (size_t)(left + i)]
+                                                          : 0;
+        }
+        for (i = 0; i < side; i += MOSAIC_FLOW__LANES) {
+            MOSAIC_FLOW__V above = MOSAIC_FLOW__NAME(load)(tap + i), above_right = MOSAIC_FLOW__NAME(load)(tap + i + 1);
+            for (k = 0; k < side; k++) {
+                const MOSAIC_FLOW__V below = MOSAIC_FLOW__NAME(load)(tap + (size_t)(k + 1) * row + i),
+                                     below_right = MOSAIC_FLOW__NAME(load)(tap + (size_t)(k + 1) * row + i + 1);
+                const MOSAIC_FLOW__V at = MOSAIC_FLOW__FMA(below, lower_part, above * upper_part),
+                                     at_right = MOSAIC_FLOW__FMA(below_right, lower_part, above_right * upper_part);
+                const MOSAIC_FLOW__V value = MOSAIC_FLOW__FMA(at_right, right_part, at * left_part);
+                memcpy(out + k * side + i, &value, (size_t)(side - i < MOSAIC_FLOW__LANES ? side - i : MOSAIC_FLOW__LANES) * sizeof *out);
+                above = below;
+                above_right = below_right;
+            }
+        }
+    }
+}
+
+/* ---- convex upsampling ---- */
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(convex)(const float *mask, const float flow[9][2], float *out)
+{
+    const MOSAIC_FLOW__V quarter = MOSAIC_FLOW__SET(0.25f), eight = MOSAIC_FLOW__SET(8.0f), lowest = MOSAIC_FLOW__SET(-87.0f);
+    float v[2][64];
+    int i, k;
+    for (i = 0; i < 64; i += MOSAIC_FLOW__LANES) {
+        MOSAIC_FLOW__V highest = MOSAIC_FLOW__NAME(load)(mask + i) * quarter, sum = MOSAIC_FLOW__SET(0.0f), x = sum, y = sum;
+        for (k = 1; k < 9; k++) {
+            const MOSAIC_FLOW__V m = MOSAIC_FLOW__NAME(load)(mask + 64 * k + i) * quarter;
+            highest = MOSAIC_FLOW__NAME(select)(highest, m, m, highest);
+        }
+        for (k = 0; k < 9; k++) {
+            MOSAIC_FLOW__V m = MOSAIC_FLOW__NAME(load)(mask + 64 * k + i) * quarter - highest;
+            m = MOSAIC_FLOW__NAME(power)(MOSAIC_FLOW__NAME(select)(lowest, m, m, lowest));
+            sum = sum + m;
+            x = MOSAIC_FLOW__FMA(m, MOSAIC_FLOW__SET(flow[k][0]), x);
+            y = MOSAIC_FLOW__FMA(m, MOSAIC_FLOW__SET(flow[k][1]), y);
+        }
+        MOSAIC_FLOW__NAME(store)(v[0] + i, eight * (x / sum));
+        MOSAIC_FLOW__NAME(store)(v[1] + i, eight * (y / sum));
+    }
+    for (i = 0; i < 64; i++) {
+        out[2 * i] = v[0][i];
+        out[2 * i + 1] = v[1][i];
+    }
+}
+
+static const mosaic_flow__kernels MOSAIC_FLOW__NAME(kernels) = {MOSAIC_FLOW__LANES,           MOSAIC_FLOW__NAME(conv),  MOSAIC_FLOW__NAME(sums),
+                                                                MOSAIC_FLOW__NAME(normalise), MOSAIC_FLOW__NAME(join),  MOSAIC_FLOW__NAME(tanh),
+                                                                MOSAIC_FLOW__NAME(relu),      MOSAIC_FLOW__NAME(gates), MOSAIC_FLOW__NAME(update),
+                                                                MOSAIC_FLOW__NAME(look),      MOSAIC_FLOW__NAME(convex)};
+
+#undef MOSAIC_FLOW__PASTE2
+#undef MOSAIC_FLOW__PASTE
+#undef MOSAIC_FLOW__NAME
+#undef MOSAIC_FLOW__V
+#undef MOSAIC_FLOW__I
+#undef MOSAIC_FLOW__KERNEL
+#undef MOSAIC_FLOW__PIXELS
+#undef MOSAIC_FLOW__TILES
+#undef MOSAIC_FLOW__FMA
+#undef MOSAIC_FLOW__SET
+#undef MOSAIC_FLOW__WIDEN
+#undef MOSAIC_FLOW__ISA
+#undef MOSAIC_FLOW__SUFFIX
 #undef MOSAIC_FLOW__LANES
 
 #endif /* MOSAIC_FLOW__LANES */
