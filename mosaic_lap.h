@@ -47,11 +47,21 @@
      alloc_ctx    first argument of the allocator macros
      run, run_ctx how to run several jobs at once; null: one after the other
 
+   COSTS (mosaic_lap_problem)
+     kind         MOSAIC_LAP_INT32, the fast path; _INT64, _FLOAT, _DOUBLE: solved as exactly, whatever their size and exponents, as multiples of
+                  the lowest bit that is set in any cost. Forbidden: MOSAIC_LAP_FORBIDDEN, MOSAIC_LAP_FORBIDDEN64, +infinity. NaN and -infinity are
+                  MOSAIC_LAP_ERROR_NUMBER, and row and col name the first
+     row_start    sparse costs in compressed rows; nothing of the size of a table is made
+     order        0 the tie rule at mosaic_lap_solve; MOSAIC_LAP_ORDER_SCIPY: the assignment of scipy.optimize.linear_sum_assignment on these
+                  costs, converted to double, ties included
+
    MEMORY
      One area per call, from the caller (mosaic_lap_work_size says how large) or from one call of the allocator; an allocation that fails
      is MOSAIC_LAP_ERROR_MEMORY. The table of costs is read in place. Beside it stand, per entry, about 1/4 byte for bounds and ties, and
      some 300 bytes per row and 150 per column: 1.4 MB for 700 x 3676. With more rows than room for them the table is copied once,
-     transposed. The structures on the stack take under 4 KB, and nothing recurses.
+     transposed. Other types than int32, and SciPy's order, take several allocations, one inside the other: 4 bytes per entry for a table
+     in steps, then 12 per entry that still matters, which in the worst case (and in mosaic_lap_work_size) are all of them; SciPy's order
+     8 per entry, if there are ties. The structures on the stack take under 4 KB, and nothing recurses.
 
    THREADS
      No threads, locks or global state of its own: calls that share no writable memory may run at once. The two passes that read the whole
@@ -59,10 +69,14 @@
 
    DETERMINISM
      The assignment is the one the tie rule at mosaic_lap_solve names, whatever the instruction set, the compiler, the number of threads
-     or the version. All arithmetic is in integers. Prices, too, are the same on every instruction set and number of threads.
+     or the version. All decisions are made on integers (in SciPy's order: on SciPy's sequence of IEEE double sums). Prices, too, are the
+     same on every instruction set and number of threads.
 
    ACCURACY AND LIMITS
-     Exact for every int32 cost. Rows plus columns stay below 2^31 - 128. Costs beyond +-2^29, or prices below -2^30 on the way, make the
+     Exact for all costs of all types: an optimum is never a matter of rounding, and mosaic_lap_check proves it as exactly. Costs of
+     floating point are taken at their word: 0.1 is the double nearest to 0.1. In SciPy's order the result is what SciPy's rounded sums
+     lead to, which for costs that need more than some 53 bits can miss the optimum by a rounding; gap says by how much, in exact units.
+     Groups are for int32 only. Rows plus columns stay below 2^31 - 128 (other types, and sparse: 2^30). Costs beyond +-2^29, or prices below -2^30 on the way, make the
      solver go on with 64-bit kernels: the same answer, up to twice as slow. Square problems with costs of low dimension and no columns
      to spare (as many pictures as cells) are the slowest ones: their searches flood the whole table; expect a second at 2000 x 2000.
 
@@ -102,7 +116,14 @@ extern "C" {
 #endif
 
 /* A cost of this value means: this row may not have this column. */
-#define MOSAIC_LAP_FORBIDDEN INT32_MAX
+#define MOSAIC_LAP_FORBIDDEN INT32_MAX   /* of int32_t */
+#define MOSAIC_LAP_FORBIDDEN64 INT64_MAX /* of int64_t; of float and double it is +infinity */
+
+/* What `cost` points at. */
+typedef enum mosaic_lap_kind { MOSAIC_LAP_INT32 = 0, MOSAIC_LAP_INT64, MOSAIC_LAP_FLOAT, MOSAIC_LAP_DOUBLE } mosaic_lap_kind;
+
+/* Which of several best assignments: see mosaic_lap_solve. */
+typedef enum mosaic_lap_order { MOSAIC_LAP_ORDER_ROWS = 0, MOSAIC_LAP_ORDER_SCIPY } mosaic_lap_order;
 
 typedef enum mosaic_lap_result {
     MOSAIC_LAP_OK = 0,
@@ -113,8 +134,10 @@ typedef enum mosaic_lap_result {
     MOSAIC_LAP_ERROR_GROUP,      /* a column's group does not exist: solution->col names the column */
     MOSAIC_LAP_ERROR_OPTION,     /* an option has a value that is not in its table */
     MOSAIC_LAP_ERROR_SIMD,       /* this processor or this build does not have the forced instruction set */
-    MOSAIC_LAP_ERROR_NUMBER,     /* a cost that is no number (only costs in floating point can have it): row and col name it */
+    MOSAIC_LAP_ERROR_SPARSE,     /* row_start falls, or the columns of a row do not rise or do not exist: row and col name the entry */
+    MOSAIC_LAP_ERROR_NUMBER,     /* a cost is NaN or -infinity: row and col name it; or SciPy's order, and SciPy's sums overflow */
     MOSAIC_LAP_ERROR_INFEASIBLE, /* too many entries are forbidden: the solution names the rows and columns that clash */
+    MOSAIC_LAP_ERROR_WORDS,      /* prices do not fit into solution->words numbers each; it says now how many they need */
     MOSAIC_LAP_ERROR_MEMORY,     /* the allocator returned null, or work_size is below mosaic_lap_work_size */
     MOSAIC_LAP_ERROR_CERTIFICATE /* mosaic_lap_check: not proven optimal; the report says why */
 } mosaic_lap_result;
@@ -135,7 +158,7 @@ typedef struct mosaic_lap_vectors {
    suffice, and otherwise the cheapest choice of rows that fills every column completely. With groups, rows may not exceed Q. */
 typedef struct mosaic_lap_problem {
     int32_t rows, cols;      /* 0 or more */
-    const void *cost;        /* int32_t: cost[i * stride + j] of giving column j to row i; any value; MOSAIC_LAP_FORBIDDEN forbids */
+    const void *cost;        /* cost[i * stride + j] of giving column j to row i; any value; the sentinel of its kind forbids */
     size_t stride;           /* elements from one row to the next, at least cols; 0 means cols */
     const int32_t *capacity; /* cols numbers: how many rows may have column j, 0 or more; null: one each */
     int maximise;            /* 0: smallest total, anything else: largest total; MOSAIC_LAP_FORBIDDEN forbids either way */
@@ -151,6 +174,14 @@ typedef struct mosaic_lap_problem {
     int32_t groups;       /* 0 or more */
     const int32_t *group; /* cols numbers: the group of each column, -1 for none; null when groups is 0 */
     const int32_t *quota; /* groups numbers, 0 or more */
+
+    mosaic_lap_kind kind;   /* the type of the costs; with fill, vectors or groups it is int32_t */
+    mosaic_lap_order order; /* SciPy's: only for a table of one use per column, without groups */
+
+    /* Sparse costs, in compressed rows, instead of a table: of row i the entries row_start[i] ... row_start[i + 1] - 1 of col_index, in
+       ascending order, and of cost. Everything else is forbidden. Not with fill, vectors or groups. */
+    const int64_t *row_start; /* rows + 1 numbers; null: not sparse */
+    const int32_t *col_index;
 } mosaic_lap_problem;
 
 typedef struct mosaic_lap_options {
@@ -190,18 +221,27 @@ typedef struct mosaic_lap_solution {
     int64_t gap;         /* primal - dual: 0 */
     int32_t matched;     /* rows that have a column: min(rows, Q) */
     int unique;          /* 1: no other assignment has this total; 0: the tie rule chose among several */
+    int32_t words;       /* set by the caller: how many int64_t, the lowest first, there are for each price at u and v; 0 means 1 */
+    int32_t exponent;    /* prices, primal, dual and gap count units of 2^exponent: 1, and for floating point the lowest bit set in any cost */
+    double total;        /* the total cost as a number, rounded once; primal and dual, in units, stop at the ends of int64_t */
     int32_t row, col;    /* on an error: the row or the column it is about, -1 where none is */
 } mosaic_lap_solution;
 
 /* Solves the problem exactly. `options` may be null.
 
-   Of all assignments with the best total it returns the one whose columns, read from row 0 on, come first: row 0 has the smallest
+   problem->order MOSAIC_LAP_ORDER_ROWS: of all assignments with the best total it returns the one whose columns, read from row 0 on, come first: row 0 has the smallest
    column it has in any of them, row 1 the smallest that is left to it then, and so on; no column counts as larger than any. The
    assignment is therefore a property of the problem alone. The prices are not unique; the same problem gives the same prices on
    every instruction set and number of threads, but they may differ in another version.
 
+   MOSAIC_LAP_ORDER_SCIPY: the assignment is that of scipy.optimize.linear_sum_assignment (SciPy 1.4 to 1.17) on the same costs, rectangular
+   either way and for the largest total, too. The prices are those of the exact optimum; the gap is 0 unless SciPy's roundings missed it.
+   It takes as long as the other order where the optimum is the only one and all sums of costs are exact in double; else SciPy's steps are
+   taken one by one after it.
+
    Method: shortest augmenting paths with prices (Edmonds and Karp 1972, Tomizawa 1971), on lists of candidates with exact bounds; then,
-   on the entries that are tight under the prices, strongly connected components and a search per row for the tie rule.
+   on the entries that are tight under the prices, strongly connected components and a search per row for the tie rule. Costs of more
+   than 29 bits are solved in rounds, each on what the prices of the last one leave, in finer steps.
 
    On an error nothing is written but solution->row, solution->col and the clash arrays, where the result code says so.
    Thread-safe as long as calls share no writable memory. */
@@ -1620,6 +1660,9 @@ static int mosaic_lap__vectors_fit(const mosaic_lap_problem *p)
     return sum < INT32_MAX;
 }
 
+/* Whether the solver of tables can have it as it is. */
+static int mosaic_lap__is_table(const mosaic_lap_problem *p) { return p->kind == MOSAIC_LAP_INT32 && !p->row_start && !p->order; }
+
 /* Everything that can be said about a problem without reading its costs, and of vectors whether they are usable. `room` leaves quotas out
    of account. */
 static mosaic_lap_result mosaic_lap__examine(const mosaic_lap_problem *p, size_t *stride, int64_t *room, int32_t *bad_col)
@@ -1631,10 +1674,21 @@ static mosaic_lap_result mosaic_lap__examine(const mosaic_lap_problem *p, size_t
     if (p->groups < 0 || p->groups > INT32_MAX - 128 - p->cols - p->rows) return MOSAIC_LAP_ERROR_SIZE;
     *stride = p->stride ? p->stride : (size_t)p->cols;
     if (*stride < (size_t)p->cols) return MOSAIC_LAP_ERROR_STRIDE;
-    if (p->rows > 0 && p->cols > 0) {
+    if ((int)p->kind < 0 || p->kind > MOSAIC_LAP_DOUBLE) return MOSAIC_LAP_ERROR_OPTION;
+    if (p->order < 0 || p->order > 1 || (p->order && (p->capacity || p->row_start))) return MOSAIC_LAP_ERROR_OPTION;
+    if (!mosaic_lap__is_table(p)) {
+        if (p->fill || p->vectors || p->groups) return MOSAIC_LAP_ERROR_OPTION;
+        if (p->rows > (1 << 30) - p->cols) return MOSAIC_LAP_ERROR_SIZE;
+    }
+    if (p->row_start) {
+        for (j = 0; j < p->rows; j++)
+            if (p->row_start[j] < 0 || p->row_start[j + 1] < p->row_start[j]) return MOSAIC_LAP_ERROR_SPARSE;
+        if (p->row_start[p->rows] > 0 && (!p->cost || !p->col_index)) return MOSAIC_LAP_ERROR_NULL;
+        if ((uint64_t)p->row_start[p->rows] > SIZE_MAX / 2 / sizeof(double)) return MOSAIC_LAP_ERROR_SIZE;
+    } else if (p->rows > 0 && p->cols > 0) {
         if ((p->cost != NULL) + (p->fill != NULL) + (p->vectors != NULL) != 1)
             return p->cost || p->fill || p->vectors ? MOSAIC_LAP_ERROR_OPTION : MOSAIC_LAP_ERROR_NULL;
-        if (p->cost && *stride > SIZE_MAX / 2 / sizeof(int32_t) / (size_t)p->rows) return MOSAIC_LAP_ERROR_SIZE;
+        if (p->cost && *stride > SIZE_MAX / 2 / sizeof(double) / (size_t)p->rows) return MOSAIC_LAP_ERROR_SIZE;
         if (p->vectors) {
             if (!p->vectors->row || !p->vectors->col) return MOSAIC_LAP_ERROR_NULL;
             if (p->vectors->bits != 8 && p->vectors->bits != 16) return MOSAIC_LAP_ERROR_OPTION;
@@ -1884,17 +1938,8 @@ static size_t mosaic_lap__measure(mosaic_lap__solver *s, int64_t room, int level
     return a.overflow ? 0 : a.used + 64; /* 64 to align the beginning */
 }
 
-MOSAIC_LAP_API size_t mosaic_lap_work_size(const mosaic_lap_problem *problem)
-{
-    mosaic_lap__solver s;
-    int64_t room;
-    int32_t bad;
-    s.problem = problem;
-    if (mosaic_lap__examine(problem, &s.stride, &room, &bad) != MOSAIC_LAP_OK) return 0;
-    return mosaic_lap__measure(&s, room, 0); /* scalar kernels need most */
-}
-
-MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *problem, const mosaic_lap_options *options, mosaic_lap_solution *solution)
+/* A problem whose costs are int32. */
+static mosaic_lap_result mosaic_lap__solve_table(const mosaic_lap_problem *problem, const mosaic_lap_options *options, mosaic_lap_solution *solution)
 {
     mosaic_lap_options defaults;
     mosaic_lap__solver s;
@@ -1905,8 +1950,6 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *prob
     int64_t room;
     int32_t bad, unserved;
     int level;
-    if (!solution) return MOSAIC_LAP_ERROR_NULL;
-    solution->row = solution->col = -1;
     s.problem = problem;
     result = mosaic_lap__examine(problem, &s.stride, &room, &bad);
     solution->col = bad;
@@ -1935,30 +1978,1071 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *prob
     return result;
 }
 
-/* ---- the check: nothing of the solvers is used here ---- */
+#define MOSAIC_LAP__WORDS 80 /* at most; 34 for any doubles and their sums, and the check takes prices in other units */
+
+/* ---- numbers of any length: two's complement in words of 64 bits, the lowest first; sums wrap around ---- */
+
+/* a += x * 2^shift, or a -= that */
+static void mosaic_lap__long_add(uint64_t *a, int words, int64_t x, int shift, int subtract)
+{
+    const uint64_t sign = x < 0 ? ~(uint64_t)0 : 0;
+    int at = shift / 64, bit = shift % 64, i;
+    uint64_t carry = subtract ? 1 : 0; /* a - b is a + ~b + 1 */
+    for (i = at; i < words; i++) {
+        uint64_t b = sign, sum;
+        if (i == at) b = (uint64_t)x << bit;
+        if (i == at + 1 && bit) b = (uint64_t)x >> (64 - bit) | sign << bit;
+        if (subtract) b = ~b;
+        sum = b + carry;
+        carry = sum < carry;
+        a[i] += sum;
+        carry |= a[i] < sum;
+    }
+}
+
+/* a += b * times, or a -= that */
+static void mosaic_lap__long_add_long(uint64_t *a, const uint64_t *b, int words, uint32_t times, int subtract)
+{
+    uint64_t carry = 0, over = subtract ? 1 : 0;
+    int i;
+    for (i = 0; i < words; i++) {
+        uint64_t low = (b[i] & 0xffffffffu) * times + carry, high = (b[i] >> 32) * times + (low >> 32), product = high << 32 | (low & 0xffffffffu);
+        carry = high >> 32;
+        if (subtract) product = ~product;
+        product += over;
+        over = product < over;
+        a[i] += product;
+        over |= a[i] < product;
+    }
+}
+
+static int mosaic_lap__long_negative(const uint64_t *a, int words) { return (int)(a[words - 1] >> 63); }
+
+/* Bits of its absolute value, but for -2^n, which counts as n bits. */
+static int mosaic_lap__long_bits(const uint64_t *a, int words)
+{
+    const uint64_t sign = mosaic_lap__long_negative(a, words) ? ~(uint64_t)0 : 0;
+    int bits;
+    while (words > 0 && a[words - 1] == sign) words--;
+    if (words == 0) return 0;
+    for (bits = 64; !((a[words - 1] ^ sign) >> (bits - 1)); bits--) {
+    }
+    return 64 * (words - 1) + bits;
+}
+
+/* a / 2^shift rounded down, when that fits into 64 bits. */
+static int64_t mosaic_lap__long_part(const uint64_t *a, int words, int shift)
+{
+    int at = shift / 64, bit = shift % 64;
+    const uint64_t sign = mosaic_lap__long_negative(a, words) ? ~(uint64_t)0 : 0;
+    uint64_t low = at < words ? a[at] : sign, high = at + 1 < words ? a[at + 1] : sign;
+    return (int64_t)(bit ? low >> bit | high << (64 - bit) : low);
+}
+
+static int64_t mosaic_lap__long_clamp(const uint64_t *a, int words)
+{
+    if (mosaic_lap__long_bits(a, words) <= 63) return (int64_t)a[0];
+    return mosaic_lap__long_negative(a, words) ? INT64_MIN : INT64_MAX;
+}
+
+/* x * 2^exponent */
+static double mosaic_lap__scaled(double x, int exponent)
+{
+    while (exponent) {
+        int step = exponent > 1000 ? 1000 : exponent < -1000 ? -1000 : exponent;
+        uint64_t bits = (uint64_t)(1023 + step) << 52;
+        double power;
+        memcpy(&power, &bits, sizeof power);
+        x *= power;
+        exponent -= step;
+    }
+    return x;
+}
+
+/* The double nearest to a * 2^exponent, ties to even; exponent is at least -1074. */
+static double mosaic_lap__long_double(const uint64_t *a, int words, int exponent)
+{
+    uint64_t magnitude[MOSAIC_LAP__WORDS], top;
+    int negative = mosaic_lap__long_negative(a, words), bits, drop, i;
+    double x;
+    memset(magnitude, 0, sizeof magnitude);
+    mosaic_lap__long_add_long(magnitude, a, words, 1, negative);
+    bits = mosaic_lap__long_bits(magnitude, words);
+    drop = bits > 53 ? bits - 53 : 0;
+    top = (uint64_t)mosaic_lap__long_part(magnitude, words, drop);
+    if (drop > 0) {
+        int at = (drop - 1) / 64, bit = (drop - 1) % 64, more = (int)(top & 1) || (magnitude[at] & (((uint64_t)1 << bit) - 1));
+        for (i = 0; i < at; i++) more |= magnitude[i] != 0;
+        top += (magnitude[at] >> bit & 1) && more;
+    }
+    x = mosaic_lap__scaled((double)top, exponent + drop);
+    return negative ? -x : x;
+}
+
+/* `count` prices as doubles; returns the largest absolute value of them and of `largest`. */
+static double mosaic_lap__nearby(const uint64_t *price, int32_t count, int words, int exponent, double *out, double largest)
+{
+    int32_t i;
+    for (i = 0; i < count; i++) {
+        double x = out[i] = mosaic_lap__long_double(price + (size_t)i * (size_t)words, words, exponent);
+        if (x > largest || -x > largest) largest = x < 0 ? -x : x;
+    }
+    return largest;
+}
+
+/* ---- costs of every type ---- */
+typedef struct mosaic_lap__source {
+    const mosaic_lap_problem *p;
+    size_t stride;
+    int real, exponent;   /* whether the costs are in floating point; the unit is 2^exponent */
+    int top;              /* bits of the largest cost in units, and sign */
+    int words;            /* for numbers of any size */
+    int range;            /* bits of the difference of the largest and the smallest cost */
+    int64_t low_mantissa; /* the smallest cost */
+    int low_shift;
+} mosaic_lap__source;
+
+static int64_t mosaic_lap__whole(const mosaic_lap_problem *p, size_t at)
+{
+    if (p->kind == MOSAIC_LAP_INT64) return ((const int64_t *)p->cost)[at];
+    return ((const int32_t *)p->cost)[at] == MOSAIC_LAP_FORBIDDEN ? MOSAIC_LAP_FORBIDDEN64 : ((const int32_t *)p->cost)[at];
+}
+
+static double mosaic_lap__real(const mosaic_lap_problem *p, size_t at)
+{
+    return p->kind == MOSAIC_LAP_FLOAT ? (double)((const float *)p->cost)[at] : ((const double *)p->cost)[at];
+}
+
+/* x = mantissa * 2^power */
+static void mosaic_lap__split(double x, int64_t *mantissa, int *power)
+{
+    uint64_t bits;
+    int field;
+    memcpy(&bits, &x, sizeof bits);
+    field = (int)(bits >> 52 & 2047);
+    *mantissa = (int64_t)((bits & 0xfffffffffffffu) | (field ? (uint64_t)1 << 52 : 0));
+    if (bits >> 63) *mantissa = -*mantissa;
+    *power = (field ? field : 1) - 1075;
+}
+
+/* The same as mantissa * 2^(power + exponent), power not negative; its unit is 2^exponent or more. */
+static void mosaic_lap__rescale(int64_t *mantissa, int *power, int exponent)
+{
+    *power -= exponent;
+    if (*power < 0) { /* its lowest bits are 0 */
+        if (*mantissa) *mantissa /= (int64_t)1 << -*power;
+        *power = 0;
+    }
+}
+
+/* The number that is minimised: the cost is mantissa * 2^shift units, negated for the largest total; a whole number c becomes -c - 1,
+   which always fits, and the missing 1 is made good at the end. 0 when the entry is forbidden. */
+static int mosaic_lap__cost_at(const mosaic_lap__source *s, size_t at, int64_t *mantissa, int *shift)
+{
+    if (s->real) {
+        double x = mosaic_lap__real(s->p, at);
+        if (x > DBL_MAX) return 0;
+        mosaic_lap__split(s->p->maximise ? -x : x, mantissa, shift);
+        mosaic_lap__rescale(mantissa, shift, s->exponent);
+    } else {
+        int64_t x = mosaic_lap__whole(s->p, at);
+        if (x == MOSAIC_LAP_FORBIDDEN64) return 0;
+        *mantissa = s->p->maximise ? ~x : x;
+        *shift = 0;
+    }
+    return 1;
+}
+
+/* About the same in floating point, of an entry that is not forbidden; infinity says that it is. */
+static double mosaic_lap__about(const mosaic_lap__source *s, size_t at)
+{
+    double x = s->real ? mosaic_lap__real(s->p, at) : (double)mosaic_lap__whole(s->p, at);
+    return s->p->maximise && x <= DBL_MAX ? -x : x;
+}
+
+/* The entries of a row, from `begin` to before `end`, and their columns. */
+static size_t mosaic_lap__begin(const mosaic_lap__source *s, int32_t row)
+{
+    return s->p->row_start ? (size_t)s->p->row_start[row] : (size_t)row * s->stride;
+}
+
+static size_t mosaic_lap__end(const mosaic_lap__source *s, int32_t row)
+{
+    return s->p->row_start ? (size_t)s->p->row_start[row + 1] : (size_t)row * s->stride + (size_t)s->p->cols;
+}
+
+static int32_t mosaic_lap__column(const mosaic_lap__source *s, int32_t row, size_t at)
+{
+    return s->p->row_start ? s->p->col_index[at] : (int32_t)(at - (size_t)row * s->stride);
+}
+
+static int mosaic_lap__bits(uint64_t x)
+{
+    int bits = 0;
+    for (; x; x >>= 1) bits++;
+    return bits;
+}
+
+/* Reads all costs once: are they numbers, what is their unit, how large are they? Names the first bad entry. */
+static mosaic_lap_result mosaic_lap__survey(mosaic_lap__source *s, int32_t *bad_row, int32_t *bad_col)
+{
+    const mosaic_lap_problem *p = s->p;
+    int64_t low = INT64_MAX, high = INT64_MIN, high_mantissa = 0;
+    double low_real = DBL_MAX, high_real = -DBL_MAX;
+    uint64_t difference[MOSAIC_LAP__WORDS], one[MOSAIC_LAP__WORDS];
+    int unit = 2000, any = 0, high_shift = 0, bits;
+    int32_t i;
+    s->real = p->kind == MOSAIC_LAP_FLOAT || p->kind == MOSAIC_LAP_DOUBLE;
+    for (i = 0; i < p->rows; i++) {
+        size_t at = mosaic_lap__begin(s, i), end = mosaic_lap__end(s, i);
+        int32_t before = -1;
+        *bad_row = i;
+        for (; at < end; at++) {
+            *bad_col = mosaic_lap__column(s, i, at);
+            if (p->row_start) {
+                if (*bad_col <= before || *bad_col >= p->cols) return MOSAIC_LAP_ERROR_SPARSE;
+                before = *bad_col;
+            }
+            if (s->real) {
+                double x = mosaic_lap__real(p, at);
+                int64_t mantissa;
+                int power;
+                if (!(x >= -DBL_MAX)) return MOSAIC_LAP_ERROR_NUMBER;
+                if (x > DBL_MAX) continue;
+                if (p->maximise) x = -x;
+                if (x < low_real) low_real = x;
+                if (x > high_real) high_real = x;
+                mosaic_lap__split(x, &mantissa, &power);
+                if (power < unit && mantissa) {
+                    power += mosaic_lap__lowest((uint64_t)mantissa);
+                    if (power < unit) unit = power;
+                }
+            } else {
+                int64_t x = mosaic_lap__whole(p, at);
+                if (x == MOSAIC_LAP_FORBIDDEN64) continue;
+                if (p->maximise) x = ~x;
+                if (x < low) low = x;
+                if (x > high) high = x;
+            }
+            any = 1;
+        }
+    }
+    *bad_row = *bad_col = -1;
+    s->exponent = s->real && unit < 2000 ? unit : 0;
+    s->low_mantissa = s->low_shift = 0;
+    if (any && s->real) {
+        mosaic_lap__split(low_real, &s->low_mantissa, &s->low_shift);
+        mosaic_lap__split(high_real, &high_mantissa, &high_shift);
+        mosaic_lap__rescale(&s->low_mantissa, &s->low_shift, s->exponent);
+        mosaic_lap__rescale(&high_mantissa, &high_shift, s->exponent);
+    } else if (any) {
+        s->low_mantissa = low;
+        high_mantissa = high;
+    }
+    memset(difference, 0, sizeof difference);
+    memset(one, 0, sizeof one);
+    mosaic_lap__long_add(one, MOSAIC_LAP__WORDS, s->low_mantissa, s->low_shift, 0);
+    mosaic_lap__long_add(difference, MOSAIC_LAP__WORDS, high_mantissa, high_shift, 0);
+    s->top = mosaic_lap__long_bits(one, MOSAIC_LAP__WORDS);
+    bits = mosaic_lap__long_bits(difference, MOSAIC_LAP__WORDS);
+    if (bits > s->top) s->top = bits;
+    mosaic_lap__long_add_long(difference, one, MOSAIC_LAP__WORDS, 1, 1);
+    s->range = mosaic_lap__long_bits(difference, MOSAIC_LAP__WORDS);
+    s->words = (s->top + 37 + 63) / 64;
+    return MOSAIC_LAP_OK;
+}
+
+/* A cost in steps of 2^k units, rounded down. The caller sees to it that it fits. */
+static int64_t mosaic_lap__steps(int64_t mantissa, int shift, int k)
+{
+    if (shift >= k) return (int64_t)((uint64_t)mantissa << (shift - k));
+    if (k - shift > 62) return mantissa < 0 ? -1 : 0;
+    return mantissa < 0 ? ~(~mantissa >> (k - shift)) : mantissa >> (k - shift);
+}
+
+/* ---- exactly, in rounds ----
+
+   Whatever their type, the costs are whole multiples of a unit, a power of two: 1, or for floating point the lowest bit that is set in
+   any of them. Prices are sums and differences of costs, so they are multiples of it too, of as many bits as it takes.
+   The searching is done on smaller numbers, in rounds:
+     the first   costs in steps of 2^k units, rounded down, so large that the table solver's 32 bits are enough (dense), or the 64
+                 bits of the search below (sparse);
+     the next    what the prices found so far leave of each cost, which is never negative, in finer steps; until a step is a unit.
+   The assignment of a round takes less than rows * 2^k units more than its prices prove. So an entry of which more than that is left is in
+   no optimal assignment; and as later rounds add less than that to the price of any row and nothing to that of any column, it needs
+   no further thought. The entries that stay are few, as a rule.
+
+   To have every column full and every row served, whatever the shape, the next rounds have a pseudo-row, which holds the places that stay
+   empty, or a pseudo-column, which holds the rows that get nothing, both at no cost. In the first round places may simply stay empty. */
+typedef struct mosaic_lap__exact {
+    mosaic_lap__source s;
+    int32_t rows, cols;
+    int64_t room;
+    int closed;              /* the pseudo-row has taken what is empty */
+    int unique;              /* known after the last round */
+    uint64_t *u, *v;         /* rows + 1, cols + 1 prices of s.words words; the last are those of the pseudo-row and the pseudo-column */
+    double *near_u, *near_v; /* about the same */
+    int32_t *col_of;         /* rows: the column, `cols` for none, -1 before the first search */
+    int32_t *used;           /* cols + 1: rows that have it */
+    int32_t *spare;          /* cols + 1: places in it that the pseudo-row holds */
+
+    /* one round: the entries that can matter, and prices in its steps */
+    size_t *start; /* lines + 1 */
+    int32_t *slot;
+    int64_t *value, *add_u, *add_v;
+    int32_t *first, *next, *prev;
+
+    /* one search, as in the solver for tables */
+    int64_t distance, nearest, *dist, *at;
+    int32_t sink, *from, *touched, *popped, *stack, *seen, door; /* door: the slot from which the pseudo-row was reached */
+    int32_t touched_count, popped_count, stack_count, seen_count;
+    mosaic_lap__heap heap;
+    mosaic_lap__ties ties;
+} mosaic_lap__exact;
+
+static int32_t mosaic_lap__places(const mosaic_lap__exact *q, int32_t slot)
+{
+    int32_t all = slot == q->cols ? (int32_t)(q->rows - q->room) : q->s.p->capacity ? q->s.p->capacity[slot] : 1;
+    return all - q->used[slot] - q->spare[slot];
+}
+
+static void mosaic_lap__net_reach(mosaic_lap__exact *q, int32_t slot, int32_t line, int64_t x)
+{
+    if (x >= q->nearest || x >= q->dist[slot]) return;
+    if (q->dist[slot] == MOSAIC_LAP__FAR) q->touched[q->touched_count++] = slot;
+    q->dist[slot] = x;
+    q->from[slot] = line;
+    if (mosaic_lap__places(q, slot) > 0) {
+        q->nearest = x;
+        q->sink = slot;
+    } else if (x == q->distance && q->heap.place[slot] < 0) {
+        q->stack[q->stack_count++] = slot;
+    } else {
+        mosaic_lap__heap_put(&q->heap, x, slot);
+    }
+}
+
+static void mosaic_lap__net_scan(mosaic_lap__exact *q, int32_t line)
+{
+    int64_t shift = q->distance - q->add_u[line];
+    size_t e, end = q->start[line + 1];
+    q->at[line] = q->distance;
+    q->seen[q->seen_count++] = line;
+    for (e = q->start[line]; e < end && q->nearest > q->distance; e++)
+        mosaic_lap__net_reach(q, q->slot[e], line, q->value[e] - q->add_v[q->slot[e]] + shift);
+}
+
+/* Gives a row a slot, moving others along the cheapest path; 0 when no path leads to a slot with a place left. */
+static int mosaic_lap__net_enter(mosaic_lap__exact *q, int32_t row)
+{
+    int32_t i, slot;
+    size_t e;
+    q->distance = 0;
+    q->nearest = MOSAIC_LAP__FAR;
+    q->sink = q->door = -1;
+    q->touched_count = q->popped_count = q->stack_count = q->seen_count = 0;
+    q->add_u[row] = MOSAIC_LAP__FAR;
+    for (e = q->start[row]; e < q->start[row + 1]; e++) {
+        int64_t x = q->value[e] - q->add_v[q->slot[e]];
+        if (x < q->add_u[row]) q->add_u[row] = x;
+    }
+    mosaic_lap__net_scan(q, row);
+    while (q->nearest > q->distance) {
+        if (q->stack_count > 0) {
+            slot = q->stack[--q->stack_count];
+        } else {
+            if (q->heap.count == 0 || q->heap.entry[0].key >= q->nearest) break;
+            q->distance = q->heap.entry[0].key;
+            slot = mosaic_lap__heap_pop(&q->heap);
+        }
+        q->popped[q->popped_count++] = slot;
+        for (i = q->first[slot]; i >= 0 && q->nearest > q->distance; i = q->next[i]) mosaic_lap__net_scan(q, i);
+        if (q->spare[slot] > 0 && q->door < 0 && q->nearest > q->distance) {
+            q->door = slot;
+            mosaic_lap__net_scan(q, q->rows);
+        }
+    }
+    if (q->sink < 0) return 0;
+
+    for (i = 0; i < q->popped_count; i++) q->add_v[q->popped[i]] -= q->nearest - q->dist[q->popped[i]];
+    for (i = 0; i < q->seen_count; i++) q->add_u[q->seen[i]] += q->nearest - q->at[q->seen[i]];
+    for (slot = q->sink; slot >= 0;) {
+        int32_t line = q->from[slot], left = line == q->rows ? q->door : q->col_of[line];
+        if (line == q->rows) {
+            q->spare[slot]++;
+            q->spare[left]--;
+        } else {
+            mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->used, line, slot);
+        }
+        slot = left;
+    }
+    for (i = 0; i < q->touched_count; i++) q->dist[q->touched[i]] = MOSAIC_LAP__FAR;
+    mosaic_lap__heap_clear(&q->heap);
+    return 1;
+}
+
+/* What the prices leave of an entry that costs mantissa * 2^shift. */
+static void mosaic_lap__left(const mosaic_lap__exact *q, int32_t line, int32_t slot, int64_t mantissa, int shift, uint64_t *left)
+{
+    const int words = q->s.words;
+    memset(left, 0, (size_t)words * sizeof *left);
+    mosaic_lap__long_add(left, words, mantissa, shift, 0);
+    mosaic_lap__long_add_long(left, q->u + (size_t)line * (size_t)words, words, 1, 1);
+    mosaic_lap__long_add_long(left, q->v + (size_t)slot * (size_t)words, words, 1, 1);
+}
+
+/* The entries of a line of which at most `limit` bits are left (any number, when it is negative), in steps of 2^k. Returns how many; they
+   are written unless `slot` is null. What is sure to be far above the limit by a look in floating point is looked at no closer: `above`. */
+static size_t mosaic_lap__gather(const mosaic_lap__exact *q, int32_t line, int limit, double above, int k, int32_t *slot, int64_t *value)
+{
+    const int words = q->s.words, pseudo = line == q->rows;
+    size_t at = pseudo ? 0 : mosaic_lap__begin(&q->s, line), end = pseudo ? (size_t)q->cols : mosaic_lap__end(&q->s, line), count = 0;
+    const double base = q->near_u[line];
+    uint64_t left[MOSAIC_LAP__WORDS];
+    for (; at < end + (q->rows > q->room); at++) {
+        int32_t j = at == end ? q->cols : pseudo ? (int32_t)at : mosaic_lap__column(&q->s, line, at);
+        int64_t mantissa = 0;
+        int shift = 0;
+        if (!pseudo && at < end) {
+            if (mosaic_lap__about(&q->s, at) - base - q->near_v[j] > above) continue;
+            if (!mosaic_lap__cost_at(&q->s, at, &mantissa, &shift)) continue;
+        }
+        mosaic_lap__left(q, line, j, mantissa, shift, left);
+        MOSAIC_LAP_ASSERT(!mosaic_lap__long_negative(left, words));
+        if (limit >= 0 && mosaic_lap__long_bits(left, words) > limit) continue;
+        if (slot) {
+            slot[count] = j;
+            value[count] = mosaic_lap__long_part(left, words, k);
+        }
+        count++;
+    }
+    return count;
+}
+
+static void mosaic_lap__exact_layout(mosaic_lap__exact *q, mosaic_lap__arena *a)
+{
+    size_t lines = (size_t)q->rows + 1, slots = (size_t)q->cols + 1, words = (size_t)q->s.words;
+    q->u = (uint64_t *)mosaic_lap__take(a, lines, words * sizeof(uint64_t));
+    q->v = (uint64_t *)mosaic_lap__take(a, slots, words * sizeof(uint64_t));
+    q->near_u = (double *)mosaic_lap__take(a, lines, sizeof(double));
+    q->near_v = (double *)mosaic_lap__take(a, slots, sizeof(double));
+    q->col_of = (int32_t *)mosaic_lap__take(a, lines, sizeof(int32_t));
+    q->used = (int32_t *)mosaic_lap__take(a, slots, sizeof(int32_t));
+    q->spare = (int32_t *)mosaic_lap__take(a, slots, sizeof(int32_t));
+    q->start = (size_t *)mosaic_lap__take(a, lines + 1, sizeof(size_t));
+    q->add_u = (int64_t *)mosaic_lap__take(a, lines, sizeof(int64_t));
+    q->add_v = (int64_t *)mosaic_lap__take(a, slots, sizeof(int64_t));
+}
+
+static void mosaic_lap__round_layout(mosaic_lap__exact *q, size_t entries, mosaic_lap__arena *a)
+{
+    size_t lines = (size_t)q->rows + 1, slots = (size_t)q->cols + 1, i = sizeof(int32_t), l = sizeof(int64_t);
+    q->slot = (int32_t *)mosaic_lap__take(a, entries, i);
+    q->value = (int64_t *)mosaic_lap__take(a, entries, l);
+    q->first = (int32_t *)mosaic_lap__take(a, slots, i);
+    q->next = (int32_t *)mosaic_lap__take(a, lines, i);
+    q->prev = (int32_t *)mosaic_lap__take(a, lines, i);
+    q->dist = (int64_t *)mosaic_lap__take(a, slots, l);
+    q->at = (int64_t *)mosaic_lap__take(a, lines, l);
+    q->from = (int32_t *)mosaic_lap__take(a, slots, i);
+    q->touched = (int32_t *)mosaic_lap__take(a, slots, i);
+    q->popped = (int32_t *)mosaic_lap__take(a, slots, i);
+    q->stack = (int32_t *)mosaic_lap__take(a, slots, i);
+    q->seen = (int32_t *)mosaic_lap__take(a, lines, i);
+    mosaic_lap__heap_layout(&q->heap, slots, a);
+    q->ties.rows = q->rows;
+    q->ties.cols = q->cols;
+    q->ties.capacity = q->s.p->capacity;
+    mosaic_lap__ties_layout(&q->ties, a);
+}
+
+/* Every row its slot, in the numbers of this round; rows that have the cheapest one keep it. Returns the row for which there is none, or -1. */
+static int32_t mosaic_lap__round_serve(mosaic_lap__exact *q)
+{
+    int32_t i, line, lines = q->rows + q->closed, slots = q->cols + (q->rows > q->room);
+    size_t e;
+    for (i = 0; i < slots; i++) {
+        q->add_v[i] = 0;
+        q->first[i] = -1;
+        q->used[i] = 0;
+        q->dist[i] = MOSAIC_LAP__FAR;
+    }
+    mosaic_lap__heap_start(&q->heap, slots);
+    for (line = 0; line < lines; line++) {
+        int64_t least = MOSAIC_LAP__FAR, own = MOSAIC_LAP__FAR;
+        int32_t before = line < q->rows ? q->col_of[line] : -1;
+        for (e = q->start[line]; e < q->start[line + 1]; e++) {
+            if (q->value[e] < least) least = q->value[e];
+            if (q->slot[e] == before) own = q->value[e];
+        }
+        q->add_u[line] = least;
+        if (line == q->rows) break;
+        q->col_of[line] = -1;
+        if (before >= 0 && own == least) mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->used, line, before);
+    }
+    for (i = 0; i < q->rows; i++)
+        if (q->col_of[i] < 0 && !mosaic_lap__net_enter(q, i)) return i;
+    return -1;
+}
+
+/* The one optimum, from the entries that are tight at the end. */
+static int mosaic_lap__round_ties(mosaic_lap__exact *q)
+{
+    mosaic_lap__ties *g = &q->ties;
+    int32_t i;
+    size_t e;
+    int unique;
+    for (i = 0; i < g->cols + 2; i++) {
+        g->first[i] = -1;
+        g->used[i] = 0;
+    }
+    for (i = 0; i <= g->rows; i++) {
+        g->col_of[i] = -1;
+        g->count[i] = 0;
+        mosaic_lap__move(g->col_of, g->first, g->next, g->prev, g->used, i, i < g->rows ? q->col_of[i] : g->cols + 1);
+    }
+    for (i = 0; i < q->rows + q->closed; i++)
+        for (e = q->start[i]; e < q->start[i + 1]; e++) {
+            int32_t j = q->slot[e];
+            if (q->value[e] == q->add_u[i] + q->add_v[j]) mosaic_lap__add_tight(g, i, j / 64, (uint64_t)1 << (j % 64));
+        }
+    for (i = 0; !q->closed && q->rows < q->room && i < q->cols; i++)
+        if (q->add_v[i] == 0) mosaic_lap__add_tight(g, g->rows, i / 64, (uint64_t)1 << (i % 64));
+    mosaic_lap__components(g);
+    unique = !mosaic_lap__prune(g);
+    mosaic_lap__smallest(g);
+    for (i = 0; i < q->rows; i++) q->col_of[i] = g->col_of[i];
+    return unique;
+}
+
+/* What clashes, after a search in vain: the rows seen can have the columns touched only, and these are taken by them. With a pseudo-column,
+   which is among those touched then, it is the others who are too few for the other columns. */
+static void mosaic_lap__round_clash(const mosaic_lap__exact *q, int32_t row, mosaic_lap_solution *out)
+{
+    const int other = q->rows > q->room;
+    int32_t i;
+    if (out->clash_rows) memset(out->clash_rows, other, (size_t)q->rows);
+    if (out->clash_cols) memset(out->clash_cols, other, (size_t)q->cols);
+    for (i = 0; out->clash_rows && i < q->seen_count; i++) out->clash_rows[q->seen[i]] = !other;
+    for (i = 0; out->clash_cols && i < q->touched_count; i++)
+        if (q->touched[i] < q->cols) out->clash_cols[q->touched[i]] = !other;
+    if (other) {
+        for (i = 0; i < q->cols && (q->dist[i] != MOSAIC_LAP__FAR || mosaic_lap__places(q, i) <= 0); i++) {
+        }
+        out->col = i;
+    } else {
+        out->row = row;
+    }
+}
+
+/* One round, in steps of 2^k units, on the entries of which at most `limit` bits are left. The last one has k = 0. */
+static mosaic_lap_result mosaic_lap__round(mosaic_lap__exact *q, const mosaic_lap_options *o, int limit, int k, mosaic_lap_solution *out)
+{
+    const int words = q->s.words;
+    mosaic_lap__arena a;
+    mosaic_lap_result result;
+    void *memory;
+    double above = DBL_MAX, largest = mosaic_lap__scaled(1, q->s.top + q->s.exponent);
+    int32_t line, row, i, lines = q->rows + q->closed;
+    largest = mosaic_lap__nearby(q->u, q->rows + 1, words, q->s.exponent, q->near_u, largest);
+    largest = mosaic_lap__nearby(q->v, q->cols + 1, words, q->s.exponent, q->near_v, largest);
+    if (limit >= 0)
+        above = 2 * mosaic_lap__scaled(1, limit + q->s.exponent) + mosaic_lap__scaled(largest, -48); /* twice, and 2^5 roundings of all three */
+    q->start[0] = 0;
+    for (line = 0; line < lines; line++) q->start[line + 1] = q->start[line] + mosaic_lap__gather(q, line, limit, above, k, NULL, NULL);
+    mosaic_lap__round_layout(q, q->start[lines], mosaic_lap__ruler(&a));
+    if (a.overflow) return MOSAIC_LAP_ERROR_SIZE;
+    result = mosaic_lap__open(o, a.used + 64, &memory, &a);
+    if (result != MOSAIC_LAP_OK) return result;
+    mosaic_lap__round_layout(q, q->start[lines], &a);
+    for (line = 0; line < lines; line++) mosaic_lap__gather(q, line, limit, above, k, q->slot + q->start[line], q->value + q->start[line]);
+
+    row = mosaic_lap__round_serve(q);
+    if (row >= 0) {
+        mosaic_lap__round_clash(q, row, out);
+        result = MOSAIC_LAP_ERROR_INFEASIBLE;
+    } else {
+        for (i = 0; i < lines; i++) mosaic_lap__long_add(q->u + (size_t)i * (size_t)words, words, q->add_u[i], k, 0);
+        for (i = 0; i < q->cols + (q->rows > q->room); i++) mosaic_lap__long_add(q->v + (size_t)i * (size_t)words, words, q->add_v[i], k, 0);
+        if (k == 0) q->unique = mosaic_lap__round_ties(q);
+    }
+    mosaic_lap__close(o, memory);
+    return result;
+}
+
+/* From now on the pseudo-row has what is empty. */
+static void mosaic_lap__close_net(mosaic_lap__exact *q)
+{
+    int32_t i;
+    q->closed = q->rows < q->room;
+    for (i = 0; i < q->cols; i++) q->used[i] = 0;
+    for (i = 0; i < q->rows; i++) q->used[q->col_of[i]]++; /* one more than cols, for rows without */
+    for (i = 0; q->closed && i < q->cols; i++) q->spare[i] = (q->s.p->capacity ? q->s.p->capacity[i] : 1) - q->used[i];
+}
+
+/* What is left of the caller's memory, for a call from within. */
+static void mosaic_lap__rest(const mosaic_lap_options *o, const mosaic_lap__arena *a, mosaic_lap_options *inner)
+{
+    *inner = *o;
+    if (!o->work) return;
+    inner->work = a->base + a->used;
+    inner->work_size = o->work_size - (size_t)((unsigned char *)inner->work - (unsigned char *)o->work);
+}
+
+/* The first round of a dense problem: a table of int32 in steps of 2^k, for the solver of tables. */
+static mosaic_lap_result mosaic_lap__round_table(mosaic_lap__exact *q, const mosaic_lap_options *o, int k, mosaic_lap_solution *out)
+{
+    const int words = q->s.words;
+    const int64_t base = mosaic_lap__steps(q->s.low_mantissa, q->s.low_shift, k);
+    mosaic_lap_problem p = *q->s.p;
+    mosaic_lap_options inner;
+    mosaic_lap_solution s;
+    mosaic_lap__arena a;
+    mosaic_lap_result result;
+    void *memory;
+    int32_t *table, i, j;
+    size_t cells = (size_t)p.rows * (size_t)p.cols;
+    memset(&s, 0, sizeof s);
+    mosaic_lap__take(mosaic_lap__ruler(&a), cells, sizeof(int32_t));
+    if (a.overflow) return MOSAIC_LAP_ERROR_SIZE;
+    result = mosaic_lap__open(o, a.used + 64, &memory, &a);
+    if (result != MOSAIC_LAP_OK) return result;
+    table = (int32_t *)mosaic_lap__take(&a, cells, sizeof(int32_t));
+    mosaic_lap__rest(o, &a, &inner);
+    for (i = 0; i < p.rows; i++)
+        for (j = 0; j < p.cols; j++) {
+            int64_t mantissa;
+            int shift;
+            int allowed = mosaic_lap__cost_at(&q->s, (size_t)i * q->s.stride + (size_t)j, &mantissa, &shift);
+            table[(size_t)i * (size_t)p.cols + (size_t)j] = allowed ? (int32_t)(mosaic_lap__steps(mantissa, shift, k) - base) : MOSAIC_LAP_FORBIDDEN;
+        }
+    p.kind = MOSAIC_LAP_INT32;
+    p.order = MOSAIC_LAP_ORDER_ROWS;
+    p.cost = table;
+    p.stride = 0;
+    p.maximise = 0;
+    inner.start = NULL;
+    s.row = s.col = -1;
+    s.col_of_row = q->col_of;
+    s.u = q->add_u;
+    s.v = q->add_v;
+    s.clash_rows = out->clash_rows;
+    s.clash_cols = out->clash_cols;
+    result = mosaic_lap__solve_table(&p, &inner, &s);
+    out->row = s.row;
+    out->col = s.col;
+    q->unique = s.unique;
+    if (result == MOSAIC_LAP_OK) {
+        for (i = 0; i < p.rows; i++) {
+            mosaic_lap__long_add(q->u + (size_t)i * (size_t)words, words, q->add_u[i], k, 0);
+            if (q->col_of[i] < 0) q->col_of[i] = q->cols;
+        }
+        for (i = 0; i < p.cols; i++) mosaic_lap__long_add(q->v + (size_t)i * (size_t)words, words, q->add_v[i], k, 0);
+    }
+    mosaic_lap__close(o, memory);
+    return result;
+}
+
+/* ---- SciPy's own assignment ---- */
+typedef struct mosaic_lap__scipy {
+    int32_t rows, cols; /* turned, when the problem has more rows than columns */
+    double *cost, *u, *v, *shortest;
+    int32_t *path, *row_of, *col_of, *rest, *chosen;
+} mosaic_lap__scipy;
+
+static void mosaic_lap__scipy_layout(mosaic_lap__scipy *y, const mosaic_lap_problem *p, mosaic_lap__arena *a)
+{
+    size_t rows, cols;
+    y->rows = p->cols < p->rows ? p->cols : p->rows;
+    y->cols = p->cols < p->rows ? p->rows : p->cols;
+    rows = (size_t)y->rows;
+    cols = (size_t)y->cols;
+    y->cost = (double *)mosaic_lap__take(a, rows * cols, sizeof(double));
+    y->u = (double *)mosaic_lap__take(a, rows, sizeof(double));
+    y->v = (double *)mosaic_lap__take(a, cols, sizeof(double));
+    y->shortest = (double *)mosaic_lap__take(a, cols, sizeof(double));
+    y->path = (int32_t *)mosaic_lap__take(a, cols, sizeof(int32_t));
+    y->row_of = (int32_t *)mosaic_lap__take(a, cols, sizeof(int32_t));
+    y->col_of = (int32_t *)mosaic_lap__take(a, rows, sizeof(int32_t));
+    y->rest = (int32_t *)mosaic_lap__take(a, cols, sizeof(int32_t));
+    y->chosen = (int32_t *)mosaic_lap__take(a, cols, sizeof(int32_t));
+}
+
+/* linear_sum_assignment's sequence of comparisons and of additions in double precision (after Crouse 2016; the same in SciPy 1.4 to 1.17), on
+   the table that SciPy would make of these costs, so that ties, and roundings, fall the same way. 0 when its sums overflow. */
+static int mosaic_lap__scipy_serve(mosaic_lap__scipy *y)
+{
+    const double infinite = mosaic_lap__scaled(1, 1024);
+    int32_t row, i, j, k;
+    for (i = 0; i < y->rows; i++) {
+        y->u[i] = 0;
+        y->col_of[i] = -1;
+    }
+    for (j = 0; j < y->cols; j++) {
+        y->v[j] = 0;
+        y->row_of[j] = -1;
+    }
+    for (row = 0; row < y->rows; row++) {
+        double distance = 0;
+        int32_t left = y->cols, sink = -1, before;
+        for (k = 0; k < y->cols; k++) {
+            y->rest[k] = y->cols - 1 - k;
+            y->shortest[k] = infinite;
+        }
+        for (i = row; sink < 0; i = y->row_of[j]) {
+            const double *cost = y->cost + (size_t)i * (size_t)y->cols, u = y->u[i];
+            double least = infinite;
+            int32_t at = 0;
+            for (k = 0; k < left; k++) {
+                double x;
+                j = y->rest[k];
+                x = distance + cost[j] - u - y->v[j];
+                if (x < y->shortest[j]) {
+                    y->shortest[j] = x;
+                    y->path[j] = i;
+                }
+                if (y->shortest[j] < least || (y->shortest[j] == least && y->row_of[j] < 0)) {
+                    least = y->shortest[j];
+                    at = k;
+                }
+            }
+            if (!(least < infinite)) return 0;
+            distance = least;
+            j = y->rest[at];
+            y->rest[at] = y->rest[--left];
+            y->chosen[y->cols - 1 - left] = j;
+            if (y->row_of[j] < 0) sink = j;
+        }
+        y->u[row] += distance;
+        for (k = 0; k < y->cols - left; k++) {
+            j = y->chosen[k];
+            if (j != sink) y->u[y->row_of[j]] += distance - y->shortest[j];
+            y->v[j] -= distance - y->shortest[j];
+        }
+        for (j = sink;; j = before) {
+            i = y->path[j];
+            before = y->col_of[i];
+            y->row_of[j] = i;
+            y->col_of[i] = j;
+            if (i == row) break;
+        }
+    }
+    return 1;
+}
+
+/* For a problem that is known to have a solution. */
+static mosaic_lap_result mosaic_lap__scipy_order(mosaic_lap__exact *q, const mosaic_lap_options *o)
+{
+    const mosaic_lap_problem *p = q->s.p;
+    const int turned = p->cols < p->rows;
+    mosaic_lap__scipy y;
+    mosaic_lap__arena a;
+    mosaic_lap_result result;
+    void *memory;
+    int32_t i, j;
+    mosaic_lap__scipy_layout(&y, p, mosaic_lap__ruler(&a));
+    if (a.overflow) return MOSAIC_LAP_ERROR_SIZE;
+    result = mosaic_lap__open(o, a.used + 64, &memory, &a);
+    if (result != MOSAIC_LAP_OK) return result;
+    mosaic_lap__scipy_layout(&y, p, &a);
+    for (i = 0; i < p->rows; i++)
+        for (j = 0; j < p->cols; j++) {
+            size_t at = (size_t)i * q->s.stride + (size_t)j;
+            double x = mosaic_lap__about(&q->s, at);
+            if (!q->s.real && mosaic_lap__whole(p, at) == MOSAIC_LAP_FORBIDDEN64) x = mosaic_lap__scaled(1, 1024);
+            y.cost[turned ? (size_t)j * (size_t)y.cols + (size_t)i : (size_t)i * (size_t)y.cols + (size_t)j] = x;
+        }
+    if (mosaic_lap__scipy_serve(&y))
+        for (i = 0; i < p->rows; i++) q->col_of[i] = !turned ? y.col_of[i] : y.row_of[i] < 0 ? q->cols : y.row_of[i];
+    else
+        result = MOSAIC_LAP_ERROR_NUMBER;
+    mosaic_lap__close(o, memory);
+    return result;
+}
+
+/* Adds x to the price of every row and takes it from those of the columns, or the other way round. */
+static void mosaic_lap__shift_prices(mosaic_lap__exact *q, const uint64_t *x, int subtract)
+{
+    const size_t words = (size_t)q->s.words;
+    int32_t i;
+    for (i = 0; i < q->rows; i++) mosaic_lap__long_add_long(q->u + (size_t)i * words, x, (int)words, 1, subtract);
+    for (i = 0; i < q->cols; i++) mosaic_lap__long_add_long(q->v + (size_t)i * words, x, (int)words, 1, !subtract);
+}
+
+/* Writes the prices and totals; everything is known. */
+static mosaic_lap_result mosaic_lap__exact_answer(mosaic_lap__exact *q, mosaic_lap_solution *out)
+{
+    const mosaic_lap_problem *p = q->s.p;
+    const int words = q->s.words, given = out->words > 1 ? out->words : 1, turned = q->rows > q->room;
+    uint64_t sum[MOSAIC_LAP__WORDS], primal[MOSAIC_LAP__WORDS], dual[MOSAIC_LAP__WORDS];
+    int32_t i, j;
+    int needed = 0, pass;
+    /* the pseudo-row and the pseudo-column have the price 0 */
+    if (q->closed || turned)
+        mosaic_lap__shift_prices(q, turned ? q->v + (size_t)q->cols * (size_t)words : q->u + (size_t)q->rows * (size_t)words, !turned);
+    memset(primal, 0, sizeof primal);
+    memset(dual, 0, sizeof dual);
+    for (pass = 0; pass < 2; pass++) /* rows, columns */
+        for (i = 0; i < (pass ? q->cols : q->rows); i++) {
+            uint64_t *price = (pass ? q->v : q->u) + (size_t)i * (size_t)words;
+            int bits;
+            if (p->maximise) { /* -c - 1 was the cost of whole numbers */
+                if (!q->s.real && pass == turned) mosaic_lap__long_add(price, words, 1, 0, 0);
+                memset(sum, 0, sizeof sum);
+                mosaic_lap__long_add_long(sum, price, words, 1, 1);
+                memcpy(price, sum, (size_t)words * sizeof *price);
+            }
+            mosaic_lap__long_add_long(dual, price, words, pass && p->capacity ? (uint32_t)p->capacity[i] : 1, 0);
+            bits = mosaic_lap__long_bits(price, words);
+            if (bits > needed) needed = bits;
+        }
+    needed = needed / 64 + 1;
+    if ((out->u || out->v) && needed > given) {
+        out->words = needed;
+        return MOSAIC_LAP_ERROR_WORDS;
+    }
+    out->matched = 0;
+    for (i = 0; i < q->rows; i++) {
+        int32_t col = q->col_of[i];
+        size_t at = mosaic_lap__begin(&q->s, i);
+        int64_t mantissa;
+        int shift;
+        if (out->col_of_row) out->col_of_row[i] = col < q->cols ? col : -1;
+        if (col == q->cols) continue;
+        while (mosaic_lap__column(&q->s, i, at) != col) at++;
+        mosaic_lap__cost_at(&q->s, at, &mantissa, &shift);
+        if (p->maximise && !q->s.real) mantissa = ~mantissa;
+        mosaic_lap__long_add(primal, words, mantissa, shift, p->maximise && q->s.real);
+        out->matched++;
+    }
+    for (pass = 0; pass < 2; pass++) {
+        int64_t *to = pass ? out->v : out->u;
+        for (i = 0; to && i < (pass ? q->cols : q->rows); i++)
+            for (j = 0; j < given; j++) {
+                const uint64_t *price = (pass ? q->v : q->u) + (size_t)i * (size_t)words;
+                *to++ = j < words ? (int64_t)price[j] : -(int64_t)mosaic_lap__long_negative(price, words);
+            }
+    }
+    out->unique = q->unique;
+    out->exponent = q->s.exponent;
+    out->total = mosaic_lap__long_double(primal, words, q->s.exponent);
+    out->primal = mosaic_lap__long_clamp(primal, words);
+    out->dual = mosaic_lap__long_clamp(dual, words);
+    mosaic_lap__long_add_long(primal, dual, words, 1, 1);
+    out->gap = mosaic_lap__long_clamp(primal, words);
+    return MOSAIC_LAP_OK;
+}
+
+static mosaic_lap_result mosaic_lap__solve_exact(const mosaic_lap_problem *p, const mosaic_lap_options *options, mosaic_lap_solution *out)
+{
+    mosaic_lap__exact q;
+    mosaic_lap_options defaults, inner;
+    mosaic_lap__arena a;
+    mosaic_lap_result result;
+    void *memory;
+    int level, k, exact;
+    int32_t bad, i;
+    memset(&q, 0, sizeof q);
+    q.s.p = p;
+    result = mosaic_lap__examine(p, &q.s.stride, &q.room, &out->col);
+    if (result == MOSAIC_LAP_OK) result = mosaic_lap__level(&options, &defaults, &level);
+    if (result != MOSAIC_LAP_OK) return result;
+    result = mosaic_lap__survey(&q.s, &out->row, &out->col);
+    if (result != MOSAIC_LAP_OK) return result;
+    q.rows = p->rows;
+    q.cols = p->cols;
+    if (options->work && options->work_size < mosaic_lap_work_size(p)) return MOSAIC_LAP_ERROR_MEMORY;
+    mosaic_lap__exact_layout(&q, mosaic_lap__ruler(&a));
+    if (a.overflow) return MOSAIC_LAP_ERROR_SIZE;
+    result = mosaic_lap__open(options, a.used + 64, &memory, &a);
+    if (result != MOSAIC_LAP_OK) return result;
+    mosaic_lap__exact_layout(&q, &a);
+    mosaic_lap__rest(options, &a, &inner);
+    memset(q.u, 0, ((size_t)q.rows + 1) * (size_t)q.s.words * sizeof *q.u);
+    memset(q.v, 0, ((size_t)q.cols + 1) * (size_t)q.s.words * sizeof *q.v);
+    for (i = 0; i < q.rows; i++) q.col_of[i] = -1;
+    for (i = 0; i <= q.cols; i++) q.spare[i] = 0;
+
+    bad = mosaic_lap__bits((uint64_t)q.rows + (uint64_t)q.cols + 2);
+    k = q.s.range - (p->row_start ? 59 - bad : 29);
+    if (k < 0) k = 0;
+    { /* the smallest cost counts as 0: the rows, or the columns if it is they who are all served, pay it */
+        uint64_t *price = q.rows > q.room ? q.v : q.u;
+        int64_t base = mosaic_lap__steps(q.s.low_mantissa, q.s.low_shift, k);
+        for (i = 0; i < (q.rows > q.room ? q.cols : q.rows); i++) mosaic_lap__long_add(price + (size_t)i * (size_t)q.s.words, q.s.words, base, k, 0);
+    }
+    result = p->row_start ? mosaic_lap__round(&q, &inner, -1, k, out) : mosaic_lap__round_table(&q, &inner, k, out);
+    while (result == MOSAIC_LAP_OK && k > 0) {
+        int limit = k + mosaic_lap__bits((uint64_t)q.rows);
+        mosaic_lap__close_net(&q);
+        k = limit > 59 ? limit - 59 : 0;
+        result = mosaic_lap__round(&q, &inner, limit, k, out);
+    }
+    exact = q.s.top + bad + 2 <= 53; /* so that SciPy's sums are exact, and it finds the only optimum, if there is only one */
+    if (result == MOSAIC_LAP_OK && p->order && !(exact && q.unique)) result = mosaic_lap__scipy_order(&q, &inner);
+    if (result == MOSAIC_LAP_OK) result = mosaic_lap__exact_answer(&q, out);
+    mosaic_lap__close(options, memory);
+    return result;
+}
+
+/* Memory for it, whatever the costs are: the prices at their longest, and the larger of the stages that come and go. 0 when that overflows. */
+static size_t mosaic_lap__exact_size(const mosaic_lap_problem *p, size_t table)
+{
+    mosaic_lap__exact q;
+    mosaic_lap__scipy y;
+    mosaic_lap__arena state, stage, other;
+    size_t entries = p->row_start ? (size_t)p->row_start[p->rows] : (size_t)p->rows * (size_t)p->cols;
+    memset(&q, 0, sizeof q);
+    q.s.p = p;
+    q.s.words = p->kind == MOSAIC_LAP_DOUBLE ? 34 : p->kind == MOSAIC_LAP_FLOAT ? 5 : 2;
+    q.rows = p->rows;
+    q.cols = p->cols;
+    mosaic_lap__exact_layout(&q, mosaic_lap__ruler(&state));
+    mosaic_lap__round_layout(&q, entries + (size_t)p->rows + (size_t)p->cols, mosaic_lap__ruler(&stage));
+    if (!p->row_start) {
+        mosaic_lap__take(mosaic_lap__ruler(&other), entries, sizeof(int32_t));
+        mosaic_lap__take(&other, table, 1);
+        if (other.used > stage.used) stage.used = other.used;
+        stage.overflow |= other.overflow;
+        mosaic_lap__scipy_layout(&y, p, mosaic_lap__ruler(&other));
+        if (other.used > stage.used) stage.used = other.used;
+        stage.overflow |= other.overflow;
+    }
+    if (state.overflow || stage.overflow || stage.used > SIZE_MAX - 256 - state.used) return 0;
+    return state.used + stage.used + 192;
+}
+
+MOSAIC_LAP_API size_t mosaic_lap_work_size(const mosaic_lap_problem *problem)
+{
+    mosaic_lap__solver s;
+    int64_t room;
+    size_t size = 0;
+    int32_t bad;
+    if (mosaic_lap__examine(problem, &s.stride, &room, &bad) != MOSAIC_LAP_OK) return 0;
+    s.problem = problem;
+    if (!problem->row_start) {
+        size = mosaic_lap__measure(&s, room, 0); /* scalar kernels need most */
+        if (size == 0) return 0;
+    }
+    return mosaic_lap__is_table(problem) ? size : mosaic_lap__exact_size(problem, size);
+}
+
+/* Prices of one word become prices of `words`. */
+static void mosaic_lap__widen(int64_t *price, int32_t count, int32_t words)
+{
+    int32_t i, j;
+    for (i = count - 1; i >= 0 && price && words > 1; i--)
+        for (j = words - 1; j >= 0; j--) price[(size_t)i * (size_t)words + (size_t)j] = j == 0 ? price[i] : price[i] < 0 ? -1 : 0;
+}
+
+MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *problem, const mosaic_lap_options *options, mosaic_lap_solution *solution)
+{
+    mosaic_lap_result result;
+    unsigned long long state;
+    if (!solution) return MOSAIC_LAP_ERROR_NULL;
+    solution->row = solution->col = -1;
+    if (!problem) return MOSAIC_LAP_ERROR_NULL;
+    if (mosaic_lap__is_table(problem)) {
+        result = mosaic_lap__solve_table(problem, options, solution);
+        if (result != MOSAIC_LAP_OK) return result;
+        solution->exponent = 0;
+        solution->total = (double)solution->primal;
+        mosaic_lap__widen(solution->u, problem->rows, solution->words);
+        mosaic_lap__widen(solution->v, problem->cols, solution->words);
+        return MOSAIC_LAP_OK;
+    }
+    state = mosaic__fp_enter();
+    result = mosaic_lap__solve_exact(problem, options, solution);
+    mosaic__fp_leave(state);
+    return result;
+}
+
+/* ---- the check: nothing of the solvers is used here, but the way costs are read ---- */
 typedef struct mosaic_lap__checker {
-    mosaic_lap__table t; /* for its costs alone */
-    const int64_t *u, *v;
+    mosaic_lap__source s;
+    int words, maximise, narrow; /* narrow: costs are int32, of a table or made on the fly, and prices are below 2^60 */
+    uint64_t *u, *v, *w;         /* prices, `words` words each; v with those of the groups added */
+    int32_t *used;
+    int64_t *sum;
     int32_t jobs;
     struct {
-        int64_t worst, count;
-        int32_t row, col;
+        int64_t count;
+        int32_t row, col; /* of the worst violation, -1 for none */
     } part[MOSAIC_LAP__JOBS];
+
+    mosaic_lap__table t; /* narrow: for its costs alone */
+    int64_t *narrow_u, *narrow_v;
+    double *near_u, *near_v, clear; /* otherwise: about the prices; what exceeds them by so much is no violation */
 } mosaic_lap__checker;
 
-static void mosaic_lap__check_row(mosaic_lap__checker *c, int index, int32_t row, int32_t first, int32_t count, const int32_t *cost)
+static size_t mosaic_lap__check_layout(mosaic_lap__checker *c, int level, mosaic_lap__arena *a)
+{
+    const mosaic_lap_problem *p = c->s.p;
+    size_t rows = (size_t)p->rows, cols = (size_t)p->cols, groups = (size_t)p->groups, bytes = (size_t)c->words * sizeof(uint64_t);
+    c->u = (uint64_t *)mosaic_lap__take(a, rows, bytes);
+    c->v = (uint64_t *)mosaic_lap__take(a, cols, bytes);
+    c->w = (uint64_t *)mosaic_lap__take(a, groups, bytes);
+    c->used = (int32_t *)mosaic_lap__take(a, cols, sizeof(int32_t));
+    c->sum = (int64_t *)mosaic_lap__take(a, groups, sizeof(int64_t));
+    c->narrow_u = (int64_t *)mosaic_lap__take(a, rows, sizeof(int64_t));
+    c->narrow_v = (int64_t *)mosaic_lap__take(a, cols, sizeof(int64_t));
+    c->near_u = (double *)mosaic_lap__take(a, rows, sizeof(double));
+    c->near_v = (double *)mosaic_lap__take(a, cols, sizeof(double));
+    if (c->narrow) mosaic_lap__source_layout(&c->t, p, c->s.stride, 0, level, a);
+    return a->overflow ? 0 : a->used + 64;
+}
+
+/* u + v - cost, or its opposite for the largest total: positive when the entry violates the prices. */
+static void mosaic_lap__over(const mosaic_lap__checker *c, int32_t row, int32_t col, int64_t mantissa, int shift, uint64_t *over)
+{
+    memset(over, 0, (size_t)c->words * sizeof *over);
+    mosaic_lap__long_add(over, c->words, mantissa, shift, !c->maximise);
+    mosaic_lap__long_add_long(over, c->u + (size_t)row * (size_t)c->words, c->words, 1, c->maximise);
+    mosaic_lap__long_add_long(over, c->v + (size_t)col * (size_t)c->words, c->words, 1, c->maximise);
+}
+
+static int mosaic_lap__long_sign(const uint64_t *a, int words)
+{
+    return mosaic_lap__long_negative(a, words) ? -1 : mosaic_lap__long_bits(a, words) > 0;
+}
+
+static void mosaic_lap__check_narrow(mosaic_lap__checker *c, int index, int32_t row, int32_t first, int32_t count, const int32_t *cost,
+                                     int64_t *worst)
 {
     int32_t j;
     for (j = 0; j < count; j++) {
-        int64_t over = c->u[row] + c->v[first + j] - cost[j];
-        if (c->t.sign) over = -over;
+        int64_t over = c->narrow_u[row] + c->narrow_v[first + j] - cost[j];
+        if (c->maximise) over = -over;
         if (over <= 0 || cost[j] == MOSAIC_LAP_FORBIDDEN) continue;
         c->part[index].count++;
-        if (over > c->part[index].worst) {
-            c->part[index].worst = over;
+        if (over > *worst) {
+            *worst = over;
             c->part[index].row = row;
             c->part[index].col = first + j;
         }
+    }
+}
+
+static void mosaic_lap__check_long(mosaic_lap__checker *c, int index, int32_t row, uint64_t *worst)
+{
+    const size_t bytes = (size_t)c->words * sizeof(uint64_t);
+    uint64_t over[MOSAIC_LAP__WORDS], less[MOSAIC_LAP__WORDS];
+    size_t at = mosaic_lap__begin(&c->s, row), end = mosaic_lap__end(&c->s, row);
+    for (; at < end; at++) {
+        int32_t col = mosaic_lap__column(&c->s, row, at);
+        double x = mosaic_lap__about(&c->s, at) - c->near_u[row] - c->near_v[col];
+        int64_t mantissa;
+        int shift;
+        if ((c->maximise ? -x : x) > c->clear || !mosaic_lap__cost_at(&c->s, at, &mantissa, &shift)) continue;
+        mosaic_lap__over(c, row, col, mantissa, shift, over);
+        if (mosaic_lap__long_sign(over, c->words) <= 0) continue;
+        c->part[index].count++;
+        memcpy(less, worst, bytes);
+        mosaic_lap__long_add_long(less, over, c->words, 1, 1);
+        if (!mosaic_lap__long_negative(less, c->words)) continue;
+        memcpy(worst, over, bytes);
+        c->part[index].row = row;
+        c->part[index].col = col;
     }
 }
 
@@ -1966,32 +3050,42 @@ static void mosaic_lap__check_rows(void *arg, int index)
 {
     mosaic_lap__checker *c = (mosaic_lap__checker *)arg;
     const mosaic_lap__table *t = &c->t;
-    int32_t row = (int32_t)((int64_t)t->lines * index / c->jobs), end = (int32_t)((int64_t)t->lines * (index + 1) / c->jobs), i, j;
-    int32_t tile[MOSAIC_LAP__TILE_LINES * MOSAIC_LAP__TILE_WIDTH];
-    c->part[index].worst = c->part[index].count = 0;
+    const int32_t all = c->s.p->rows;
+    int32_t row = (int32_t)((int64_t)all * index / c->jobs), end = (int32_t)((int64_t)all * (index + 1) / c->jobs), i, j;
+    int64_t worst = 0;
+    c->part[index].count = 0;
     c->part[index].row = c->part[index].col = -1;
-    if (t->cost) {
-        for (; row < end; row++) mosaic_lap__check_row(c, index, row, 0, t->slots, t->cost + (size_t)row * t->stride);
-        return;
-    }
-    for (; row < end; row += MOSAIC_LAP__TILE_LINES) {
-        int32_t rows = end - row < MOSAIC_LAP__TILE_LINES ? end - row : MOSAIC_LAP__TILE_LINES;
-        for (j = 0; j < t->slots; j += MOSAIC_LAP__TILE_WIDTH) {
-            int32_t cols = t->slots - j < MOSAIC_LAP__TILE_WIDTH ? t->slots - j : MOSAIC_LAP__TILE_WIDTH;
-            mosaic_lap__make_costs(t, row, rows, j / MOSAIC_LAP__BLOCK, MOSAIC_LAP__TILE_WIDTH, tile);
-            for (i = 0; i < rows; i++) mosaic_lap__check_row(c, index, row + i, j, cols, tile + i * MOSAIC_LAP__TILE_WIDTH);
+    if (!c->narrow) {
+        uint64_t most[MOSAIC_LAP__WORDS];
+        memset(most, 0, sizeof most);
+        for (; row < end; row++) mosaic_lap__check_long(c, index, row, most);
+    } else if (t->cost) {
+        for (; row < end; row++) mosaic_lap__check_narrow(c, index, row, 0, t->slots, t->cost + (size_t)row * t->stride, &worst);
+    } else {
+        int32_t tile[MOSAIC_LAP__TILE_LINES * MOSAIC_LAP__TILE_WIDTH];
+        for (; row < end; row += MOSAIC_LAP__TILE_LINES) {
+            int32_t rows = end - row < MOSAIC_LAP__TILE_LINES ? end - row : MOSAIC_LAP__TILE_LINES;
+            for (j = 0; j < t->slots; j += MOSAIC_LAP__TILE_WIDTH) {
+                int32_t cols = t->slots - j < MOSAIC_LAP__TILE_WIDTH ? t->slots - j : MOSAIC_LAP__TILE_WIDTH;
+                mosaic_lap__make_costs(t, row, rows, j / MOSAIC_LAP__BLOCK, MOSAIC_LAP__TILE_WIDTH, tile);
+                for (i = 0; i < rows; i++) mosaic_lap__check_narrow(c, index, row + i, j, cols, tile + i * MOSAIC_LAP__TILE_WIDTH, &worst);
+            }
         }
     }
 }
 
-static size_t mosaic_lap__check_layout(const mosaic_lap_problem *p, mosaic_lap__table *t, size_t stride, int level, int32_t **used, int64_t **total,
-                                       int64_t **sum, mosaic_lap__arena *a)
+/* The cost of an entry as mantissa * 2^shift units; 0 when it is forbidden. */
+static int mosaic_lap__check_cost(const mosaic_lap__checker *c, int32_t row, int32_t col, int64_t *mantissa, int *shift)
 {
-    mosaic_lap__source_layout(t, p, stride, 0, level, a);
-    *used = (int32_t *)mosaic_lap__take(a, (size_t)p->cols, sizeof(int32_t));
-    *total = (int64_t *)mosaic_lap__take(a, (size_t)p->cols, sizeof(int64_t));
-    *sum = (int64_t *)mosaic_lap__take(a, (size_t)p->groups, sizeof(int64_t));
-    return a->overflow ? 0 : a->used + 64;
+    if (c->narrow) {
+        *mantissa = mosaic_lap__cost(&c->t, row, col);
+        *shift = 0;
+        return *mantissa != MOSAIC_LAP_FORBIDDEN;
+    } else {
+        size_t at = mosaic_lap__begin(&c->s, row), end = mosaic_lap__end(&c->s, row);
+        while (at < end && mosaic_lap__column(&c->s, row, at) != col) at++;
+        return at < end && mosaic_lap__cost_at(&c->s, at, mantissa, shift);
+    }
 }
 
 static void mosaic_lap__find(mosaic_lap_report *r, mosaic_lap_finding finding, int32_t row, int32_t col)
@@ -2002,121 +3096,193 @@ static void mosaic_lap__find(mosaic_lap_report *r, mosaic_lap_finding finding, i
     r->col = col;
 }
 
-MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options,
-                                                  const mosaic_lap_solution *solution, mosaic_lap_report *report)
+/* `count` prices of `given` words of 2^shift units each, in the check's words. 0 when a narrow check cannot have one of them. */
+static int mosaic_lap__check_prices(const mosaic_lap__checker *c, const int64_t *from, int32_t count, int given, int shift, uint64_t *to)
 {
-    const mosaic_lap_problem *p = problem;
-    const int32_t *col_of_row;
-    const int64_t *u, *v, *w, edge = (int64_t)1 << 60;
+    int32_t i, j;
+    for (i = 0; i < count; i++, to += c->words) {
+        memset(to, 0, (size_t)c->words * sizeof *to);
+        for (j = 0; j < given; j++) {
+            mosaic_lap__long_add(to, c->words, *from, shift + 64 * j, 0);
+            if (*from++ < 0 && j + 1 < given) mosaic_lap__long_add(to, c->words, 1, shift + 64 * (j + 1), 0); /* only the last word has a sign */
+        }
+        if (c->narrow && mosaic_lap__long_bits(to, c->words) > 60) return 0;
+    }
+    return 1;
+}
+
+/* The findings, once everything is laid out. */
+static void mosaic_lap__check_findings(mosaic_lap__checker *c, const mosaic_lap_options *options, const mosaic_lap_solution *solution, int64_t room,
+                                       mosaic_lap_report *r)
+{
+    const mosaic_lap_problem *p = c->s.p;
+    const int words = c->words, wrong = c->maximise ? -1 : 1;
+    const int32_t *col_of_row = solution->col_of_row;
+    uint64_t primal[MOSAIC_LAP__WORDS], dual[MOSAIC_LAP__WORDS], over[MOSAIC_LAP__WORDS], worst[MOSAIC_LAP__WORDS];
+    int64_t mantissa;
+    int shift, sign;
+    int32_t i, j, where = -1;
+    memset(primal, 0, sizeof primal);
+    memset(dual, 0, sizeof dual);
+    memset(worst, 0, sizeof worst);
+    for (i = 0; i < p->cols; i++) { /* the worth of the columns, before the prices of their groups are added */
+        mosaic_lap__long_add_long(dual, c->v + (size_t)i * (size_t)words, words, p->capacity ? (uint32_t)p->capacity[i] : 1, 0);
+        c->used[i] = 0;
+    }
+    for (i = 0; i < p->groups; i++) {
+        mosaic_lap__long_add_long(dual, c->w + (size_t)i * (size_t)words, words, (uint32_t)p->quota[i], 0);
+        c->sum[i] = 0;
+    }
+    for (i = 0; i < p->rows; i++) {
+        mosaic_lap__long_add_long(dual, c->u + (size_t)i * (size_t)words, words, 1, 0);
+        j = col_of_row[i];
+        if (j < -1 || j >= p->cols) mosaic_lap__find(r, MOSAIC_LAP_BAD_COLUMN, i, j);
+        if (j < 0 || j >= p->cols) continue;
+        if (++c->used[j] > (p->capacity ? p->capacity[j] : 1)) mosaic_lap__find(r, MOSAIC_LAP_OVER_CAPACITY, i, j);
+        if (p->groups > 0 && p->group[j] >= 0 && ++c->sum[p->group[j]] > p->quota[p->group[j]])
+            mosaic_lap__find(r, MOSAIC_LAP_OVER_QUOTA, i, p->group[j]);
+    }
+
+    /* the prices of the side that need not be served completely */
+    for (i = 0; i < p->rows; i++) {
+        if (p->rows <= room) {
+            if (col_of_row[i] == -1) mosaic_lap__find(r, MOSAIC_LAP_TOO_FEW_MATCHED, i, -1);
+            continue;
+        }
+        sign = mosaic_lap__long_sign(c->u + (size_t)i * (size_t)words, words);
+        if (sign == wrong) mosaic_lap__find(r, MOSAIC_LAP_PRICE_SIGN, i, -1);
+        if (sign != 0 && col_of_row[i] == -1) mosaic_lap__find(r, MOSAIC_LAP_PRICE_NOT_ZERO, i, -1);
+    }
+    for (i = 0; i < p->cols; i++) {
+        int full = c->used[i] >= (p->capacity ? p->capacity[i] : 1);
+        if (p->rows > room) {
+            if (!full) mosaic_lap__find(r, MOSAIC_LAP_TOO_FEW_MATCHED, -1, i);
+            continue;
+        }
+        sign = mosaic_lap__long_sign(c->v + (size_t)i * (size_t)words, words);
+        if (sign == wrong) mosaic_lap__find(r, MOSAIC_LAP_PRICE_SIGN, -1, i);
+        if (sign != 0 && !full) mosaic_lap__find(r, MOSAIC_LAP_PRICE_NOT_ZERO, -1, i);
+    }
+    for (i = 0; i < p->groups; i++) {
+        sign = mosaic_lap__long_sign(c->w + (size_t)i * (size_t)words, words);
+        if (sign == wrong || (sign != 0 && c->sum[i] < p->quota[i])) mosaic_lap__find(r, MOSAIC_LAP_GROUP_PRICE, -1, i);
+    }
+    for (i = 0; p->groups > 0 && i < p->cols; i++)
+        if (p->group[i] >= 0) mosaic_lap__long_add_long(c->v + (size_t)i * (size_t)words, c->w + (size_t)p->group[i] * (size_t)words, words, 1, 0);
+
+    /* what is matched is tight */
+    for (i = 0; i < p->rows; i++) {
+        j = col_of_row[i];
+        if (j < 0 || j >= p->cols) continue;
+        r->matched++;
+        if (!mosaic_lap__check_cost(c, i, j, &mantissa, &shift)) {
+            mosaic_lap__find(r, MOSAIC_LAP_USED_FORBIDDEN, i, j);
+            continue;
+        }
+        mosaic_lap__long_add(primal, words, mantissa, shift, 0);
+        mosaic_lap__over(c, i, j, mantissa, shift, over);
+        if (mosaic_lap__long_sign(over, words) != 0) mosaic_lap__find(r, MOSAIC_LAP_NOT_TIGHT, i, j);
+    }
+
+    /* no entry is worth more than its cost */
+    if (c->narrow) {
+        for (i = 0; i < p->rows; i++) c->narrow_u[i] = (int64_t)c->u[(size_t)i * (size_t)words];
+        for (i = 0; i < p->cols; i++) c->narrow_v[i] = (int64_t)c->v[(size_t)i * (size_t)words];
+    } else {
+        double largest = mosaic_lap__nearby(c->u, p->rows, words, c->s.exponent, c->near_u, mosaic_lap__scaled(1, c->s.top + c->s.exponent));
+        c->clear = mosaic_lap__scaled(mosaic_lap__nearby(c->v, p->cols, words, c->s.exponent, c->near_v, largest), -48);
+    }
+    c->jobs = p->rows < MOSAIC_LAP__JOBS ? p->rows : MOSAIC_LAP__JOBS;
+    if (p->cols > 0) mosaic_lap__run(options, mosaic_lap__check_rows, c, c->jobs);
+    for (i = 0; p->cols > 0 && i < c->jobs; i++) {
+        r->violations += c->part[i].count;
+        if (c->part[i].row < 0) continue;
+        mosaic_lap__check_cost(c, c->part[i].row, c->part[i].col, &mantissa, &shift);
+        mosaic_lap__over(c, c->part[i].row, c->part[i].col, mantissa, shift, over);
+        mosaic_lap__long_add_long(over, worst, words, 1, 1);
+        if (mosaic_lap__long_sign(over, words) <= 0) continue;
+        mosaic_lap__long_add_long(worst, over, words, 1, 0);
+        where = i;
+    }
+    r->worst_violation = mosaic_lap__long_clamp(worst, words);
+    if (where >= 0) mosaic_lap__find(r, MOSAIC_LAP_VIOLATED, c->part[where].row, c->part[where].col);
+    r->primal = mosaic_lap__long_clamp(primal, words);
+    r->dual = mosaic_lap__long_clamp(dual, words);
+    mosaic_lap__long_add_long(primal, dual, words, 1, 1);
+    r->gap = mosaic_lap__long_clamp(primal, words);
+    if (r->gap != 0) mosaic_lap__find(r, MOSAIC_LAP_GAP, -1, -1); /* follows from the above; the sums are compared all the same */
+}
+
+static mosaic_lap_result mosaic_lap__check(const mosaic_lap_problem *problem, const mosaic_lap_options *options, const mosaic_lap_solution *solution,
+                                           mosaic_lap_report *report)
+{
+    mosaic_lap_problem p;
     mosaic_lap_options defaults;
     mosaic_lap__checker c;
     mosaic_lap__arena arena;
     mosaic_lap_report r;
     mosaic_lap_result result;
     void *memory;
-    uint64_t dual = 0;
-    size_t stride, size;
-    int64_t room, worst = 0, *total, *sum;
-    int32_t bad, i, worst_part = -1, *used;
-    int level;
-    if (!report || !solution) return MOSAIC_LAP_ERROR_NULL;
+    size_t size;
+    int64_t room;
+    int32_t row, col;
+    int level, given, shift = 0;
     memset(&r, 0, sizeof r);
     r.row = r.col = -1;
-    result = mosaic_lap__examine(p, &stride, &room, &bad);
+    result = mosaic_lap__examine(problem, &c.s.stride, &room, &col);
+    if (result == MOSAIC_LAP_OK) result = mosaic_lap__level(&options, &defaults, &level);
     if (result != MOSAIC_LAP_OK) return result;
-    result = mosaic_lap__level(&options, &defaults, &level);
-    if (result != MOSAIC_LAP_OK) return result;
-    col_of_row = solution->col_of_row;
-    u = solution->u;
-    v = solution->v;
-    w = solution->w;
-    if ((p->rows > 0 && (!col_of_row || !u)) || (p->cols > 0 && !v) || (p->groups > 0 && !w)) return MOSAIC_LAP_ERROR_NULL;
-    for (i = 0; i < p->rows; i++)
-        if (u[i] < -edge || u[i] > edge) return MOSAIC_LAP_ERROR_NUMBER;
-    for (i = 0; i < p->cols; i++)
-        if (v[i] < -edge || v[i] > edge) return MOSAIC_LAP_ERROR_NUMBER;
-    for (i = 0; i < p->groups; i++)
-        if (w[i] < -edge || w[i] > edge) return MOSAIC_LAP_ERROR_NUMBER;
-    size = mosaic_lap__check_layout(p, &c.t, stride, level, &used, &total, &sum, mosaic_lap__ruler(&arena));
+    given = solution->words > 1 ? solution->words : 1;
+    if (given > MOSAIC_LAP__WORDS / 2 || solution->exponent < -1074 || solution->exponent > 1023) return MOSAIC_LAP_ERROR_OPTION;
+    p = *problem;
+    if ((p.rows > 0 && (!solution->col_of_row || !solution->u)) || (p.cols > 0 && !solution->v) || (p.groups > 0 && !solution->w))
+        return MOSAIC_LAP_ERROR_NULL;
+    c.maximise = p.maximise != 0;
+    c.narrow = p.kind == MOSAIC_LAP_INT32 && !p.row_start && solution->exponent == 0;
+    c.words = 2;
+    p.maximise = 0; /* costs are read as they are */
+    c.s.p = &p;
+    if (!c.narrow) {
+        int unit;
+        result = mosaic_lap__survey(&c.s, &row, &col);
+        if (result != MOSAIC_LAP_OK) return result;
+        unit = c.s.exponent < solution->exponent ? c.s.exponent : solution->exponent; /* prices may be in a coarser or in a finer one */
+        shift = solution->exponent - unit;
+        c.s.top += c.s.exponent - unit;
+        c.s.exponent = unit;
+        c.words = ((c.s.top > 64 * given + shift ? c.s.top : 64 * given + shift) + 64) / 64 + 1;
+        if (c.words > MOSAIC_LAP__WORDS) return MOSAIC_LAP_ERROR_OPTION;
+    }
+    size = mosaic_lap__check_layout(&c, level, mosaic_lap__ruler(&arena));
     if (size == 0) return MOSAIC_LAP_ERROR_SIZE;
     result = mosaic_lap__open(options, size, &memory, &arena);
     if (result != MOSAIC_LAP_OK) return result;
-    mosaic_lap__check_layout(p, &c.t, stride, level, &used, &total, &sum, &arena);
-    if (p->vectors) mosaic_lap__pack(&c.t, level);
-    room = mosaic_lap__room_in_groups(p, sum);
-
-    /* the assignment */
-    for (i = 0; i < p->cols; i++) {
-        used[i] = 0;
-        total[i] = v[i] + (p->groups > 0 && p->group[i] >= 0 ? w[p->group[i]] : 0);
+    mosaic_lap__check_layout(&c, level, &arena);
+    if (p.vectors) mosaic_lap__pack(&c.t, level);
+    room = mosaic_lap__room_in_groups(&p, c.sum);
+    if (mosaic_lap__check_prices(&c, solution->u, p.rows, given, shift, c.u) &&
+        mosaic_lap__check_prices(&c, solution->v, p.cols, given, shift, c.v) &&
+        mosaic_lap__check_prices(&c, solution->w, p.groups, given, shift, c.w)) {
+        mosaic_lap__check_findings(&c, options, solution, room, &r);
+        result = r.finding == MOSAIC_LAP_PROVEN ? MOSAIC_LAP_OK : MOSAIC_LAP_ERROR_CERTIFICATE;
+        *report = r;
+    } else {
+        result = MOSAIC_LAP_ERROR_NUMBER;
     }
-    for (i = 0; i < p->groups; i++) sum[i] = 0;
-    for (i = 0; i < p->rows; i++) {
-        int32_t j = col_of_row[i], cost;
-        if (j == -1) continue;
-        if (j < 0 || j >= p->cols) {
-            mosaic_lap__find(&r, MOSAIC_LAP_BAD_COLUMN, i, j);
-            continue;
-        }
-        cost = mosaic_lap__cost(&c.t, i, j);
-        r.matched++;
-        r.primal += cost;
-        if (cost == MOSAIC_LAP_FORBIDDEN)
-            mosaic_lap__find(&r, MOSAIC_LAP_USED_FORBIDDEN, i, j);
-        else if (u[i] + total[j] != cost)
-            mosaic_lap__find(&r, MOSAIC_LAP_NOT_TIGHT, i, j);
-        if (++used[j] > (p->capacity ? p->capacity[j] : 1)) mosaic_lap__find(&r, MOSAIC_LAP_OVER_CAPACITY, i, j);
-        if (p->groups > 0 && p->group[j] >= 0 && ++sum[p->group[j]] > p->quota[p->group[j]])
-            mosaic_lap__find(&r, MOSAIC_LAP_OVER_QUOTA, i, p->group[j]);
-    }
-
-    /* the prices of the side that need not be served completely */
-    for (i = 0; i < p->rows; i++) {
-        dual += (uint64_t)u[i];
-        if (p->rows <= room) {
-            if (col_of_row[i] == -1) mosaic_lap__find(&r, MOSAIC_LAP_TOO_FEW_MATCHED, i, -1);
-            continue;
-        }
-        if (p->maximise ? u[i] < 0 : u[i] > 0) mosaic_lap__find(&r, MOSAIC_LAP_PRICE_SIGN, i, -1);
-        if (u[i] != 0 && col_of_row[i] == -1) mosaic_lap__find(&r, MOSAIC_LAP_PRICE_NOT_ZERO, i, -1);
-    }
-    for (i = 0; i < p->cols; i++) {
-        int32_t capacity = p->capacity ? p->capacity[i] : 1;
-        dual += (uint64_t)v[i] * (uint64_t)capacity;
-        if (p->rows > room) {
-            if (used[i] < capacity) mosaic_lap__find(&r, MOSAIC_LAP_TOO_FEW_MATCHED, -1, i);
-            continue;
-        }
-        if (p->maximise ? v[i] < 0 : v[i] > 0) mosaic_lap__find(&r, MOSAIC_LAP_PRICE_SIGN, -1, i);
-        if (v[i] != 0 && used[i] < capacity) mosaic_lap__find(&r, MOSAIC_LAP_PRICE_NOT_ZERO, -1, i);
-    }
-    for (i = 0; i < p->groups; i++) {
-        dual += (uint64_t)w[i] * (uint64_t)p->quota[i];
-        if ((p->maximise ? w[i] < 0 : w[i] > 0) || (w[i] != 0 && sum[i] < p->quota[i])) mosaic_lap__find(&r, MOSAIC_LAP_GROUP_PRICE, -1, i);
-    }
-
-    /* no entry is worth more than its cost */
-    c.u = u;
-    c.v = total;
-    c.jobs = p->rows < MOSAIC_LAP__JOBS ? p->rows : MOSAIC_LAP__JOBS;
-    if (p->cols > 0) {
-        mosaic_lap__run(options, mosaic_lap__check_rows, &c, c.jobs);
-        for (i = 0; i < c.jobs; i++) {
-            r.violations += c.part[i].count;
-            if (c.part[i].worst > worst) {
-                worst = c.part[i].worst;
-                worst_part = i;
-            }
-        }
-    }
-    r.worst_violation = worst;
-    if (worst_part >= 0) mosaic_lap__find(&r, MOSAIC_LAP_VIOLATED, c.part[worst_part].row, c.part[worst_part].col);
-    r.dual = (int64_t)dual;
-    r.gap = (int64_t)((uint64_t)r.primal - dual);
-    if (r.gap != 0) mosaic_lap__find(&r, MOSAIC_LAP_GAP, -1, -1); /* follows from the above; the sums are compared all the same */
     mosaic_lap__close(options, memory);
-    *report = r;
-    return r.finding == MOSAIC_LAP_PROVEN ? MOSAIC_LAP_OK : MOSAIC_LAP_ERROR_CERTIFICATE;
+    return result;
+}
+
+MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options,
+                                                  const mosaic_lap_solution *solution, mosaic_lap_report *report)
+{
+    mosaic_lap_result result;
+    unsigned long long state;
+    if (!report || !solution) return MOSAIC_LAP_ERROR_NULL;
+    state = mosaic__fp_enter();
+    result = mosaic_lap__check(problem, options, solution, report);
+    mosaic__fp_leave(state);
+    return result;
 }
 
 MOSAIC_LAP_API const char *mosaic_lap_result_string(mosaic_lap_result result)
@@ -2130,7 +3296,9 @@ MOSAIC_LAP_API const char *mosaic_lap_result_string(mosaic_lap_result result)
     case MOSAIC_LAP_ERROR_GROUP: return "a column's group does not exist";
     case MOSAIC_LAP_ERROR_OPTION: return "an option has an unknown value";
     case MOSAIC_LAP_ERROR_SIMD: return "the instruction set asked for is not available";
+    case MOSAIC_LAP_ERROR_SPARSE: return "the sparse rows are not in order";
     case MOSAIC_LAP_ERROR_NUMBER: return "a number is not usable";
+    case MOSAIC_LAP_ERROR_WORDS: return "a price needs more words than it is given";
     case MOSAIC_LAP_ERROR_INFEASIBLE: return "too many entries are forbidden: there is no complete assignment";
     case MOSAIC_LAP_ERROR_MEMORY: return "out of memory";
     case MOSAIC_LAP_ERROR_CERTIFICATE: return "the assignment is not proven optimal";

@@ -1,0 +1,358 @@
+/* mosaic_lap.h with costs of other types than int32, sparse ones, and SciPy's order: against brute force, against the tables of int32, and
+   against bad input. */
+#include "../test.h"
+
+static int alloc_calls, alloc_live, alloc_fail_at = -1;
+static void *counted_malloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    if (alloc_calls++ == alloc_fail_at) return NULL;
+    alloc_live++;
+    return malloc(size);
+}
+static void counted_free(void *ctx, void *p)
+{
+    (void)ctx;
+    if (p) alloc_live--;
+    free(p);
+}
+#define MOSAIC_LAP_MALLOC(ctx, size) counted_malloc(ctx, size)
+#define MOSAIC_LAP_FREE(ctx, ptr) counted_free(ctx, ptr)
+#define MOSAIC_LAP_IMPLEMENTATION
+#include "../../mosaic_lap.h"
+#include <math.h>
+
+/* Exact sums: three digits, the cost being digit[0] * 2^800 + digit[1] + digit[2] * 2^-800 times a unit that is the same for all. */
+typedef struct {
+    __int128 digit[3];
+} number;
+
+static int number_compare(const number *a, const number *b)
+{
+    int i;
+    for (i = 0; i < 3; i++)
+        if (a->digit[i] != b->digit[i]) return a->digit[i] < b->digit[i] ? -1 : 1;
+    return 0;
+}
+
+/* A problem with all that belongs to it. The stride exceeds cols, and what lies between the rows would win if it were read. */
+enum { WORDS = 36 };
+typedef struct {
+    mosaic_lap_problem p;
+    number *exact; /* rows x cols; of forbidden entries unused */
+    uint8_t *allowed;
+    void *cost;
+    int64_t *row_start;
+    int32_t *col_index, *capacity, *col_of_row;
+    int64_t *u, *v;
+    uint8_t *clash_rows, *clash_cols;
+    mosaic_lap_solution s;
+    mosaic_lap_result result;
+} fixture;
+
+static void *grab(size_t count, size_t size) { return calloc(count + 1, size); }
+
+static void fixture_make(fixture *f, mosaic_lap_kind kind, int rows, int cols)
+{
+    size_t r = (size_t)rows, c = (size_t)cols, i;
+    memset(f, 0, sizeof *f);
+    f->p.rows = rows;
+    f->p.cols = cols;
+    f->p.kind = kind;
+    f->p.stride = c + 2;
+    f->cost = grab(r * (c + 2), 8);
+    for (i = 0; i < r * (c + 2); i++) {
+        if (kind == MOSAIC_LAP_INT32) ((int32_t *)f->cost)[i] = INT32_MIN;
+        if (kind == MOSAIC_LAP_INT64) ((int64_t *)f->cost)[i] = INT64_MIN;
+        if (kind == MOSAIC_LAP_FLOAT) ((float *)f->cost)[i] = NAN;
+        if (kind == MOSAIC_LAP_DOUBLE) ((double *)f->cost)[i] = NAN;
+    }
+    f->p.cost = f->cost;
+    f->exact = (number *)grab(r * c, sizeof(number));
+    f->allowed = (uint8_t *)grab(r * c, 1);
+    f->row_start = (int64_t *)grab(r + 1, sizeof(int64_t));
+    f->col_index = (int32_t *)grab(r * c, sizeof(int32_t));
+    f->capacity = (int32_t *)grab(c, sizeof(int32_t));
+    f->s.col_of_row = f->col_of_row = (int32_t *)grab(r, sizeof(int32_t));
+    f->s.u = f->u = (int64_t *)grab(r * WORDS, sizeof(int64_t));
+    f->s.v = f->v = (int64_t *)grab(c * WORDS, sizeof(int64_t));
+    f->s.clash_rows = f->clash_rows = (uint8_t *)grab(r, 1);
+    f->s.clash_cols = f->clash_cols = (uint8_t *)grab(c, 1);
+    f->s.words = WORDS;
+}
+
+static void fixture_free(fixture *f)
+{
+    free(f->cost);
+    free(f->exact);
+    free(f->allowed);
+    free(f->row_start);
+    free(f->col_index);
+    free(f->capacity);
+    free(f->col_of_row);
+    free(f->u);
+    free(f->v);
+    free(f->clash_rows);
+    free(f->clash_cols);
+}
+
+/* Writes cost number `at` of the array: value * 2^power, or forbidden. */
+static void put(fixture *f, size_t at, int allowed, int64_t value, int power)
+{
+    switch (f->p.kind) {
+    case MOSAIC_LAP_INT32: ((int32_t *)f->cost)[at] = allowed ? (int32_t)value : MOSAIC_LAP_FORBIDDEN; break;
+    case MOSAIC_LAP_INT64: ((int64_t *)f->cost)[at] = allowed ? value : MOSAIC_LAP_FORBIDDEN64; break;
+    case MOSAIC_LAP_FLOAT: ((float *)f->cost)[at] = allowed ? (float)ldexp((double)value, power) : INFINITY; break;
+    case MOSAIC_LAP_DOUBLE: ((double *)f->cost)[at] = allowed ? ldexp((double)value, power) : INFINITY; break;
+    }
+}
+
+static void set(fixture *f, int i, int j, int allowed, int64_t value, int power)
+{
+    put(f, (size_t)i * f->p.stride + (size_t)j, allowed, value, power);
+    f->allowed[i * f->p.cols + j] = (uint8_t)allowed;
+}
+
+/* Makes it sparse: only the entries that are allowed, and a few of those that are not. */
+static void make_sparse(fixture *f)
+{
+    size_t count = 0, size = f->p.kind == MOSAIC_LAP_INT32 || f->p.kind == MOSAIC_LAP_FLOAT ? 4 : 8;
+    int i, j;
+    for (i = 0; i < f->p.rows; i++) {
+        f->row_start[i] = (int64_t)count;
+        for (j = 0; j < f->p.cols; j++) {
+            if (!f->allowed[i * f->p.cols + j] && test_range(0, 3)) continue;
+            f->col_index[count] = j;
+            memmove((char *)f->cost + count++ * size, (char *)f->cost + ((size_t)i * f->p.stride + (size_t)j) * size, size);
+        }
+    }
+    f->row_start[f->p.rows] = (int64_t)count;
+    f->p.row_start = f->row_start;
+    f->p.col_index = f->col_index;
+}
+
+static int capacity_of(const fixture *f, int j) { return f->p.capacity ? f->p.capacity[j] : 1; }
+static int64_t room_of(const fixture *f)
+{
+    int64_t room = 0;
+    int j;
+    for (j = 0; j < f->p.cols; j++) room += capacity_of(f, j);
+    return room;
+}
+
+/* Solves, holds the answer against its certificate, and an infeasible one against its clash. */
+static void solve(fixture *f, int simd)
+{
+    mosaic_lap_options o;
+    int i, j;
+    memset(&o, 0, sizeof o);
+    o.simd = simd;
+    f->result = mosaic_lap_solve(&f->p, &o, &f->s);
+    if (f->result == MOSAIC_LAP_OK) {
+        mosaic_lap_report r;
+        int64_t room = room_of(f);
+        mosaic_lap_result checked = mosaic_lap_check(&f->p, NULL, &f->s, &r);
+        CHECK_MSG(checked == MOSAIC_LAP_OK, "kind %d, %d x %d%s: %s at %d, %d", (int)f->p.kind, (int)f->p.rows, (int)f->p.cols,
+                  f->p.row_start ? " sparse" : "", mosaic_lap_finding_string(r.finding), (int)r.row, (int)r.col);
+        CHECK(r.primal == f->s.primal && r.dual == f->s.dual && r.gap == 0 && f->s.gap == 0 && r.matched == f->s.matched);
+        CHECK(r.violations == 0 && r.worst_violation == 0);
+        CHECK(f->s.matched == (f->p.rows < room ? f->p.rows : room) && f->s.row == -1 && f->s.col == -1);
+    } else if (f->result == MOSAIC_LAP_ERROR_INFEASIBLE) {
+        int turned = f->p.rows > room_of(f), open = 0;
+        int64_t rows = 0, room = 0;
+        for (i = 0; i < f->p.rows; i++) rows += f->clash_rows[i] == 1;
+        for (j = 0; j < f->p.cols; j++) room += f->clash_cols[j] ? capacity_of(f, j) : 0;
+        for (i = 0; i < f->p.rows; i++)
+            for (j = 0; j < f->p.cols; j++)
+                if (f->allowed[i * f->p.cols + j]) open += turned ? f->clash_cols[j] && !f->clash_rows[i] : f->clash_rows[i] && !f->clash_cols[j];
+        CHECK(open == 0);
+        CHECK(turned ? room > rows : rows > room);
+        if (turned)
+            CHECK(f->s.row == -1 && f->s.col >= 0 && f->s.col < f->p.cols && f->clash_cols[f->s.col]);
+        else
+            CHECK(f->s.col == -1 && f->s.row >= 0 && f->s.row < f->p.rows && f->clash_rows[f->s.row]);
+    } else {
+        CHECK_MSG(0, "kind %d: %s", (int)f->p.kind, mosaic_lap_result_string(f->result));
+    }
+}
+
+/* Brute force: every assignment, in the order of the tie rule, so that the first of the best ones is the one. */
+static struct {
+    fixture *f;
+    int left[16], now[16], best[16], spare, found; /* found: how many have the best total */
+    number total;
+} brute;
+
+static void brute_row(int i, const number *total)
+{
+    const fixture *f = brute.f;
+    int j, k;
+    if (i == f->p.rows) {
+        int order = brute.found ? number_compare(total, &brute.total) * (f->p.maximise ? -1 : 1) : -1;
+        if (order < 0) {
+            brute.found = 0;
+            brute.total = *total;
+            memcpy(brute.best, brute.now, sizeof brute.best);
+        }
+        brute.found += order <= 0;
+        return;
+    }
+    for (j = 0; j < f->p.cols; j++) {
+        number sum = *total;
+        if (!brute.left[j] || !f->allowed[i * f->p.cols + j]) continue;
+        for (k = 0; k < 3; k++) sum.digit[k] += f->exact[i * f->p.cols + j].digit[k];
+        brute.left[j]--;
+        brute.now[i] = j;
+        brute_row(i + 1, &sum);
+        brute.left[j]++;
+    }
+    if (brute.spare > 0) {
+        brute.spare--;
+        brute.now[i] = -1;
+        brute_row(i + 1, total);
+        brute.spare++;
+    }
+}
+
+/* `power`: the second digit counts units of 2^power. */
+static void against_brute_force(fixture *f, int power)
+{
+    number zero;
+    int64_t room = room_of(f);
+    int j;
+    memset(&zero, 0, sizeof zero);
+    brute.f = f;
+    brute.found = 0;
+    brute.spare = f->p.rows > room ? (int)(f->p.rows - room) : 0;
+    for (j = 0; j < f->p.cols; j++) brute.left[j] = capacity_of(f, j);
+    brute_row(0, &zero);
+    CHECK((f->result == MOSAIC_LAP_OK) == (brute.found > 0));
+    if (f->result != MOSAIC_LAP_OK || !brute.found) return;
+    CHECK_MSG(f->s.unique == (brute.found == 1), "unique %d, %d found", f->s.unique, brute.found);
+    for (j = 0; j < f->p.rows; j++)
+        CHECK_MSG(f->col_of_row[j] == brute.best[j], "kind %d%s, %d x %d room %d: row %d has %d, not %d", (int)f->p.kind,
+                  f->p.row_start ? " sparse" : "", (int)f->p.rows, (int)f->p.cols, (int)room, j, (int)f->col_of_row[j], brute.best[j]);
+    if (brute.total.digit[0] == 0 && brute.total.digit[2] == 0) {
+        double total = ldexp((double)brute.total.digit[1], power);
+        CHECK_MSG(f->s.total == total, "%.17g, not %.17g", f->s.total, total);
+        if (f->p.kind <= MOSAIC_LAP_INT64) {
+            __int128 want = brute.total.digit[1];
+            want = want > INT64_MAX ? INT64_MAX : want < INT64_MIN ? INT64_MIN : want;
+            CHECK(f->s.primal == (int64_t)want && f->s.exponent == 0);
+        }
+    }
+}
+
+static int64_t wide_random(void) { return (int64_t)((uint64_t)test_random() << 32 | (uint64_t)test_random()); }
+
+/* One entry of a family; `digit` names the digit that its value belongs to. */
+enum { FAMILIES = 14 };
+static int64_t draw(int family, int *digit)
+{
+    static const int64_t edge31 = (int64_t)1 << 31, edge62 = (int64_t)1 << 62;
+    *digit = 1;
+    switch (family) {
+    case 0: return 7;
+    case 1: return test_range(0, 1);
+    case 2: return test_range(-2, 2);
+    case 3: return wide_random() >> 11;
+    case 4: return test_range(0, 1) ? edge62 + test_range(-1, 1) : -edge62 + test_range(-1, 1);
+    case 5: return test_range(0, 1) ? edge31 + test_range(-1, 1) : -edge31 + test_range(-1, 1);
+    case 6: return test_range(0, 2) ? wide_random() : test_range(0, 1) ? INT64_MIN : INT64_MAX - 1;
+    case 7: return edge62 + test_range(0, 2);
+    case 8: return (int64_t)test_range(0, 2) * ((int64_t)1 << 40) + test_range(0, 1) * ((int64_t)1 << 20) + test_range(0, 1);
+    case 9: *digit = test_range(0, 2); return test_range(-1, 1); /* 2^800 beside 2^-800 */
+    case 10: return (int64_t)test_range(1, 9) << (test_range(0, 17) * 3);
+    case 11: return test_range(0, 9) ? test_range(0, 3) : (int64_t)1 << 50; /* a big M */
+    case 12: *digit = test_range(0, 9) ? 1 : 0; return test_range(0, 3);
+    default: return test_range(1, 100) * (int64_t)90071992547410; /* decimals, hundredths */
+    }
+}
+
+/* Which families a type can have exactly. */
+static int holds(mosaic_lap_kind kind, int family)
+{
+    if (kind == MOSAIC_LAP_INT32) return family <= 2;
+    if (kind == MOSAIC_LAP_INT64) return family != 9 && family != 12;
+    if (kind == MOSAIC_LAP_FLOAT) return family <= 2 || family == 10 || family == 11;
+    return family != 4 && family != 6 && family != 7;
+}
+
+static int fill(fixture *f, int family, int forbidden_percent)
+{
+    const int floating = f->p.kind >= MOSAIC_LAP_FLOAT, twos = f->p.kind == MOSAIC_LAP_FLOAT ? test_range(-149, 70) : test_range(0, 2) * 137 - 150;
+    int power = floating ? twos : 0, i, j;
+    if (f->p.kind == MOSAIC_LAP_DOUBLE && family != 9 && family != 12) {
+        if (test_range(0, 5) == 0) power = -1074; /* subnormal, or nearly */
+        if (test_range(0, 5) == 0) power = 950;   /* the total overflows now and then */
+    }
+    for (i = 0; i < f->p.rows; i++)
+        for (j = 0; j < f->p.cols; j++) {
+            int digit, allowed = test_range(0, 99) >= forbidden_percent;
+            int64_t value = draw(family, &digit);
+            number *x = f->exact + i * f->p.cols + j;
+            memset(x, 0, sizeof *x);
+            x->digit[digit] = value;
+            set(f, i, j, allowed, value, power + (1 - digit) * 800);
+        }
+    return power;
+}
+
+static void test_small(void)
+{
+    static const int forbidden[] = {0, 0, 20, 60};
+    int round, infeasible = 0, turned = 0, kinds[4] = {0, 0, 0, 0}, level, levels = 1;
+    mosaic_lap_problem empty;
+    mosaic_lap_solution none;
+    mosaic_lap_options o;
+    memset(&empty, 0, sizeof empty);
+    memset(&none, 0, sizeof none);
+    memset(&o, 0, sizeof o);
+    for (o.simd = 1; o.simd <= 4 && mosaic_lap_solve(&empty, &o, &none) == MOSAIC_LAP_OK; o.simd++) levels = o.simd;
+    for (round = 0; round < 6000; round++) {
+        int size = round % 300 == 0 ? 7 : round % 6 == 0 ? 5 : 4, family = test_range(0, FAMILIES - 1), cols, i, power, sparse;
+        mosaic_lap_kind kind = (mosaic_lap_kind)test_range(0, 3);
+        fixture f;
+        sparse = kind == MOSAIC_LAP_INT32 || test_range(0, 2) == 0;
+        if (!holds(kind, family)) continue;
+        kinds[kind]++;
+        cols = test_range(0, size);
+        fixture_make(&f, kind, test_range(0, size), cols);
+        if (test_range(0, 1)) {
+            for (i = 0; i < f.p.cols; i++) f.capacity[i] = test_range(0, size == 7 ? 1 : 3);
+            f.p.capacity = f.capacity;
+        }
+        f.p.maximise = test_range(0, 1);
+        power = fill(&f, family, forbidden[test_range(0, 3)]);
+        if (sparse) make_sparse(&f);
+        for (level = 1; level <= levels; level++) {
+            solve(&f, level);
+            against_brute_force(&f, power);
+        }
+        infeasible += f.result != MOSAIC_LAP_OK;
+        turned += f.p.rows > room_of(&f);
+
+        /* exactly as many words as are needed */
+        if (f.result == MOSAIC_LAP_OK && round % 4 == 0) {
+            int32_t needed;
+            f.s.words = 0;
+            if (mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_WORDS) {
+                needed = f.s.words;
+                CHECK(needed > 1);
+                solve(&f, 0);
+                CHECK(f.result == MOSAIC_LAP_OK && f.s.words == needed);
+                f.s.words = needed - 1;
+                CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_WORDS && f.s.words == needed);
+            }
+        }
+        fixture_free(&f);
+    }
+    CHECK(infeasible > 150 && turned > 150 && kinds[0] > 150 && kinds[1] > 150 && kinds[2] > 150 && kinds[3] > 150);
+}
+
+int main(void)
+{
+    test_small();
+    CHECK(alloc_live == 0);
+    return test_end("lap types");
+}
