@@ -16,7 +16,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 FORBIDDEN = 2**31 - 1
-INFEASIBLE = 8
+INFEASIBLE = 10
 
 
 def load(build):
