@@ -1,0 +1,574 @@
+/* mosaic_ssim.h over every type of pixels, both arithmetics, both kinds of weights, every layout and every kind of result: kernel against
+   kernel, threads against none, layouts against each other, and the properties that the formula promises.
+   cc -O2 tests/unit/test_ssim_types.c -o test_ssim_types -lpthread */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+static int allocations;
+static void *counted_malloc(size_t size)
+{
+    allocations++;
+    return malloc(size);
+}
+#define MOSAIC_SSIM_MALLOC(ctx, size) ((void)(ctx), counted_malloc(size))
+#define MOSAIC_SSIM_FREE(ctx, ptr) ((void)(ctx), free(ptr))
+#define MOSAIC_SSIM_IMPLEMENTATION
+#include "../../mosaic_ssim.h"
+
+#include "../ssim.h"
+#include "../test.h"
+#include "../threads.h"
+
+/* ---- modes: what kernels and rooms of the file there are ---- */
+
+enum { MODES = 16 };
+
+static mosaic_ssim_type mode_type(int mode) { return (mosaic_ssim_type)(mode & 3); }
+static int mode_floats(int mode) { return mode_type(mode) >= MOSAIC_SSIM_F32; }
+
+static mosaic_ssim_options mode_options(int mode)
+{
+    mosaic_ssim_options o;
+    memset(&o, 0, sizeof o);
+    o.arithmetic = mode & 4 ? MOSAIC_SSIM_SKIMAGE : MOSAIC_SSIM_EXACT;
+    o.weights = mode & 8 ? MOSAIC_SSIM_GAUSSIAN : MOSAIC_SSIM_UNIFORM;
+    if (mode_floats(mode)) o.data_range = 1;
+    return o;
+}
+
+/* The side of the window. */
+static size_t side(const mosaic_ssim_options *o)
+{
+    if (o->window) return (size_t)o->window;
+    return o->weights == MOSAIC_SSIM_UNIFORM ? 7 : 2 * (size_t)(3.5 * (o->sigma > 0 ? o->sigma : 1.5) + 0.5) + 1;
+}
+
+/* ---- pictures: the same samples in any layout, in a block that ends where they do ---- */
+
+typedef struct picture {
+    mosaic_ssim_image image;
+    unsigned char *block, *first; /* first: sample (0, 0, 0), whose strides are: */
+    ptrdiff_t row, pixel, channel;
+} picture;
+
+enum { PACKED, PLANES, COLUMNS, UPSIDE_DOWN, MIRRORED, INSIDE, SPREAD, LAST_PLANE_FIRST, LAYOUTS };
+
+static void put(const picture *p, size_t x, size_t y, size_t c, double v)
+{
+    unsigned char *at = p->first + (ptrdiff_t)y * p->row + (ptrdiff_t)x * p->pixel + (ptrdiff_t)c * p->channel;
+    uint8_t u8 = (uint8_t)(v * 255 + 0.5);
+    uint16_t u16 = (uint16_t)(v * 65535 + 0.5);
+    float f32 = (float)v;
+    switch (p->image.type) {
+    case MOSAIC_SSIM_U8: memcpy(at, &u8, 1); break;
+    case MOSAIC_SSIM_U16: memcpy(at, &u16, 2); break;
+    case MOSAIC_SSIM_F32: memcpy(at, &f32, 4); break;
+    default: memcpy(at, &v, 8); break;
+    }
+}
+
+/* 0 to 1 for each place of each picture. */
+static double noise(size_t x, size_t y, size_t c, unsigned which)
+{
+    uint32_t h = (uint32_t)(x * 2654435761u + y * 2246822519u + c * 3266489917u + which * 668265263u);
+    h = (h ^ h >> 15) * 2246822519u, h = (h ^ h >> 13) * 3266489917u;
+    return (double)(h >> 8) / 16777215.0;
+}
+
+/* The largest integer, or for floats a power of two: multiples of 1 / steps are exact. */
+static double steps(int mode) { return mode_type(mode) == MOSAIC_SSIM_U8 ? 255 : mode_type(mode) == MOSAIC_SSIM_U16 ? 65535 : 1024; }
+
+/* Number 0, or a number above, which resembles it; channels 0 is one without an axis. If lift is not negative, all samples are multiples of
+   1 / steps from lift on. */
+static picture make_lifted(int mode, size_t width, size_t height, int channels, unsigned number, int layout, size_t offset, double lift)
+{
+    static const size_t sizes[4] = {1, 2, 4, 8};
+    size_t s = sizes[mode & 3], n = channels ? (size_t)channels : 1, bytes = width * height * n * s, x, y, c, at = 0;
+    picture p;
+    memset(&p, 0, sizeof p);
+    p.row = (ptrdiff_t)(width * n * s), p.pixel = (ptrdiff_t)(n * s), p.channel = (ptrdiff_t)s;
+    switch (layout) {
+    case PLANES: p.channel = (ptrdiff_t)(width * height * s), p.row = (ptrdiff_t)(width * s), p.pixel = (ptrdiff_t)s; break;
+    case COLUMNS: p.pixel = (ptrdiff_t)(height * n * s), p.row = (ptrdiff_t)(n * s); break;
+    case UPSIDE_DOWN: at = (size_t)p.row * (height - 1), p.row = -p.row; break;
+    case MIRRORED: at = (size_t)p.pixel * (width - 1), p.pixel = -p.pixel; break;
+    case INSIDE: p.row += 11, at = 5, bytes = (height - 1) * (size_t)p.row + width * n * s + at; break; /* rows at odd addresses */
+    case SPREAD: p.pixel += 3, p.row = (ptrdiff_t)width * p.pixel, bytes = width * height * (size_t)p.pixel - 3; break;
+    case LAST_PLANE_FIRST:
+        at = width * height * s * (n - 1), p.channel = -(ptrdiff_t)(width * height * s), p.row = (ptrdiff_t)(width * s), p.pixel = (ptrdiff_t)s;
+        break;
+    default: break;
+    }
+    p.block = (unsigned char *)malloc(offset + bytes);
+    memset(p.block, 0xee, offset + bytes);
+    p.first = p.block + offset + at;
+    p.image.data = p.first, p.image.width = width, p.image.height = height, p.image.type = mode_type(mode), p.image.channels = channels;
+    if (layout != PACKED) p.image.row_stride = p.row, p.image.pixel_stride = p.pixel, p.image.channel_stride = p.channel;
+    for (y = 0; y < height; y++)
+        for (x = 0; x < width; x++)
+            for (c = 0; c < n; c++) {
+                double v = noise(x, y, c, 0);
+                if (number) v = v * 0.75 + noise(x, y, c, number) * 0.25;
+                put(&p, x, y, c, lift < 0 ? v : (double)(int)(v * 0.7 * steps(mode)) / steps(mode) + lift);
+            }
+    return p;
+}
+
+static picture make_picture(int mode, size_t width, size_t height, int channels, unsigned number, int layout, size_t offset)
+{
+    return make_lifted(mode, width, height, channels, number, layout, offset, -1);
+}
+
+/* ---- answers: everything that a comparison gives, whole ---- */
+
+enum { ROWS = 1, CONTRAST = 2, FULL = 4, GRADIENT = 8, LARGEST = 110000 };
+
+typedef struct answer {
+    mosaic_ssim_result code;
+    mosaic_ssim_output out;
+    double contrast;
+    size_t used;
+    double map[LARGEST], contrast_map[LARGEST], gradient[LARGEST], rows[2048];
+} answer;
+static answer first, second;
+
+static double *prepare_answer(answer *to, size_t used, int wants, size_t shift)
+{
+    size_t i;
+    CHECK(used + shift <= LARGEST);
+    memset(&to->out, 0, sizeof to->out);
+    to->used = used + shift;
+    for (i = 0; i < to->used; i++) to->map[i] = to->contrast_map[i] = to->gradient[i] = 7;
+    for (i = 0; i < 2048; i++) to->rows[i] = 7;
+    to->contrast = to->out.mean = 7;
+    for (i = 0; i < 4; i++) to->out.channel_means[i] = 7;
+    to->out.map = to->map + shift;
+    if (wants & ROWS) to->out.row_sums = to->rows;
+    if (wants & CONTRAST) to->out.contrast = &to->contrast, to->out.contrast_map = to->contrast_map + shift;
+    if (wants & FULL) to->out.full = 1;
+    if (wants & GRADIENT) to->out.gradient = to->gradient;
+    return to->map + shift;
+}
+
+/* Compares two pictures; maps begin `shift` doubles into their buffers, which is where all of both answers must agree. */
+static void ask(answer *to, const picture *a, const picture *b, const mosaic_ssim_options *o, int wants, size_t shift)
+{
+    prepare_answer(to, a->image.width * a->image.height * (size_t)(a->image.channels ? a->image.channels : 1), wants, shift);
+    to->code = mosaic_ssim_compare(&a->image, &b->image, o, &to->out, NULL, 0);
+}
+
+static int same_bits(const void *a, const void *b, size_t doubles) { return memcmp(a, b, doubles * sizeof(double)) == 0; }
+
+static int same(const answer *a, const answer *b)
+{
+    return a->code == b->code && same_bits(&a->out.mean, &b->out.mean, 1) && same_bits(a->out.channel_means, b->out.channel_means, 4) &&
+           same_bits(&a->contrast, &b->contrast, 1) && same_bits(a->rows, b->rows, 2048) && a->used == b->used &&
+           same_bits(a->map, b->map, a->used) && same_bits(a->contrast_map, b->contrast_map, a->used) && same_bits(a->gradient, b->gradient, a->used);
+}
+
+/* Nothing at all was written. */
+static int untouched(const answer *a)
+{
+    size_t i;
+    int clean = a->out.mean > 6 && a->contrast > 6;
+    for (i = 0; i < a->used; i++) clean &= a->map[i] > 6 && a->contrast_map[i] > 6 && a->gradient[i] > 6;
+    for (i = 0; i < 2048; i++) clean &= a->rows[i] > 6;
+    for (i = 0; i < 4; i++) clean &= a->out.channel_means[i] > 6;
+    return clean;
+}
+
+/* The kinds of result that a mode has. */
+static int wants_of(int mode, int k)
+{
+    static const int wants[] = {0, ROWS, ROWS | CONTRAST, FULL, ROWS | CONTRAST | FULL | GRADIENT};
+    return k < (mode & 4 ? 5 : 3) ? wants[k] : -1;
+}
+
+static void test_kernels(void)
+{
+    static const int windows[] = {3, 5, 9, 11, 13, 21, 31, 33};
+    int mode;
+    for (mode = 0; mode < MODES; mode++) {
+        size_t width, turn, offset;
+        for (width = 7; width <= 300; width++)
+            for (turn = 0; turn < 2; turn++) {
+                mosaic_ssim_options o = mode_options(mode);
+                int wants = mode & 4 ? ROWS : width % 3 ? ROWS : ROWS | CONTRAST;
+                picture a, b;
+                if (o.weights == MOSAIC_SSIM_GAUSSIAN) {
+                    o.sigma = turn || width < 11 ? 0.8 : 1.5; /* 7 and 11 taps */
+                } else if (turn) {
+                    o.window = windows[width % 8];
+                    if ((size_t)o.window > width) o.window = 3;
+                }
+                a = make_picture(mode, width, side(&o) + width % 19, 0, 0, PACKED, width * 11 % 64);
+                b = make_picture(mode, width, side(&o) + width % 19, 0, 1, PACKED, width * 7 % 64);
+                o.simd = 1;
+                ask(&first, &a, &b, &o, wants, width % 8);
+                CHECK_MSG(first.code == MOSAIC_SSIM_OK, "mode %d width %d", mode, (int)width);
+                while ((o.simd = next_simd(o.simd)) != 0) {
+                    ask(&second, &a, &b, &o, wants, width % 8);
+                    CHECK_MSG(same(&first, &second), "mode %d width %d window %d simd %d", mode, (int)width, (int)side(&o), o.simd);
+                }
+                free(a.block), free(b.block);
+            }
+        for (offset = 0; offset < 64; offset++) /* every alignment; 41 ends inside a vector, 70 leaves 64 values */
+            for (width = 41; width <= 70; width += 29) {
+                mosaic_ssim_options o = mode_options(mode);
+                picture a = make_picture(mode, width, 13, 0, 0, PACKED, offset),
+                        b = make_picture(mode, width, 13, 0, 1, PACKED, (offset * 5 + 1) % 64);
+                o.simd = 1;
+                ask(&first, &a, &b, &o, ROWS, 0);
+                while ((o.simd = next_simd(o.simd)) != 0) {
+                    ask(&second, &a, &b, &o, ROWS, 0);
+                    CHECK_MSG(same(&first, &second), "mode %d offset %d simd %d", mode, (int)offset, o.simd);
+                }
+                free(a.block), free(b.block);
+            }
+    }
+}
+
+static void test_threads(void)
+{
+    /* In scikit-image's arithmetic rows go together in groups of 8192 values, or alone, or are cut themselves. */
+    static const size_t shapes[][2] = {{75, 47}, {131, 97}, {4200, 13}, {8300, 12}};
+    int mode, shape, k, channels, threads, jobs;
+    for (mode = 0; mode < MODES; mode++)
+        for (shape = 0; shape < 4; shape++)
+            for (channels = 0; channels <= (shape < 2 ? 3 : 0); channels += 3) {
+                picture a = make_picture(mode, shapes[shape][0], shapes[shape][1], channels, 0, PACKED, 0);
+                picture b = make_picture(mode, shapes[shape][0], shapes[shape][1], channels, 1, PACKED, 0);
+                mosaic_ssim_options o = mode_options(mode);
+                for (k = 0; wants_of(mode, k) >= 0; k++) {
+                    if (shape > 1 && mode & 4 && k > 1) continue; /* whole planes, which are one job */
+                    o.mean_rule = k % 2 ? MOSAIC_SSIM_MEAN_NUMPY_1 : MOSAIC_SSIM_MEAN_NUMPY_2_3;
+                    o.run = NULL;
+                    ask(&first, &a, &b, &o, wants_of(mode, k), 0);
+                    CHECK(first.code == MOSAIC_SSIM_OK);
+                    o.run = test_run, o.run_ctx = &threads;
+                    for (threads = 2; threads <= 3; threads++)
+                        for (jobs = 0; jobs < 4; jobs++) {
+                            static const int counts[] = {0, 1, 2, 7};
+                            if (shape > 1 && jobs != threads - 2) continue; /* these take long */
+                            o.jobs = counts[jobs];
+                            ask(&second, &a, &b, &o, wants_of(mode, k), 0);
+                            CHECK_MSG(same(&first, &second), "mode %d shape %d channels %d result %d, %d threads, %d jobs", mode, shape, channels, k,
+                                      threads, o.jobs);
+                        }
+                }
+                free(a.block), free(b.block);
+            }
+}
+
+static void test_layouts(void)
+{
+    int mode, channels, layout, k;
+    for (mode = 0; mode < MODES; mode++)
+        for (channels = 0; channels <= 4; channels++)
+            for (k = 0; wants_of(mode, k) >= 0; k++) {
+                const size_t width = 37 + (size_t)channels, height = 23;
+                picture a = make_picture(mode, width, height, channels, 0, PACKED, 0), b = make_picture(mode, width, height, channels, 1, PACKED, 0);
+                mosaic_ssim_options o = mode_options(mode);
+                size_t c;
+                ask(&first, &a, &b, &o, wants_of(mode, k), 0);
+                CHECK(first.code == MOSAIC_SSIM_OK);
+                for (layout = 1; layout < LAYOUTS; layout++) {
+                    picture x = make_picture(mode, width, height, channels, 0, layout, 0);
+                    picture y = make_picture(mode, width, height, channels, 1, layout * 3 % LAYOUTS, 1);
+                    o.simd = layout % 2;
+                    ask(&second, &x, &y, &o, wants_of(mode, k), 0);
+                    CHECK_MSG(same(&first, &second), "mode %d channels %d layout %d result %d", mode, channels, layout, k);
+                    free(x.block), free(y.block);
+                }
+                /* Each channel alone is what it is among the others. */
+                for (c = 0; c < (size_t)channels; c++) {
+                    size_t values = first.out.full ? width * height : (width - side(&o) + 1) * (height - side(&o) + 1);
+                    picture x = a, y = b;
+                    x.image.data = a.first + (ptrdiff_t)c * a.channel, y.image.data = b.first + (ptrdiff_t)c * b.channel;
+                    x.image.channels = y.image.channels = 0;
+                    x.image.pixel_stride = a.pixel, y.image.pixel_stride = b.pixel, x.image.row_stride = a.row, y.image.row_stride = b.row;
+                    ask(&second, &x, &y, &o, wants_of(mode, k), 0);
+                    CHECK_MSG(same_bits(&second.out.mean, &first.out.channel_means[c], 1) && same_bits(second.map, first.map + c * values, values),
+                              "mode %d channel %d of %d result %d", mode, (int)c, channels, k);
+                }
+                free(a.block), free(b.block);
+            }
+}
+
+static void test_properties(void)
+{
+    int mode, k, simd;
+    for (mode = 0; mode < MODES; mode++)
+        for (k = 0; wants_of(mode, k) >= 0; k++)
+            for (simd = 1; simd; simd = next_simd(simd)) {
+                picture a = make_picture(mode, 83, 29, 3, 0, PACKED, 0), b = make_picture(mode, 83, 29, 3, 1, PACKED, 0);
+                mosaic_ssim_options o = mode_options(mode);
+                size_t i;
+                int ones;
+                o.simd = simd;
+                ask(&first, &a, &b, &o, wants_of(mode, k) & ~GRADIENT, 0), ask(&second, &b, &a, &o, wants_of(mode, k) & ~GRADIENT, 0);
+                CHECK_MSG(first.code == MOSAIC_SSIM_OK && first.out.mean < 0.99 && same(&first, &second), "symmetry, mode %d result %d", mode, k);
+                ask(&first, &a, &a, &o, wants_of(mode, k), 0);
+                ones = first.code == MOSAIC_SSIM_OK && first.out.mean >= 1 && first.out.mean <= 1;
+                for (i = 0; i < (83 - side(&o) + 1) * (29 - side(&o) + 1) * 3; i++) {
+                    ones &= first.map[i] >= 1 && first.map[i] <= 1;
+                    if (first.out.contrast) ones &= first.contrast_map[i] >= 1 && first.contrast_map[i] <= 1;
+                }
+                CHECK_MSG(ones, "identical pictures, mode %d result %d", mode, k);
+                free(a.block), free(b.block);
+            }
+}
+
+/* Adding a constant to both pictures leaves the contrast-structure term and changes the other factor as the formula says. */
+static void test_shift(void)
+{
+    const size_t width = 45, height = 33;
+    int mode;
+    for (mode = 0; mode < MODES; mode++) {
+        const double d = (double)(int)(0.2 * steps(mode)) / steps(mode), full = mode_type(mode) == MOSAIC_SSIM_U8    ? 255
+                                                                                : mode_type(mode) == MOSAIC_SSIM_U16 ? 65535
+                                                                                                                     : 1;
+        const double bound = mode & 4 ? (mode_type(mode) == MOSAIC_SSIM_F32 ? 3e-4 : 1e-10) : 1e-12, c1 = 0.01 * full * (0.01 * full);
+        picture a = make_lifted(mode, width, height, 0, 0, PACKED, 0, 0), b = make_lifted(mode, width, height, 0, 1, PACKED, 0, 0);
+        picture x = make_lifted(mode, width, height, 0, 0, PACKED, 0, d), y = make_lifted(mode, width, height, 0, 1, PACKED, 0, d);
+        mosaic_ssim_options o = mode_options(mode);
+        size_t w = side(&o), i, j, at, exact = 0;
+        double worst = 0, worst_contrast = 0;
+        ask(&first, &a, &b, &o, CONTRAST, 0), ask(&second, &x, &y, &o, CONTRAST, 0);
+        CHECK(first.code == MOSAIC_SSIM_OK && second.code == MOSAIC_SSIM_OK);
+        for (at = 0; at < (width - w + 1) * (height - w + 1); at++) {
+            double ux = 0, uy = 0, n = (double)(w * w), before, after, e = second.contrast_map[at] - first.contrast_map[at];
+            exact += memcmp(&first.contrast_map[at], &second.contrast_map[at], 8) == 0;
+            if (e < 0) e = -e;
+            if (e > worst_contrast) worst_contrast = e;
+            if (o.weights == MOSAIC_SSIM_GAUSSIAN) continue;
+            for (j = 0; j < w; j++)
+                for (i = 0; i < w; i++) {
+                    size_t from = (at / (width - w + 1) + j) * width + at % (width - w + 1) + i;
+                    ux += mosaic_ssim__pixel(a.first + from * (size_t)a.pixel, a.image.type) / n;
+                    uy += mosaic_ssim__pixel(b.first + from * (size_t)b.pixel, b.image.type) / n;
+                }
+            before = (2 * ux * uy + c1) / (ux * ux + uy * uy + c1);
+            ux += d * full, uy += d * full;
+            after = (2 * ux * uy + c1) / (ux * ux + uy * uy + c1);
+            e = first.map[at] / before * after - second.map[at];
+            if (e < 0) e = -e;
+            if (e > worst) worst = e;
+        }
+        CHECK_MSG(worst < bound && worst_contrast < bound, "mode %d: %g %g", mode, worst, worst_contrast);
+        if (!mode_floats(mode) && o.arithmetic == MOSAIC_SSIM_EXACT && o.weights == MOSAIC_SSIM_UNIFORM)
+            CHECK_MSG(exact == (width - w + 1) * (height - w + 1), "mode %d: the contrast's bits change", mode);
+        free(a.block), free(b.block), free(x.block), free(y.block);
+    }
+}
+
+/* A work area of the size asked for is enough at any address, no byte around it is touched, nothing is allocated; a byte less is refused. */
+static void test_work_areas(void)
+{
+    int mode, k, jobs, threads = 2, before;
+    for (mode = 0; mode < MODES; mode++)
+        for (k = 0; wants_of(mode, k) >= 0; k++)
+            for (jobs = 0; jobs <= 3; jobs++) {
+                picture a = make_picture(mode, 61, 31, 2, 0, PACKED, 0), b = make_picture(mode, 61, 31, 2, 1, PACKED, 0);
+                mosaic_ssim_options o = mode_options(mode);
+                size_t size = 0, offset = (size_t)(jobs * 21 + 1);
+                unsigned char *work;
+                if (jobs) o.run = test_run, o.run_ctx = &threads, o.jobs = jobs;
+                ask(&first, &a, &b, &o, wants_of(mode, k), 0);
+                prepare_answer(&second, first.used, wants_of(mode, k), 0);
+                CHECK(mosaic_ssim_work_size_for(&a.image, &o, &second.out, &size) == MOSAIC_SSIM_OK);
+                work = (unsigned char *)malloc(offset + size); /* a sanitizer sees what lies beyond */
+                memset(work, 0xa5, offset + size);
+                before = allocations;
+                second.code = mosaic_ssim_compare(&a.image, &b.image, &o, &second.out, work + offset, size - 1);
+                CHECK_MSG(second.code == MOSAIC_SSIM_ERROR_WORK_SIZE && untouched(&second), "mode %d result %d", mode, k);
+                second.code = mosaic_ssim_compare(&a.image, &b.image, &o, &second.out, work + offset, size);
+                CHECK_MSG(same(&first, &second), "mode %d result %d", mode, k);
+                while (offset > 0 && work[offset - 1] == 0xa5) offset--;
+                CHECK(offset == 0 && allocations == before);
+                free(work), free(a.block), free(b.block);
+            }
+}
+
+/* The same for prepared pictures and for several scales. */
+static void test_prepared_work_areas(void)
+{
+    picture a = make_picture(0, 123, 118, 0, 0, SPREAD, 0), b = make_picture(0, 123, 118, 0, 1, UPSIDE_DOWN, 0);
+    mosaic_ssim_options o = make_options(0, 0);
+    size_t size = 0, work_size = 0, winner = 9;
+    mosaic_ssim_prepared *x = NULL, *y = NULL;
+    const mosaic_ssim_prepared *list[1];
+    double mean = 7, direct;
+    unsigned char *memory_a, *memory_b, *work;
+    int before;
+    CHECK(mosaic_ssim_prepared_size(&a.image, &o, &size) == MOSAIC_SSIM_OK && mosaic_ssim_work_size(&a.image, &o, &work_size) == MOSAIC_SSIM_OK);
+    memory_a = (unsigned char *)malloc(size + 1), memory_b = (unsigned char *)malloc(size + 1), work = (unsigned char *)malloc(work_size + 1);
+    ask(&first, &a, &b, &o, 0, 0);
+    direct = first.out.mean;
+    before = allocations;
+    CHECK(mosaic_ssim_prepare(&a.image, &o, memory_a + 1, size - 1, &x, work + 1, work_size) == MOSAIC_SSIM_ERROR_WORK_SIZE);
+    CHECK(mosaic_ssim_prepare(&a.image, &o, memory_a + 1, size, &x, work + 1, work_size - 1) == MOSAIC_SSIM_ERROR_WORK_SIZE && !x);
+    CHECK(mosaic_ssim_prepare(&a.image, &o, memory_a + 1, size, &x, work + 1, work_size) == MOSAIC_SSIM_OK);
+    CHECK(mosaic_ssim_prepare(&b.image, &o, memory_b + 1, size, &y, work + 1, work_size) == MOSAIC_SSIM_OK);
+    list[0] = y;
+    prepare_answer(&second, first.used, 0, 0);
+    CHECK(mosaic_ssim_score(x, y, &o, &second.out, work + 1, work_size - 1) == MOSAIC_SSIM_ERROR_WORK_SIZE && untouched(&second));
+    CHECK(mosaic_ssim_score(x, y, &o, &second.out, work + 1, work_size) == MOSAIC_SSIM_OK && same(&first, &second));
+    CHECK(mosaic_ssim_score_many(x, list, 1, &o, &mean, work + 1, work_size - 1) == MOSAIC_SSIM_ERROR_WORK_SIZE && mean > 6);
+    CHECK(mosaic_ssim_score_many(x, list, 1, &o, &mean, work + 1, work_size) == MOSAIC_SSIM_OK && same_bits(&mean, &direct, 1));
+    mean = 7;
+    CHECK(mosaic_ssim_best(x, list, 1, &o, &winner, &mean, work + 1, work_size - 1) == MOSAIC_SSIM_ERROR_WORK_SIZE && mean > 6 && winner == 9);
+    CHECK(mosaic_ssim_best(x, list, 1, &o, &winner, &mean, work + 1, work_size) == MOSAIC_SSIM_OK && same_bits(&mean, &direct, 1) && winner == 0);
+    CHECK(allocations == before);
+    free(work);
+    CHECK(mosaic_ssim_multiscale(&a.image, &b.image, &o, &direct, NULL, 0) == MOSAIC_SSIM_OK && direct > 0 && direct < 1);
+    CHECK(mosaic_ssim_multiscale_work_size(&a.image, &o, &work_size) == MOSAIC_SSIM_OK);
+    work = (unsigned char *)malloc(work_size + 1);
+    before = allocations, mean = 7;
+    CHECK(mosaic_ssim_multiscale(&a.image, &b.image, &o, &mean, work + 1, work_size - 1) == MOSAIC_SSIM_ERROR_WORK_SIZE && mean > 6);
+    CHECK(mosaic_ssim_multiscale(&a.image, &b.image, &o, &mean, work + 1, work_size) == MOSAIC_SSIM_OK && same_bits(&mean, &direct, 1));
+    CHECK(allocations == before);
+    free(work), free(memory_a), free(memory_b), free(a.block), free(b.block);
+}
+
+static void test_not_finite(void)
+{
+    const double zero = 0, infinity = 1e308 * 10, odd[3] = {infinity, -infinity, infinity * zero};
+    int mode, i;
+    for (mode = 0; mode < MODES; mode++) {
+        if (!mode_floats(mode)) continue;
+        for (i = 0; i < 24; i++) {
+            picture a = make_picture(mode, 71, 19, 3, 0, i % LAYOUTS, 0), b = make_picture(mode, 71, 19, 3, 1, PACKED, 0);
+            mosaic_ssim_options o = mode_options(mode);
+            size_t at = i % 4 == 0 ? 0 : i % 4 == 1 ? 71 * 19 - 1 : test_random() % (71 * 19); /* the first, the last, any pixel */
+            put(i % 2 ? &a : &b, at % 71, at / 71, (size_t)i % 3, odd[i / 3 % 3]);
+            ask(&first, &a, &b, &o, wants_of(mode, i % 3), 0);
+            CHECK_MSG(first.code == MOSAIC_SSIM_ERROR_NOT_FINITE && untouched(&first), "mode %d case %d", mode, i);
+            free(a.block), free(b.block);
+        }
+    }
+}
+
+/* A size of any magnitude. */
+static size_t any_size(void)
+{
+    size_t size = (size_t)((uint64_t)test_random() << 32);
+    size |= test_random();
+    return size >> test_range(0, 58);
+}
+
+/* Sizes up to SIZE_MAX: each is refused, or what comes back did not wrap round. */
+static void test_huge(void)
+{
+    static const size_t edges[] = {(size_t)-1, (size_t)-7, (size_t)PTRDIFF_MAX, (size_t)PTRDIFF_MAX / 8, (size_t)1 << (sizeof(size_t) * 4), 7, 64};
+    int mode, accepted = 0;
+    size_t i;
+    for (mode = 0; mode < MODES; mode++)
+        for (i = 0; i < 600; i++) {
+            mosaic_ssim_options o = mode_options(mode);
+            mosaic_ssim_image image = make_image(NULL, 0, 0);
+            double pixels, unused;
+            size_t size = 0;
+            int k;
+            image.type = mode_type(mode), image.channels = (int)(i % 5);
+            image.width = i < 49 ? edges[i / 7] : any_size();
+            image.height = i < 49 ? edges[i % 7] : any_size();
+            pixels = (double)image.width * (double)image.height;
+            for (k = 0; wants_of(mode, k) >= 0; k++) {
+                mosaic_ssim_output out;
+                mosaic_ssim_result result;
+                int planes = mode & 4 && wants_of(mode, k) & (CONTRAST | FULL | GRADIENT);
+                memset(&out, 0, sizeof out);
+                out.full = wants_of(mode, k) & FULL, out.gradient = wants_of(mode, k) & GRADIENT ? &unused : NULL;
+                out.contrast = wants_of(mode, k) & CONTRAST ? &unused : NULL;
+                result = mosaic_ssim_work_size_for(&image, &o, &out, &size);
+                accepted += result == MOSAIC_SSIM_OK;
+                CHECK(result == MOSAIC_SSIM_OK ? (double)size >= (planes ? 64 * pixels : 17 * (double)image.width) && size <= (size_t)PTRDIFF_MAX
+                                               : result == (pixels > 0 ? MOSAIC_SSIM_ERROR_OVERFLOW : MOSAIC_SSIM_ERROR_SIZE) ||
+                                                     (pixels > 0 && result == MOSAIC_SSIM_ERROR_TOO_SMALL));
+                if (image.width > (size_t)PTRDIFF_MAX / 8 && image.height >= 11) CHECK(result == MOSAIC_SSIM_ERROR_OVERFLOW);
+            }
+            if (mosaic_ssim_prepared_size(&image, &o, &size) == MOSAIC_SSIM_OK) CHECK((double)size >= 2 * pixels && size <= (size_t)PTRDIFF_MAX);
+            if (mosaic_ssim_multiscale_work_size(&image, &o, &size) == MOSAIC_SSIM_OK)
+                CHECK((double)size >= 4 * pixels && size <= (size_t)PTRDIFF_MAX);
+        }
+    CHECK_MSG(accepted > 1000, "%d", accepted);
+}
+
+/* What scikit-image itself gave for these pictures: with the first mean rule 0.26.0, SciPy 1.17.1, NumPy 2.4.6; with the second 0.22.0, SciPy
+   1.11.4, NumPy 1.26.4, whose exp() made other weights: taps. The sizes are those at which NumPy cuts the mean in different ways. */
+static void test_golden(void)
+{
+    static const double taps[6] = {0x1.106560aa892c0p-2, 0x1.b43c3f52b19f2p-3, 0x1.bff0fe8e98418p-4,
+                                   0x1.26eb175d83f65p-5, 0x1.f1fe01ae5a5b9p-8, 0x1.0d956b52a1d70p-10};
+    static const struct {
+        size_t width, height;
+        int type, gaussian;
+        double mean[2];
+        uint64_t map[2];
+    } golden[] = {
+        {131, 97, 0, 0, {0x1.d81ec2a56ff0dp-1, 0x1.d81ec2a56ff0bp-1}, {0x4456404bd8f7b57eu, 0x4456404bd8f7b57eu}},
+        {131, 97, 0, 1, {0x1.d784de0984ccfp-1, 0x1.d784de0984ccfp-1}, {0xaff9ad4c21c93bb3u, 0x6dd30809926b3225u}},
+        {131, 97, 1, 0, {0x1.d826504a545eap-1, 0x1.d826504a545eap-1}, {0x3c334ca190535798u, 0x3c334ca190535798u}},
+        {131, 97, 1, 1, {0x1.d78d2995e167bp-1, 0x1.d78d2995e167bp-1}, {0x2a22639db18a5d34u, 0xe65d6afff2286985u}},
+        {131, 97, 2, 0, {0x1.d826534b0e4a8p-1, 0x1.d826534b0e4a8p-1}, {0x360ac4c53cd3b291u, 0x360ac4c53cd3b291u}},
+        {131, 97, 2, 1, {0x1.d78d2c8ae824cp-1, 0x1.d78d2c8ae824cp-1}, {0x2b0a3f411623e850u, 0x2b0a3f411623e850u}},
+        {131, 97, 3, 0, {0x1.d826535eeb2c9p-1, 0x1.d826535eeb2c9p-1}, {0x27986f0f71f76eefu, 0x27986f0f71f76eefu}},
+        {131, 97, 3, 1, {0x1.d78d2c96e992dp-1, 0x1.d78d2c96e992dp-1}, {0x817fd314aec8b04du, 0x7b7db739fdee89c2u}},
+        {4200, 13, 0, 0, {0x1.d893e8fc0e6e4p-1, 0x1.d893e8fc0e6e4p-1}, {0xb1d5ba5c0fd0f10au, 0xb1d5ba5c0fd0f10au}},
+        {4200, 13, 0, 1, {0x1.d834720cee2ebp-1, 0x1.d834720cee2ebp-1}, {0xb16e6ab3d684dfd3u, 0xc9f12d154fa43a86u}},
+        {4200, 13, 1, 0, {0x1.d897cb073d445p-1, 0x1.d897cb073d445p-1}, {0x66c57e5d4a78926u, 0x66c57e5d4a78926u}},
+        {4200, 13, 1, 1, {0x1.d838e940293c4p-1, 0x1.d838e940293c4p-1}, {0xb378b9b449eb6c65u, 0x5727125f99408a40u}},
+        {4200, 13, 2, 0, {0x1.d897cea7ff94ep-1, 0x1.d897cea7ff94ep-1}, {0xe938924a91926355u, 0xe938924a91926355u}},
+        {4200, 13, 2, 1, {0x1.d838ed0fe2ac5p-1, 0x1.d838ed0fe2ac5p-1}, {0x771e568f13e78709u, 0x771e568f13e78709u}},
+        {4200, 13, 3, 0, {0x1.d897cedaab4a0p-1, 0x1.d897cedaab4a0p-1}, {0x631828f31d48544u, 0x631828f31d48544u}},
+        {4200, 13, 3, 1, {0x1.d838ed5dab329p-1, 0x1.d838ed5dab329p-1}, {0xca5cf46c5f316602u, 0xd5a59b2da05da8cau}},
+        {8300, 12, 0, 0, {0x1.d89dd86ab1f3ap-1, 0x1.d89dd86ab1f38p-1}, {0xed91fd2505cd47b0u, 0xed91fd2505cd47b0u}},
+        {8300, 12, 0, 1, {0x1.d846531a0e470p-1, 0x1.d846531a0e470p-1}, {0xc97b0bca33369097u, 0xdd1a4190a63e2510u}},
+        {8300, 12, 1, 0, {0x1.d89f9de8c771cp-1, 0x1.d89f9de8c771bp-1}, {0xc3d919979de0d49du, 0xc3d919979de0d49du}},
+        {8300, 12, 1, 1, {0x1.d84803294af94p-1, 0x1.d84803294af94p-1}, {0xbe6c7b72271b575au, 0x357404035a6c578du}},
+        {8300, 12, 2, 0, {0x1.d89f9ffe38571p-1, 0x1.d89f9ffe38571p-1}, {0xf4e2d98eac28367du, 0xf4e2d98eac28367du}},
+        {8300, 12, 2, 1, {0x1.d848059dbced7p-1, 0x1.d848059dbced7p-1}, {0xde2245de5cca12fu, 0xde2245de5cca12fu}},
+        {8300, 12, 3, 0, {0x1.d89fa02b89d49p-1, 0x1.d89fa02b89d48p-1}, {0xa7a9bd366ec9cd44u, 0xa7a9bd366ec9cd44u}},
+        {8300, 12, 3, 1, {0x1.d84805d750227p-1, 0x1.d84805d750227p-1}, {0x9191d7fe7cddce59u, 0xc3a1ca9da4ca8b84u}},
+    };
+    size_t i, k;
+    int rule;
+    for (i = 0; i < sizeof golden / sizeof golden[0]; i++)
+        for (rule = 0; rule < 2; rule++) {
+            int mode = golden[i].type + 4 + 8 * golden[i].gaussian;
+            picture a = make_picture(mode, golden[i].width, golden[i].height, 0, 0, PACKED, 0);
+            picture b = make_picture(mode, golden[i].width, golden[i].height, 0, 1, PACKED, 0);
+            mosaic_ssim_options o = mode_options(mode);
+            uint64_t hash = 7;
+            o.mean_rule = (mosaic_ssim_mean_rule)rule;
+            if (rule && golden[i].gaussian) o.taps = taps, o.tap_count = 6;
+            ask(&first, &a, &b, &o, 0, 0);
+            for (k = 0; k < (golden[i].width - side(&o) + 1) * (golden[i].height - side(&o) + 1); k++) {
+                uint64_t bits;
+                memcpy(&bits, &first.map[k], sizeof bits);
+                hash = (hash ^ (bits & 0xffffffffu)) * 1099511628211u;
+                hash = (hash ^ (bits >> 32)) * 1099511628211u;
+            }
+            CHECK_MSG(first.code == MOSAIC_SSIM_OK && same_bits(&first.out.mean, &golden[i].mean[rule], 1), "case %d rule %d: %.17g for %.17g",
+                      (int)i, rule, first.out.mean, golden[i].mean[rule]);
+            CHECK_MSG(hash == golden[i].map[rule], "case %d rule %d: map", (int)i, rule);
+            free(a.block), free(b.block);
+        }
+}
+
+int main(void)
+{
+    test_kernels();
+    test_threads();
+    test_layouts();
+    test_properties();
+    test_shift();
+    test_work_areas();
+    test_prepared_work_areas();
+    test_not_finite();
+    test_huge();
+    test_golden();
+    return test_end("ssim types");
+}
