@@ -45,7 +45,7 @@ if command -v aarch64-linux-gnu-gcc >/dev/null 2>&1 && command -v qemu-aarch64 >
         done
     done
     for source in tests/unit/test_ssim*.c; do
-        build aarch64-linux-gnu-gcc -static -O2 "$source" -o "$out/test_ssim_arm64" -lpthread &&
+        build aarch64-linux-gnu-gcc -static -O2 -ffp-contract=off "$source" -o "$out/test_ssim_arm64" -lpthread &&
             if qemu-aarch64 "$out/test_ssim_arm64"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $source on arm64"; fi
     done
 else

@@ -185,6 +185,31 @@ static int wants_of(int mode, int k)
     return k < (mode & 4 ? 5 : 3) ? wants[k] : -1;
 }
 
+/* Whether numbers and row sums are those of the maps beside them, to a few bits (of floats, where a mean over channels is one). */
+static int sums_agree(const answer *a, const picture *p, size_t w)
+{
+    size_t mw = p->image.width - w + 1, mh = p->image.height - w + 1, channels = p->image.channels ? (size_t)p->image.channels : 1, c, x, y;
+    size_t row = a->out.full ? p->image.width : mw, plane = row * (a->out.full ? p->image.height : mh),
+           corner = a->out.full ? (row + 1) * (w / 2) : 0;
+    double sums[2] = {0, 0}, e, bound = p->image.type == MOSAIC_SSIM_F32 ? 1e-6 : 1e-12;
+    int good = 1;
+    for (c = 0; c < channels; c++)
+        for (y = 0; y < mh; y++) {
+            double sum = 0;
+            for (x = 0; x < mw; x++) {
+                sum += a->map[c * plane + corner + y * row + x];
+                sums[1] += a->contrast_map[c * plane + corner + y * row + x];
+            }
+            e = sum - a->rows[c * mh + y];
+            if (a->out.row_sums) good &= e < bound * (double)mw && e > -bound * (double)mw;
+            sums[0] += sum;
+        }
+    e = sums[0] / (double)(mw * mh * channels) - a->out.mean;
+    good &= e < bound && e > -bound;
+    e = sums[1] / (double)(mw * mh * channels) - a->contrast;
+    return good && (!a->out.contrast || (e < bound && e > -bound));
+}
+
 static void test_kernels(void)
 {
     static const int windows[] = {3, 5, 9, 11, 13, 21, 31, 33};
@@ -245,7 +270,8 @@ static void test_threads(void)
                     o.mean_rule = k % 2 ? MOSAIC_SSIM_MEAN_NUMPY_1 : MOSAIC_SSIM_MEAN_NUMPY_2_3;
                     o.run = NULL;
                     ask(&first, &a, &b, &o, wants_of(mode, k), 0);
-                    CHECK(first.code == MOSAIC_SSIM_OK);
+                    CHECK_MSG(first.code == MOSAIC_SSIM_OK && sums_agree(&first, &a, side(&o)), "mode %d shape %d channels %d result %d", mode, shape,
+                              channels, k);
                     o.run = test_run, o.run_ctx = &threads;
                     for (threads = 2; threads <= 3; threads++)
                         for (jobs = 0; jobs < 4; jobs++) {
@@ -318,6 +344,116 @@ static void test_properties(void)
                 CHECK_MSG(ones, "identical pictures, mode %d result %d", mode, k);
                 free(a.block), free(b.block);
             }
+}
+
+/* Integers under uniform windows with the contrast term against the formula in 128 bits, where every sum is exact and rounded once. */
+__extension__ typedef __int128 wide_int;
+
+static void test_integers(void)
+{
+    static const size_t windows[] = {3, 7, 11, 29, 31, 33, 101, 181, 183, 201, 255};
+    size_t turn, x, y, i, j;
+    for (turn = 0; turn < 4 * sizeof windows / sizeof windows[0]; turn++) {
+        size_t w = windows[turn / 4], width = w + (turn * 5 + 3) % 23, height = w + 2, values = (width - w + 1) * (height - w + 1), good = 0;
+        int mode = turn % 4 == 3 ? 0 : 1;
+        picture a = make_picture(mode, width, height, 0, 0, PACKED, turn), b = make_picture(mode, width, height, 0, 1, PACKED, turn * 3);
+        mosaic_ssim_options o = mode_options(mode);
+        int64_t n = (int64_t)(w * w);
+        double full = mode ? 65535 : 255, t1 = 0.01 * full, t2 = 0.03 * full, c1 = t1 * t1 * (double)(n * n), c2;
+        o.window = (int)w, o.covariance = turn % 8 < 4 ? MOSAIC_SSIM_SAMPLE : MOSAIC_SSIM_POPULATION;
+        c2 = t2 * t2 * (double)(turn % 8 < 4 ? n * (n - 1) : n * n);
+        for (y = 0; y < height && turn % 4; y++) /* the largest sums there are, and the largest variances */
+            for (x = 0; x < width; x++) put(&a, x, y, 0, noise(x, y, 0, 5) < 0.5 && turn % 4 == 2 ? 0 : 1), put(&b, x, y, 0, noise(x, y, 0, 6) < 0.9);
+        o.simd = 1;
+        ask(&first, &a, &b, &o, CONTRAST, 0);
+        CHECK(first.code == MOSAIC_SSIM_OK);
+        for (y = 0; y + w <= height; y++)
+            for (x = 0; x + w <= width; x++) {
+                wide_int sx = 0, sy = 0, sxx = 0, syy = 0, sxy = 0;
+                double value[2], up, below;
+                for (j = 0; j < w; j++)
+                    for (i = 0; i < w; i++) {
+                        size_t at = (y + j) * width + x + i;
+                        int64_t p = (int64_t)mosaic_ssim__pixel(a.first + at * (size_t)a.pixel, a.image.type);
+                        int64_t q = (int64_t)mosaic_ssim__pixel(b.first + at * (size_t)b.pixel, b.image.type);
+                        sx += p, sy += q, sxx += p * p, syy += q * q, sxy += p * q;
+                    }
+                up = (double)(2 * (n * sxy - sx * sy)) + c2, below = (double)(n * (sxx + syy) - sx * sx - sy * sy) + c2;
+                value[0] = ((double)(2 * sx * sy) + c1) * up / (((double)(sx * sx + sy * sy) + c1) * below), value[1] = up / below;
+                good += same_bits(&value[0], &first.map[y * (width - w + 1) + x], 1) &&
+                        same_bits(&value[1], &first.contrast_map[y * (width - w + 1) + x], 1);
+            }
+        CHECK_MSG(good == values, "window %d turn %d: %d of %d", (int)w, (int)turn, (int)good, (int)values);
+        while ((o.simd = next_simd(o.simd)) != 0) {
+            ask(&second, &a, &b, &o, CONTRAST, 0);
+            CHECK_MSG(same(&first, &second), "window %d turn %d simd %d", (int)w, (int)turn, o.simd);
+        }
+        free(a.block), free(b.block);
+    }
+}
+
+/* One weighted sum of 2 * radius + 1 values a step apart, as the header defines it. */
+static double weigh(const double *centre, ptrdiff_t step, const double *taps, ptrdiff_t radius)
+{
+    double sum = centre[0] * taps[0];
+    for (; radius > 0; radius--) sum += (centre[-radius * step] + centre[radius * step]) * taps[radius];
+    return sum;
+}
+
+/* Floats and Gaussian windows in the exact arithmetic, operation by operation as the header says, flat pictures among them. */
+static void test_weighted(void)
+{
+    enum { W = 53, H = 31 };
+    static const double own[4] = {0.4, 0.2, 0.075, 0.025};
+    int mode, turn;
+    for (mode = 0; mode < MODES; mode++)
+        for (turn = 0; turn < 6; turn++) {
+            static double moments[4][W * H], down[4][W * H];
+            mosaic_ssim_options o = mode_options(mode);
+            picture a = make_picture(mode, W, H, 0, 0, PACKED, 0), b = make_picture(mode, W, H, 0, 1, PACKED, 0);
+            double full = mode_type(mode) == MOSAIC_SSIM_U8 ? 255 : mode_type(mode) == MOSAIC_SSIM_U16 ? 65535 : 1, t, c1, c2, n, norm, taps[16];
+            size_t i, m, x, y, mw, mh, good = 0;
+            ptrdiff_t r;
+            if (mode & 4 || (o.weights == MOSAIC_SSIM_UNIFORM && !mode_floats(mode))) {
+                free(a.block), free(b.block);
+                continue;
+            }
+            if (o.weights == MOSAIC_SSIM_UNIFORM)
+                o.window = 5 + 2 * turn, r = o.window / 2;
+            else
+                o.taps = own, o.tap_count = 4, r = 3;
+            if (turn % 2) o.covariance = MOSAIC_SSIM_POPULATION;
+            for (m = 0; m <= (size_t)r; m++) taps[m] = o.weights == MOSAIC_SSIM_UNIFORM ? 1.0 / o.window : own[m];
+            for (i = 0; i < W * H && turn > 2; i++)
+                put(&a, i % W, i / W, 0, turn / 9.0), put(&b, i % W, i / W, 0, turn == 3 ? 0.1 : turn / 9.0 + 1e-6);
+            t = 0.01 * full, c1 = t * t, t = 0.03 * full, c2 = t * t;
+            n = (double)((2 * r + 1) * (2 * r + 1)), norm = turn % 2 ? 1 : n / (n - 1);
+            for (i = 0; i < W * H; i++) {
+                double p = mosaic_ssim__pixel(a.first + i * (size_t)a.pixel, a.image.type),
+                       q = mosaic_ssim__pixel(b.first + i * (size_t)b.pixel, b.image.type);
+                moments[0][i] = p, moments[1][i] = q, moments[2][i] = p * p + q * q, moments[3][i] = p * q;
+            }
+            mw = W - 2 * (size_t)r, mh = H - 2 * (size_t)r;
+            for (m = 0; m < 4; m++)
+                for (i = 0; i < mh * W; i++) down[m][i] = weigh(&moments[m][i + (size_t)r * W], W, taps, r);
+            for (o.simd = 1; o.simd; o.simd = next_simd(o.simd)) {
+                ask(&first, &a, &b, &o, CONTRAST, 0);
+                for (y = 0, good = 0; y < mh; y++)
+                    for (x = 0; x < mw; x++) {
+                        double mean[4], v, c, value[2];
+                        for (m = 0; m < 4; m++) mean[m] = weigh(&down[m][y * W + x + (size_t)r], 1, taps, r);
+                        v = norm * (mean[2] - (mean[0] * mean[0] + mean[1] * mean[1]));
+                        c = 2 * norm * (mean[3] - mean[0] * mean[1]);
+                        v = v > 0 ? v : 0, c = c < -v ? -v : c > v ? v : c;
+                        value[1] = (c + c2) / (v + c2);
+                        value[0] = ((2 * (mean[0] * mean[1]) + c1) * (c + c2)) / ((mean[0] * mean[0] + mean[1] * mean[1] + c1) * (v + c2));
+                        good += same_bits(&first.map[y * mw + x], &value[0], 1) && same_bits(&first.contrast_map[y * mw + x], &value[1], 1);
+                    }
+                CHECK_MSG(first.code == MOSAIC_SSIM_OK && good == mw * mh, "mode %d turn %d simd %d: %d of %d", mode, turn, o.simd, (int)good,
+                          (int)(mw * mh));
+            }
+            free(a.block), free(b.block);
+        }
 }
 
 /* Adding a constant to both pictures leaves the contrast-structure term and changes the other factor as the formula says. */
@@ -564,6 +700,8 @@ int main(void)
     test_threads();
     test_layouts();
     test_properties();
+    test_integers();
+    test_weighted();
     test_shift();
     test_work_areas();
     test_prepared_work_areas();
