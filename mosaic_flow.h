@@ -364,15 +364,21 @@ typedef struct mosaic_flow__backend {
     void (*estimate)(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out);
 } mosaic_flow__backend;
 
+typedef struct mosaic_flow__span {
+    int first, last, first_part, last_part;
+} mosaic_flow__span;
+
 struct mosaic_flow {
     mosaic_flow_options o; /* with the defaults filled in */
     const mosaic_flow__backend *backend;
     int frame_width, frame_height;
-    int level;           /* of the kernels: 0 scalar, 1 AVX2, 2 AVX-512, 3 with VNNI */
-    int streamed;        /* pushed since open or reset: 0, 1, 2 = more */
-    int slot;            /* where the last pushed picture is */
-    uint8_t *memory;     /* the one block */
-    uint8_t *picture[2]; /* of the field's size, packed */
+    int level;                      /* of the kernels: 0 scalar, 1 AVX2, 2 AVX-512, 3 with VNNI */
+    int streamed;                   /* pushed since open or reset: 0, 1, 2 = more */
+    int slot;                       /* where the last pushed picture is */
+    uint8_t *memory;                /* the one block */
+    uint8_t *picture[2];            /* of the field's size, packed */
+    mosaic_flow__span *fit_columns; /* with fit_sums: for frames of another size than the field's */
+    int64_t *fit_sums;
     mosaic_flow_field field;
     int16_t *vectors[2]; /* forward, backward */
     void *method;        /* state of the backend, in the block */
@@ -1704,7 +1710,6 @@ typedef struct mosaic_flow__float {
     mosaic_flow__map features[2], context[2];
     int context_ready[2];
     float *carried[2]; /* the last result of each direction, for a warm start */
-    int carried_ready[2];
 
     /* encoders; they share their memory with what follows */
     mosaic_flow__map image, wide[3][2], narrow[3][2]; /* at 1/2, 1/4 and 1/8 of the size */
@@ -2214,6 +2219,60 @@ static void mosaic_flow__upsample_convex(const mosaic_flow *flow, mosaic_flow__f
         }
 }
 
+/* The motion that a stream found last moved along itself (backward motion against itself): content goes on as it went, from where it arrived. Where several
+   arrive: what arrives nearest to the middle of the pixel, then the first; pixels that nothing reaches take over from their nearest
+   neighbours, ring by ring. The result goes to f->flow. */
+static void mosaic_flow__carry(const mosaic_flow__float *f, int direction, const float *last)
+{
+    const int w = f->raft.w8, h = f->raft.h8, none = w * h;
+    int32_t *source = f->sources, *next = f->sources + none;
+    float *distance = f->q.at; /* not needed yet */
+    int x, y, i, left;
+    for (i = 0; i < none; i++) source[i] = none;
+    for (i = 0; i < none; i++) {
+        const float sign = direction ? -1.0f : 1.0f, to_x = (float)(i % w) + sign * last[2 * i], to_y = (float)(i / w) + sign * last[2 * i + 1];
+        float dx, dy, d;
+        /* Rounded half up; strictly inside, which also leaves out what is no number. */
+        if (!(to_x > 0 && to_y > 0 && to_x < (float)(w - 1) && to_y < (float)(h - 1))) continue;
+        x = (int)(to_x + 0.5f);
+        y = (int)(to_y + 0.5f);
+        dx = to_x - (float)x;
+        dy = to_y - (float)y;
+        d = dx * dx + dy * dy;
+        if (source[y * w + x] != none && d >= distance[y * w + x]) continue;
+        source[y * w + x] = i;
+        distance[y * w + x] = d;
+    }
+    for (left = 1; left;) {
+        int found = 0;
+        left = 0;
+        memcpy(next, source, (size_t)none * sizeof *next);
+        for (i = 0; i < none; i++) {
+            x = i % w;
+            y = i / w;
+            if (source[i] != none) continue;
+            if (y > 0 && source[i - w] != none)
+                next[i] = source[i - w];
+            else if (x > 0 && source[i - 1] != none)
+                next[i] = source[i - 1];
+            else if (x + 1 < w && source[i + 1] != none)
+                next[i] = source[i + 1];
+            else if (y + 1 < h && source[i + w] != none)
+                next[i] = source[i + w];
+            else
+                left = 1;
+            found |= next[i] != none;
+        }
+        memcpy(source, next, (size_t)none * sizeof *next);
+        if (!found) break;
+    }
+    for (i = 0; i < none; i++) {
+        float *to = f->flow.at + (size_t)(i / w) * f->flow.row + (size_t)(i % w) * 2;
+        to[0] = source[i] == none ? 0 : last[2 * source[i]];
+        to[1] = source[i] == none ? 0 : last[2 * source[i] + 1];
+    }
+}
+
 static void mosaic_flow__float_estimate(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
 {
     mosaic_flow__float *f = (mosaic_flow__float *)flow->method;
@@ -2270,8 +2329,12 @@ static void mosaic_flow__float_estimate(mosaic_flow *flow, int from, int directi
         else
             memset(row, 0, (size_t)raft->w8 * 2 * sizeof *row);
     }
-    (void)direction;
+    if (direction >= 0 && f->carried[direction] && flow->streamed > 1) mosaic_flow__carry(f, direction, f->carried[direction]);
     for (i = 0; i < flow->o.iterations; i++) mosaic_flow__iterate(flow, f, &f->features[from]);
+    if (direction >= 0 && f->carried[direction])
+        for (y = 0; y < raft->h8; y++)
+            memcpy(f->carried[direction] + (size_t)y * (size_t)raft->w8 * 2, f->flow.at + (size_t)y * f->flow.row,
+                   (size_t)raft->w8 * 2 * sizeof(float));
     if (f->recurrent == 2)
         mosaic_flow__upsample_convex(flow, f, vectors, out);
     else
@@ -2508,7 +2571,22 @@ static mosaic_flow_result mosaic_flow__plan(mosaic_flow *flow, mosaic_flow__aren
         flow->picture[i] = (uint8_t *)mosaic_flow__take(arena, pixels, 3);
         flow->vectors[i] = i && flow->o.forward_only ? 0 : (int16_t *)mosaic_flow__take(arena, pixels, 2 * sizeof(int16_t));
     }
+    if (flow->frame_width != flow->field.width || flow->frame_height != flow->field.height) {
+        flow->fit_columns = (mosaic_flow__span *)mosaic_flow__take(arena, (size_t)flow->field.width, sizeof *flow->fit_columns);
+        flow->fit_sums = (int64_t *)mosaic_flow__take(arena, (size_t)flow->field.width, 3 * sizeof *flow->fit_sums);
+    }
     return flow->backend->plan(flow, arena);
+}
+
+/* Along one axis, pixel k of the field covers the source from k * from to (k + 1) * from, in units of which a source pixel has `to`: all of the
+   pixels between `first` and `last`, and those in part. */
+static void mosaic_flow__cover(mosaic_flow__span *span, int k, int from, int to)
+{
+    const int64_t low = (int64_t)k * from, high = low + from;
+    span->first = (int)(low / to);
+    span->last = (int)((high - 1) / to);
+    span->first_part = span->first == span->last ? from : (int)((int64_t)(span->first + 1) * to - low);
+    span->last_part = (int)(high - (int64_t)span->last * to);
 }
 
 MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const mosaic_flow_options *options, mosaic_flow **flow)
@@ -2518,7 +2596,7 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const
     mosaic_flow__arena arena;
     mosaic_flow_result result;
     size_t size;
-    int level = 0;
+    int level = 0, i;
 
     if (!flow) return MOSAIC_FLOW_ERROR_NULL;
     *flow = 0;
@@ -2568,6 +2646,8 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const
     mosaic_flow__plan(made, &arena);
     made->field.forward = made->vectors[0];
     made->field.backward = made->vectors[1];
+    if (made->fit_columns)
+        for (i = 0; i < o.width; i++) mosaic_flow__cover(&made->fit_columns[i], i, width, o.width);
     result = made->backend->start(made);
     if (result != MOSAIC_FLOW_OK) {
         mosaic_flow_close(made);
@@ -2577,48 +2657,37 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const
     return MOSAIC_FLOW_OK;
 }
 
-/* Along one axis, `to` pixels cover `from` source pixels: source pixel i of output pixel k has the weight of what they share, in units of
-   1 / to of a source pixel; weights of one output pixel sum to `from`. */
-static void mosaic_flow__shared(int k, int from, int to, int *first, int *last)
-{
-    *first = (int)((int64_t)k * from / to);
-    *last = (int)(((int64_t)(k + 1) * from + to - 1) / to) - 1;
-}
-
-static int64_t mosaic_flow__share(int i, int k, int from, int to)
-{
-    int64_t low = (int64_t)i * to, high = low + to;
-    if (low < (int64_t)k * from) low = (int64_t)k * from;
-    if (high > (int64_t)(k + 1) * from) high = (int64_t)(k + 1) * from;
-    return high - low;
-}
-
 /* Brings a frame to the size of the field: means over areas, exact and rounded once. */
 static void mosaic_flow__fit(mosaic_flow *flow, const uint8_t *rgb, size_t stride, int slot)
 {
     const int fw = flow->frame_width, fh = flow->frame_height, w = flow->field.width, h = flow->field.height;
+    const int64_t area = (int64_t)fw * fh;
     uint8_t *out = flow->picture[slot];
     int x, y, i, k, c;
     for (y = 0; y < h; y++, out += (size_t)w * 3) {
-        int top, bottom;
+        mosaic_flow__span rows;
         if (w == fw && h == fh) {
             memcpy(out, rgb + (size_t)y * stride, (size_t)w * 3);
             continue;
         }
-        mosaic_flow__shared(y, fh, h, &top, &bottom);
-        for (x = 0; x < w; x++) {
-            const int64_t area = (int64_t)fw * fh;
-            int64_t sum[3] = {0, 0, 0};
-            int left, right;
-            mosaic_flow__shared(x, fw, w, &left, &right);
-            for (k = top; k <= bottom; k++)
-                for (i = left; i <= right; i++) {
-                    const int64_t weight = mosaic_flow__share(k, y, fh, h) * mosaic_flow__share(i, x, fw, w);
-                    const uint8_t *p = rgb + (size_t)k * stride + (size_t)i * 3;
-                    for (c = 0; c < 3; c++) sum[c] += weight * p[c];
-                }
-            for (c = 0; c < 3; c++) out[3 * x + c] = (uint8_t)((sum[c] + area / 2) / area);
+        mosaic_flow__cover(&rows, y, fh, h);
+        for (x = 0; x < 3 * w; x++) flow->fit_sums[x] = area / 2;
+        for (k = rows.first; k <= rows.last; k++) {
+            const int64_t weight = k == rows.first ? rows.first_part : k == rows.last ? rows.last_part : h;
+            const uint8_t *row = rgb + (size_t)k * stride;
+            for (x = 0; x < w; x++) {
+                const mosaic_flow__span *span = &flow->fit_columns[x];
+                const uint8_t *p = row + (size_t)span->first * 3;
+                int32_t sum[3]; /* at most 255 * fw */
+                for (c = 0; c < 3; c++) sum[c] = span->first_part * p[c];
+                for (i = span->first + 1; i < span->last; i++)
+                    for (c = 0, p += 3; c < 3; c++) sum[c] += w * p[c];
+                if (span->last > span->first)
+                    for (c = 0, p += 3; c < 3; c++) sum[c] += span->last_part * p[c];
+                for (c = 0; c < 3; c++) flow->fit_sums[3 * x + c] += weight * sum[c];
+            }
         }
+        for (x = 0; x < 3 * w; x++) out[x] = (uint8_t)(flow->fit_sums[x] / area);
     }
 }
 
@@ -2848,9 +2917,8 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(tile)(const mosaic_flow__conv *c, con
     MOSAIC_FLOW__UNROLL
     for (i = 0; i < pixels; i++) {
         MOSAIC_FLOW__UNROLL
-        for (v = 0; v < vectors; v++)
-            MOSAIC_FLOW__NAME(store)
-            (out + (size_t)i * c->out_pixel + v * MOSAIC_FLOW__LANES, c->relu ? MOSAIC_FLOW__NAME(positive)(sum[i][v]) : sum[i][v]);
+        for (v = 0; v < vectors; v++) MOSAIC_FLOW__NAME(store)
+        (out + (size_t)i * c->out_pixel + v * MOSAIC_FLOW__LANES, c->relu ? MOSAIC_FLOW__NAME(positive)(sum[i][v]) : sum[i][v]);
     }
 }
 
@@ -3096,21 +3164,23 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(look)(const mosaic_flow__windows 
             tap = w->volume + (size_t)x * w->pixel + (size_t)top * w->row + left;
             row = w->row;
         } else {
+            const int begin = left < 0 ? -left : 0, end = left + side < w->width ? side + 1 : w->width - left;
+            memset(taps, 0, sizeof taps);
             for (k = 0; k <= side; k++)
-                for (i = 0; i <= side; i++)
-                    taps[k * MOSAIC_FLOW__TAPS + i] = top + k >= 0 && top + k < w->height && left + i >= 0 && left + i < w->width
-                                                          ? w->volume[(size_t)x * w->pixel + (size_t)(top + k) * w->row + (size_t)(left + i)]
-                                                          : 0;
+                if (top + k >= 0 && top + k < w->height)
+                    memcpy(taps + k * MOSAIC_FLOW__TAPS + begin,
+                           w->volume + (size_t)x * w->pixel + (size_t)(top + k) * w->row + (size_t)(left + begin),
+                           (size_t)(end - begin) * sizeof *taps);
         }
-        for (i = 0; i < side; i += MOSAIC_FLOW__LANES) {
+        /* Each vector writes beyond its end what comes after it: from right to left here, and level by level. */
+        for (i = (side - 1) / MOSAIC_FLOW__LANES * MOSAIC_FLOW__LANES; i >= 0; i -= MOSAIC_FLOW__LANES) {
             MOSAIC_FLOW__V above = MOSAIC_FLOW__NAME(load)(tap + i), above_right = MOSAIC_FLOW__NAME(load)(tap + i + 1);
             for (k = 0; k < side; k++) {
                 const MOSAIC_FLOW__V below = MOSAIC_FLOW__NAME(load)(tap + (size_t)(k + 1) * row + i),
                                      below_right = MOSAIC_FLOW__NAME(load)(tap + (size_t)(k + 1) * row + i + 1);
                 const MOSAIC_FLOW__V at = MOSAIC_FLOW__FMA(below, lower_part, above * upper_part),
                                      at_right = MOSAIC_FLOW__FMA(below_right, lower_part, above_right * upper_part);
-                const MOSAIC_FLOW__V value = MOSAIC_FLOW__FMA(at_right, right_part, at * left_part);
-                memcpy(out + k * side + i, &value, (size_t)(side - i < MOSAIC_FLOW__LANES ? side - i : MOSAIC_FLOW__LANES) * sizeof *out);
+                MOSAIC_FLOW__NAME(store)(out + k * side + i, MOSAIC_FLOW__FMA(at_right, right_part, at * left_part));
                 above = below;
                 above_right = below_right;
             }
