@@ -416,12 +416,19 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
    Arithmetic: the solver's own numbers are 64 bits wide. The kernels that read the table use 32 bits as long as all costs are
    within NARROW_COST and no price is below NARROW_PRICE, which excludes overflow, and 64 bits from there on. */
 
+#if defined(__GNUC__) || defined(__clang__)
+#define MOSAIC_LAP__INLINE static inline __attribute__((always_inline))
+#else
+#define MOSAIC_LAP__INLINE static
+#endif
+
 #define MOSAIC_LAP__LIST 32
 #define MOSAIC_LAP__BLOCK 64
 #define MOSAIC_LAP__TILE_LINES 8
 #define MOSAIC_LAP__TILE_WIDTH 512
 #define MOSAIC_LAP__FIRST_BLOCKS 6
 #define MOSAIC_LAP__JOBS 64
+#define MOSAIC_LAP__TIE_WORDS 16
 #define MOSAIC_LAP__FAR INT64_MAX
 #define MOSAIC_LAP__NO_SHRINK ((int64_t)1 << 61)
 #define MOSAIC_LAP__NARROW_COST ((int64_t)1 << 29)
@@ -447,19 +454,28 @@ typedef struct mosaic_lap__table {
     int32_t *narrow; /* slots: v + sign in 32 bits, for the narrow kernels */
 } mosaic_lap__table;
 
-static const int32_t *mosaic_lap__line(const mosaic_lap__table *t, int32_t line) { return t->cost + (size_t)line * t->stride; }
-
-static int64_t mosaic_lap__reduced(const mosaic_lap__table *t, int32_t cost, int32_t slot)
+MOSAIC_LAP__INLINE int64_t mosaic_lap__reduced(const mosaic_lap__table *t, int32_t cost, int32_t slot)
 {
     return (t->sign ? -(int64_t)cost : (int64_t)cost) - t->price[slot];
 }
 
-static int32_t mosaic_lap__clamp(int64_t x) { return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x; }
+MOSAIC_LAP__INLINE int32_t mosaic_lap__clamp(int64_t x) { return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x; }
 
-static int32_t mosaic_lap__block_size(const mosaic_lap__table *t, int32_t block)
+MOSAIC_LAP__INLINE int32_t mosaic_lap__block_size(const mosaic_lap__table *t, int32_t block)
 {
     int32_t rest = t->slots - block * MOSAIC_LAP__BLOCK;
     return rest < MOSAIC_LAP__BLOCK ? rest : MOSAIC_LAP__BLOCK;
+}
+
+MOSAIC_LAP__INLINE int32_t mosaic_lap__lowest(uint64_t bits)
+{
+    int32_t n = 0;
+#if defined(__GNUC__) || defined(__clang__)
+    n = __builtin_ctzll(bits);
+#else
+    for (; !(bits & 1); bits >>= 1) n++;
+#endif
+    return n;
 }
 
 /* ---- costs of vectors: |x - y|^2 = |x|^2 + |y|^2 - 2 x y, modulo 2^32 throughout, which is exact because no distance is that large ---- */
@@ -602,7 +618,7 @@ static void mosaic_lap__make_costs(const mosaic_lap__table *t, int32_t line, int
 }
 
 /* The costs of one block of a line, where they are or made into `room`. */
-static const int32_t *mosaic_lap__costs(const mosaic_lap__table *t, int32_t line, int32_t block, int32_t room[MOSAIC_LAP__BLOCK])
+MOSAIC_LAP__INLINE const int32_t *mosaic_lap__costs(const mosaic_lap__table *t, int32_t line, int32_t block, int32_t room[MOSAIC_LAP__BLOCK])
 {
     if (t->cost) return t->cost + (size_t)line * t->stride + (size_t)block * MOSAIC_LAP__BLOCK;
     mosaic_lap__make_costs(t, line, 1, block, MOSAIC_LAP__BLOCK, room);
@@ -656,79 +672,61 @@ static void mosaic_lap__source_layout(mosaic_lap__table *t, const mosaic_lap_pro
     }
 }
 
-/* ---- kernels: the only code that reads whole lines of the table. The scalar ones define the result of the others. ----
-   range    first look at a line: lower bounds of its blocks at price 0, smallest and largest cost in limits[0], limits[1]
-   collect  the slots of a line with cost - v < limit, block by block from block `from` on and around the end; refreshes the lower
-            bounds of the blocks it reads; whenever a block's minimum + gap is below limit, that becomes the limit. The limit at
-            the end is handed back: slots at or above it may be among those collected before it fell.
+/* ---- kernels: the only code that reads many costs. The scalar ones define the result of the others. ----
+   range    first look at a line, `count` blocks of it from block b on whose costs are at c: their lower bounds at the present prices, smallest
+            and largest cost in limits[0], limits[1], and in limits[2] whether any is forbidden
+   collect  the slots of a line with cost - v < limit, and their costs, block by block from block line % blocks on and around the end;
+            refreshes the lower bounds of the blocks it reads; whenever a block's minimum + gap is below limit, that becomes the limit. The
+            limit at the end is handed back: slots at or above it may be among those collected before it fell.
    below    which of `count` listed entries have cost - v < limit, as a bit mask
+   best     the first listed entry with the least cost - v; that in least[0], the second least in least[1]. FAR where there is none
    tight    which slots of a block have cost - v == value, as a bit mask */
 typedef struct mosaic_lap__kernels {
-    void (*range)(const mosaic_lap__table *t, int32_t line, int32_t limits[2]);
-    int32_t (*collect)(const mosaic_lap__table *t, int32_t line, int64_t *limit, int64_t gap, int32_t *out);
+    void (*range)(const mosaic_lap__table *t, int32_t line, int32_t b, int32_t count, const int32_t *c, int32_t limits[3]);
+    int32_t (*collect)(const mosaic_lap__table *t, int32_t line, int64_t *limit, int64_t gap, int32_t *slot, int32_t *cost);
     uint32_t (*below)(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit);
+    int32_t (*best)(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t least[2]);
     uint64_t (*tight)(const mosaic_lap__table *t, int32_t line, int32_t block, int64_t value);
 } mosaic_lap__kernels;
 
-/* Around the block kernels: which blocks to read. `CLIP` brings the limit into the range of the block kernel's numbers. */
-#define MOSAIC_LAP__DEFINE_COLLECT(NAME, TARGET, BLOCK_KERNEL, CLIP)                                                                                 \
-    TARGET static int32_t NAME(const mosaic_lap__table *t, int32_t line, int64_t *limit, int64_t gap, int32_t *out)                                  \
+/* Around the block kernels: which blocks to read. BELOW says which of up to STEP lower bounds are below a limit; CLIP brings the limit into
+   the range of the block kernel's numbers. */
+#define MOSAIC_LAP__DEFINE_COLLECT(NAME, TARGET, BLOCK_KERNEL, CLIP, STEP, BELOW)                                                                    \
+    TARGET static int32_t NAME(const mosaic_lap__table *t, int32_t line, int64_t *limit, int64_t gap, int32_t *slot, int32_t *cost)                  \
     {                                                                                                                                                \
-        const int32_t *c = mosaic_lap__line(t, line);                                                                                                \
         int32_t *lower = t->lower + (size_t)line * (size_t)t->blocks;                                                                                \
-        int32_t count = 0, from = line % t->blocks, i;                                                                                               \
+        int32_t room[MOSAIC_LAP__BLOCK], count = 0, from = line % t->blocks, part;                                                                   \
         int64_t lim = CLIP(*limit);                                                                                                                  \
-        for (i = 0; i < t->blocks; i++) {                                                                                                            \
-            int32_t b = from + i < t->blocks ? from + i : from + i - t->blocks;                                                                      \
-            if (lower[b] < lim) count += BLOCK_KERNEL(t, c + (size_t)b * MOSAIC_LAP__BLOCK, b, lower + b, &lim, gap, out + count);                   \
+        for (part = 0; part < 2; part++) {                                                                                                           \
+            int32_t first = part ? 0 : from, end = part ? from : t->blocks;                                                                          \
+            for (; first < end; first += STEP) {                                                                                                     \
+                uint32_t bits = BELOW(lower + first, end - first < STEP ? end - first : STEP, lim);                                                  \
+                for (; bits; bits &= bits - 1) {                                                                                                     \
+                    int32_t b = first + mosaic_lap__lowest(bits);                                                                                    \
+                    if (lower[b] < lim)                                                                                                              \
+                        count += BLOCK_KERNEL(t, mosaic_lap__costs(t, line, b, room), b, lower + b, &lim, gap, slot + count, cost + count);          \
+                }                                                                                                                                    \
+            }                                                                                                                                        \
         }                                                                                                                                            \
         if (lim != CLIP(*limit)) *limit = lim;                                                                                                       \
         return count;                                                                                                                                \
     }
 #define MOSAIC_LAP__CLIP_WIDE(x) (x)
 #define MOSAIC_LAP__CLIP_NARROW(x) ((int64_t)mosaic_lap__clamp(x))
+#define MOSAIC_LAP__BELOW_ONE(lower, count, limit) ((uint32_t)(*(lower) < (limit)))
 
-/* Smallest of a block at price 0, from its smallest and largest cost. */
-static int32_t mosaic_lap__first_lower(const mosaic_lap__table *t, int32_t low, int32_t high)
+/* ---- the wide kernels: 64 bits throughout. Reduced costs of a block into x, FAR where forbidden; returns the least. ---- */
+static int64_t mosaic_lap__wide_scalar(const mosaic_lap__table *t, const int32_t *c, int32_t b, int64_t x[MOSAIC_LAP__BLOCK])
 {
-    return t->sign ? mosaic_lap__clamp(-(int64_t)high) : low;
-}
-
-static void mosaic_lap__range_scalar(const mosaic_lap__table *t, int32_t line, int32_t limits[2])
-{
-    const int32_t *c = mosaic_lap__line(t, line);
-    int32_t b, j;
-    for (b = 0; b < t->blocks; b++, c += MOSAIC_LAP__BLOCK) {
-        int32_t low = INT32_MAX, high = INT32_MIN, size = mosaic_lap__block_size(t, b);
-        for (j = 0; j < size; j++) {
-            if (c[j] == MOSAIC_LAP_FORBIDDEN) continue;
-            if (c[j] < low) low = c[j];
-            if (c[j] > high) high = c[j];
-        }
-        t->lower[(size_t)line * (size_t)t->blocks + (size_t)b] = mosaic_lap__first_lower(t, low, high);
-        if (low < limits[0]) limits[0] = low;
-        if (high > limits[1]) limits[1] = high;
-    }
-}
-
-/* The wide kernels. */
-static int32_t mosaic_lap__block_wide(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit, int64_t gap,
-                                      int32_t *out)
-{
-    int32_t first = b * MOSAIC_LAP__BLOCK, size = mosaic_lap__block_size(t, b), count = 0, j;
+    int32_t first = b * MOSAIC_LAP__BLOCK, size = mosaic_lap__block_size(t, b), j;
     int64_t least = MOSAIC_LAP__FAR;
     for (j = 0; j < size; j++) {
-        int64_t x = mosaic_lap__reduced(t, c[j], first + j);
-        if (c[j] != MOSAIC_LAP_FORBIDDEN && x < least) least = x;
+        x[j] = c[j] == MOSAIC_LAP_FORBIDDEN ? MOSAIC_LAP__FAR : mosaic_lap__reduced(t, c[j], first + j);
+        if (x[j] < least) least = x[j];
     }
-    *lower = mosaic_lap__clamp(least);
-    if (least == MOSAIC_LAP__FAR) return 0;
-    if (gap < MOSAIC_LAP__NO_SHRINK && least + gap < *limit) *limit = least + gap;
-    for (j = 0; j < size; j++)
-        if (c[j] != MOSAIC_LAP_FORBIDDEN && mosaic_lap__reduced(t, c[j], first + j) < *limit) out[count++] = first + j;
-    return count;
+    for (; j < MOSAIC_LAP__BLOCK; j++) x[j] = MOSAIC_LAP__FAR;
+    return least;
 }
-MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_wide, , mosaic_lap__block_wide, MOSAIC_LAP__CLIP_WIDE)
 
 static uint32_t mosaic_lap__below_wide(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit)
 {
@@ -738,18 +736,85 @@ static uint32_t mosaic_lap__below_wide(const mosaic_lap__table *t, const int32_t
     return bits;
 }
 
-static uint64_t mosaic_lap__tight_wide(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t value)
+static int32_t mosaic_lap__best_wide(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t least[2])
 {
-    int32_t first = b * MOSAIC_LAP__BLOCK, size = mosaic_lap__block_size(t, b), j;
-    const int32_t *c = mosaic_lap__line(t, line) + first;
-    uint64_t bits = 0;
-    for (j = 0; j < size; j++) bits |= (uint64_t)(c[j] != MOSAIC_LAP_FORBIDDEN && mosaic_lap__reduced(t, c[j], first + j) == value) << j;
-    return bits;
+    int32_t i, at = 0;
+    least[0] = least[1] = MOSAIC_LAP__FAR;
+    for (i = 0; i < count; i++) {
+        int64_t x = mosaic_lap__reduced(t, cost[i], slot[i]);
+        if (x < least[0]) {
+            least[1] = least[0];
+            least[0] = x;
+            at = i;
+        } else if (x < least[1]) {
+            least[1] = x;
+        }
+    }
+    return at;
 }
 
-/* The narrow kernels, scalar. */
+/* The rest of them, over the function that makes the reduced costs. */
+#define MOSAIC_LAP__DEFINE_WIDE(LEVEL, TARGET)                                                                                                       \
+    TARGET static void mosaic_lap__range_wide_##LEVEL(const mosaic_lap__table *t, int32_t line, int32_t b, int32_t count, const int32_t *c,          \
+                                                      int32_t limits[3])                                                                             \
+    {                                                                                                                                                \
+        int64_t x[MOSAIC_LAP__BLOCK];                                                                                                                \
+        int32_t *lower = t->lower + (size_t)line * (size_t)t->blocks, end = b + count;                                                               \
+        (void)limits;                                                                                                                                \
+        for (; b < end; b++, c += MOSAIC_LAP__BLOCK) lower[b] = mosaic_lap__clamp(mosaic_lap__wide_##LEVEL(t, c, b, x));                             \
+    }                                                                                                                                                \
+    TARGET static int32_t mosaic_lap__block_wide_##LEVEL(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit,    \
+                                                         int64_t gap, int32_t *slot, int32_t *cost)                                                  \
+    {                                                                                                                                                \
+        int64_t x[MOSAIC_LAP__BLOCK], least = mosaic_lap__wide_##LEVEL(t, c, b, x);                                                                  \
+        int32_t count = 0, j;                                                                                                                        \
+        *lower = mosaic_lap__clamp(least);                                                                                                           \
+        if (least == MOSAIC_LAP__FAR) return 0;                                                                                                      \
+        if (gap < MOSAIC_LAP__NO_SHRINK && least + gap < *limit) *limit = least + gap;                                                               \
+        if (least >= *limit) return 0;                                                                                                               \
+        for (j = 0; j < MOSAIC_LAP__BLOCK; j++)                                                                                                      \
+            if (x[j] < *limit) {                                                                                                                     \
+                slot[count] = b * MOSAIC_LAP__BLOCK + j;                                                                                             \
+                cost[count++] = c[j];                                                                                                                \
+            }                                                                                                                                        \
+        return count;                                                                                                                                \
+    }                                                                                                                                                \
+    MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_wide_##LEVEL, TARGET, mosaic_lap__block_wide_##LEVEL, MOSAIC_LAP__CLIP_WIDE, 1,                   \
+                               MOSAIC_LAP__BELOW_ONE)                                                                                                \
+    TARGET static uint64_t mosaic_lap__tight_wide_##LEVEL(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t value)                        \
+    {                                                                                                                                                \
+        int64_t x[MOSAIC_LAP__BLOCK];                                                                                                                \
+        int32_t room[MOSAIC_LAP__BLOCK], j;                                                                                                          \
+        uint64_t bits = 0;                                                                                                                           \
+        if (mosaic_lap__wide_##LEVEL(t, mosaic_lap__costs(t, line, b, room), b, x) > value) return 0;                                                \
+        for (j = 0; j < MOSAIC_LAP__BLOCK; j++) bits |= (uint64_t)(x[j] == value) << j;                                                              \
+        return bits;                                                                                                                                 \
+    }
+MOSAIC_LAP__DEFINE_WIDE(scalar, )
+
+/* ---- the narrow kernels, scalar ---- */
+static void mosaic_lap__range_scalar(const mosaic_lap__table *t, int32_t line, int32_t b, int32_t count, const int32_t *c, int32_t limits[3])
+{
+    int32_t *lower = t->lower + (size_t)line * (size_t)t->blocks, end = b + count, j;
+    for (; b < end; b++, c += MOSAIC_LAP__BLOCK) {
+        const int32_t *w = t->narrow + b * MOSAIC_LAP__BLOCK;
+        int32_t size = mosaic_lap__block_size(t, b), least = INT32_MAX;
+        for (j = 0; j < size; j++) {
+            int32_t x = (int32_t)((uint32_t)(c[j] ^ t->sign) - (uint32_t)w[j]); /* wraps only where the limits lead to the wide kernels */
+            if (c[j] == MOSAIC_LAP_FORBIDDEN) {
+                limits[2] = 1;
+                continue;
+            }
+            if (c[j] < limits[0]) limits[0] = c[j];
+            if (c[j] > limits[1]) limits[1] = c[j];
+            if (x < least) least = x;
+        }
+        lower[b] = least;
+    }
+}
+
 static int32_t mosaic_lap__block_scalar(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit, int64_t gap,
-                                        int32_t *out)
+                                        int32_t *slot, int32_t *cost)
 {
     int32_t first = b * MOSAIC_LAP__BLOCK, size = mosaic_lap__block_size(t, b), count = 0, least = INT32_MAX, j;
     int32_t x[MOSAIC_LAP__BLOCK];
@@ -760,12 +825,15 @@ static int32_t mosaic_lap__block_scalar(const mosaic_lap__table *t, const int32_
     }
     *lower = least;
     if (least + gap < *limit) *limit = least + gap;
-    if (least < *limit)
-        for (j = 0; j < size; j++)
-            if (x[j] < *limit) out[count++] = first + j;
+    if (least >= *limit) return 0;
+    for (j = 0; j < size; j++)
+        if (x[j] < *limit) {
+            slot[count] = first + j;
+            cost[count++] = c[j];
+        }
     return count;
 }
-MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_scalar, , mosaic_lap__block_scalar, MOSAIC_LAP__CLIP_NARROW)
+MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_scalar, , mosaic_lap__block_scalar, MOSAIC_LAP__CLIP_NARROW, 1, MOSAIC_LAP__BELOW_ONE)
 
 static uint32_t mosaic_lap__below_scalar(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit)
 {
@@ -777,16 +845,15 @@ static uint32_t mosaic_lap__below_scalar(const mosaic_lap__table *t, const int32
 
 static uint64_t mosaic_lap__tight_scalar(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t value)
 {
-    int32_t first = b * MOSAIC_LAP__BLOCK, size = mosaic_lap__block_size(t, b), j;
-    const int32_t *c = mosaic_lap__line(t, line) + first, *w = t->narrow + first;
+    int32_t room[MOSAIC_LAP__BLOCK], size = mosaic_lap__block_size(t, b), j;
+    const int32_t *c = mosaic_lap__costs(t, line, b, room), *w = t->narrow + b * MOSAIC_LAP__BLOCK;
     uint64_t bits = 0;
     for (j = 0; j < size; j++) bits |= (uint64_t)(c[j] != MOSAIC_LAP_FORBIDDEN && (c[j] ^ t->sign) - w[j] == value) << j;
     return bits;
 }
 
 #if MOSAIC_LAP__SIMD
-/* AVX2. The last, partial block of a line goes to the scalar kernels. */
-
+/* ---- AVX2. The last, partial block of a line goes to the scalar kernels. ---- */
 MOSAIC_LAP__AVX2 static int32_t mosaic_lap__least_avx2(__m256i x)
 {
     __m128i y = _mm_min_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
@@ -797,48 +864,50 @@ MOSAIC_LAP__AVX2 static int32_t mosaic_lap__least_avx2(__m256i x)
 
 MOSAIC_LAP__AVX2 static unsigned mosaic_lap__mask_avx2(__m256i x) { return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(x)); }
 
-MOSAIC_LAP__AVX2 static void mosaic_lap__range_avx2(const mosaic_lap__table *t, int32_t line, int32_t limits[2])
-{
-    const int32_t *c = mosaic_lap__line(t, line);
-    const __m256i forbidden = _mm256_set1_epi32(MOSAIC_LAP_FORBIDDEN), lowest = _mm256_set1_epi32(INT32_MIN);
-    int32_t b, j;
-    for (b = 0; b < t->blocks; b++, c += MOSAIC_LAP__BLOCK) {
-        int32_t low = INT32_MAX, high = INT32_MIN, size = mosaic_lap__block_size(t, b);
-        __m256i least = forbidden, most = lowest;
-        for (j = 0; j + 8 <= size; j += 8) {
-            __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(c + j));
-            least = _mm256_min_epi32(least, x);
-            most = _mm256_max_epi32(most, _mm256_blendv_epi8(x, lowest, _mm256_cmpeq_epi32(x, forbidden)));
-        }
-        low = mosaic_lap__least_avx2(least);
-        high = ~mosaic_lap__least_avx2(_mm256_xor_si256(most, _mm256_set1_epi32(-1)));
-        for (; j < size; j++) {
-            if (c[j] == MOSAIC_LAP_FORBIDDEN) continue;
-            if (c[j] < low) low = c[j];
-            if (c[j] > high) high = c[j];
-        }
-        t->lower[(size_t)line * (size_t)t->blocks + (size_t)b] = mosaic_lap__first_lower(t, low, high);
-        if (low < limits[0]) limits[0] = low;
-        if (high > limits[1]) limits[1] = high;
-    }
-}
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__load_avx2(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
 
-MOSAIC_LAP__AVX2 static __m256i mosaic_lap__reduced_avx2(const int32_t *c, const int32_t *w, __m256i sign)
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__reduced_avx2(const int32_t *c, const int32_t *w, __m256i sign)
 {
     const __m256i forbidden = _mm256_set1_epi32(MOSAIC_LAP_FORBIDDEN);
-    __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)c);
-    __m256i r = _mm256_sub_epi32(_mm256_xor_si256(x, sign), _mm256_loadu_si256((const __m256i *)(const void *)w));
+    __m256i x = mosaic_lap__load_avx2(c);
+    __m256i r = _mm256_sub_epi32(_mm256_xor_si256(x, sign), mosaic_lap__load_avx2(w));
     return _mm256_blendv_epi8(r, forbidden, _mm256_cmpeq_epi32(x, forbidden));
 }
 
+MOSAIC_LAP__AVX2 static void mosaic_lap__range_avx2(const mosaic_lap__table *t, int32_t line, int32_t b, int32_t count, const int32_t *c,
+                                                    int32_t limits[3])
+{
+    const __m256i forbidden = _mm256_set1_epi32(MOSAIC_LAP_FORBIDDEN), lowest = _mm256_set1_epi32(INT32_MIN), sign = _mm256_set1_epi32(t->sign);
+    int32_t *lower = t->lower + (size_t)line * (size_t)t->blocks, end = b + count, low, high, i;
+    __m256i least = forbidden, most = lowest, any = _mm256_setzero_si256();
+    for (; b < end && mosaic_lap__block_size(t, b) == MOSAIC_LAP__BLOCK; b++, c += MOSAIC_LAP__BLOCK) {
+        const int32_t *w = t->narrow + b * MOSAIC_LAP__BLOCK;
+        __m256i m = forbidden;
+        for (i = 0; i < MOSAIC_LAP__BLOCK; i += 8) {
+            __m256i x = mosaic_lap__load_avx2(c + i), f = _mm256_cmpeq_epi32(x, forbidden);
+            least = _mm256_min_epi32(least, x);
+            most = _mm256_max_epi32(most, _mm256_blendv_epi8(x, lowest, f));
+            any = _mm256_or_si256(any, f);
+            m = _mm256_min_epi32(m, mosaic_lap__reduced_avx2(c + i, w + i, sign));
+        }
+        lower[b] = mosaic_lap__least_avx2(m);
+    }
+    low = mosaic_lap__least_avx2(least);
+    high = ~mosaic_lap__least_avx2(_mm256_xor_si256(most, _mm256_set1_epi32(-1)));
+    if (low < limits[0]) limits[0] = low;
+    if (high > limits[1]) limits[1] = high;
+    if (mosaic_lap__mask_avx2(any)) limits[2] = 1;
+    if (b < end) mosaic_lap__range_scalar(t, line, b, end - b, c, limits);
+}
+
 MOSAIC_LAP__AVX2 static int32_t mosaic_lap__block_avx2(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit,
-                                                       int64_t gap, int32_t *out)
+                                                       int64_t gap, int32_t *slot, int32_t *cost)
 {
     const __m256i sign = _mm256_set1_epi32(t->sign);
     int32_t first = b * MOSAIC_LAP__BLOCK, count = 0, least, i;
     const int32_t *w = t->narrow + first;
     __m256i r[8], lim, m;
-    if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__block_scalar(t, c, b, lower, limit, gap, out);
+    if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__block_scalar(t, c, b, lower, limit, gap, slot, cost);
     for (i = 0; i < 8; i++) r[i] = mosaic_lap__reduced_avx2(c + 8 * i, w + 8 * i, sign);
     m = r[0];
     for (i = 1; i < 8; i++) m = _mm256_min_epi32(m, r[i]);
@@ -848,41 +917,108 @@ MOSAIC_LAP__AVX2 static int32_t mosaic_lap__block_avx2(const mosaic_lap__table *
     lim = _mm256_set1_epi32((int32_t)*limit);
     for (i = 0; i < 8; i++) {
         unsigned bits = mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(lim, r[i]));
-        for (; bits; bits &= bits - 1) out[count++] = first + 8 * i + __builtin_ctz(bits);
+        for (; bits; bits &= bits - 1) {
+            int32_t j = 8 * i + __builtin_ctz(bits);
+            slot[count] = first + j;
+            cost[count++] = c[j];
+        }
     }
     return count;
 }
-MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_avx2, MOSAIC_LAP__AVX2, mosaic_lap__block_avx2, MOSAIC_LAP__CLIP_NARROW)
+
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 uint32_t mosaic_lap__low_avx2(const int32_t *lower, int32_t count, int64_t limit)
+{
+    uint32_t bits = 0;
+    int32_t i;
+    if (count == 8) return mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(_mm256_set1_epi32((int32_t)limit), mosaic_lap__load_avx2(lower)));
+    for (i = 0; i < count; i++) bits |= (uint32_t)(lower[i] < limit) << i;
+    return bits;
+}
+MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_avx2, MOSAIC_LAP__AVX2, mosaic_lap__block_avx2, MOSAIC_LAP__CLIP_NARROW, 8, mosaic_lap__low_avx2)
+
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__listed_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost)
+{
+    return _mm256_sub_epi32(_mm256_xor_si256(mosaic_lap__load_avx2(cost), _mm256_set1_epi32(t->sign)),
+                            _mm256_i32gather_epi32(t->narrow, mosaic_lap__load_avx2(slot), 4));
+}
 
 MOSAIC_LAP__AVX2 static uint32_t mosaic_lap__below_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
                                                         int64_t limit)
 {
-    const __m256i sign = _mm256_set1_epi32(t->sign), lim = _mm256_set1_epi32(mosaic_lap__clamp(limit));
+    const __m256i lim = _mm256_set1_epi32(mosaic_lap__clamp(limit));
     uint32_t bits = 0;
     int32_t i;
-    for (i = 0; i < count; i += 8) {
-        __m256i w = _mm256_i32gather_epi32(t->narrow, _mm256_loadu_si256((const __m256i *)(const void *)(slot + i)), 4);
-        __m256i x = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(const void *)(cost + i)), sign);
-        bits |= mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(lim, _mm256_sub_epi32(x, w))) << i;
-    }
+    for (i = 0; i < count; i += 8) bits |= mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(lim, mosaic_lap__listed_avx2(t, slot + i, cost + i))) << i;
     return count < 32 ? bits & ((1u << count) - 1) : bits;
+}
+
+MOSAIC_LAP__AVX2 static int32_t mosaic_lap__best_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
+                                                      int64_t least[2])
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), none = _mm256_set1_epi32(INT32_MAX);
+    __m256i x[4], m = none, second = none, one;
+    int32_t i, at = 0, low;
+    for (i = 0; i < 4; i++) {
+        x[i] = none;
+        if (8 * i < count)
+            x[i] = _mm256_blendv_epi8(none, mosaic_lap__listed_avx2(t, slot + 8 * i, cost + 8 * i),
+                                      _mm256_cmpgt_epi32(_mm256_set1_epi32(count - 8 * i), lane));
+        second = _mm256_min_epi32(second, _mm256_max_epi32(m, x[i]));
+        m = _mm256_min_epi32(m, x[i]);
+    }
+    low = mosaic_lap__least_avx2(m);
+    one = _mm256_set1_epi32(low);
+    for (i = 3; i >= 0; i--) {
+        unsigned bits = mosaic_lap__mask_avx2(_mm256_cmpeq_epi32(x[i], one));
+        if (bits) at = 8 * i + __builtin_ctz(bits);
+    }
+    /* the minimum of each lane but that one lane in which the least stands first; `second` has what the lanes hold beside their minimum */
+    m = _mm256_blendv_epi8(m, none, _mm256_cmpeq_epi32(lane, _mm256_set1_epi32(at % 8)));
+    i = mosaic_lap__least_avx2(_mm256_min_epi32(m, second));
+    least[0] = count > 0 ? low : MOSAIC_LAP__FAR;
+    least[1] = count > 1 ? i : MOSAIC_LAP__FAR;
+    return at;
 }
 
 MOSAIC_LAP__AVX2 static uint64_t mosaic_lap__tight_avx2(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t value)
 {
     const __m256i sign = _mm256_set1_epi32(t->sign), want = _mm256_set1_epi32((int32_t)value);
-    int32_t first = b * MOSAIC_LAP__BLOCK, i;
-    const int32_t *c = mosaic_lap__line(t, line) + first;
+    int32_t room[MOSAIC_LAP__BLOCK], i;
+    const int32_t *c, *w = t->narrow + b * MOSAIC_LAP__BLOCK;
     uint64_t bits = 0;
     if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__tight_scalar(t, line, b, value);
-    for (i = 0; i < 8; i++) {
-        __m256i r = mosaic_lap__reduced_avx2(c + 8 * i, t->narrow + first + 8 * i, sign);
-        bits |= (uint64_t)mosaic_lap__mask_avx2(_mm256_cmpeq_epi32(r, want)) << (8 * i);
-    }
+    c = mosaic_lap__costs(t, line, b, room);
+    for (i = 0; i < 8; i++)
+        bits |= (uint64_t)mosaic_lap__mask_avx2(_mm256_cmpeq_epi32(mosaic_lap__reduced_avx2(c + 8 * i, w + 8 * i, sign), want)) << (8 * i);
     return bits;
 }
 
-/* AVX-512. The last block is read under a mask. */
+MOSAIC_LAP__AVX2 static int64_t mosaic_lap__wide_avx2(const mosaic_lap__table *t, const int32_t *c, int32_t b, int64_t x[MOSAIC_LAP__BLOCK])
+{
+    const __m256i wide_far = _mm256_set1_epi64x(MOSAIC_LAP__FAR), sign = _mm256_set1_epi64x(t->sign);
+    const int64_t *price = t->price + b * MOSAIC_LAP__BLOCK;
+    __m256i least = wide_far;
+    int64_t low = MOSAIC_LAP__FAR;
+    int32_t j;
+    if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__wide_scalar(t, c, b, x);
+    for (j = 0; j < MOSAIC_LAP__BLOCK; j += 4) {
+        __m128i narrow = _mm_loadu_si128((const __m128i *)(const void *)(c + j));
+        __m256i f = _mm256_cvtepi32_epi64(_mm_cmpeq_epi32(narrow, _mm_set1_epi32(MOSAIC_LAP_FORBIDDEN)));
+        __m256i r = _mm256_sub_epi64(_mm256_xor_si256(_mm256_cvtepi32_epi64(narrow), sign), sign);
+        r = _mm256_blendv_epi8(_mm256_sub_epi64(r, _mm256_loadu_si256((const __m256i *)(const void *)(price + j))), wide_far, f);
+        _mm256_storeu_si256((__m256i *)(void *)(x + j), r);
+        least = _mm256_blendv_epi8(least, r, _mm256_cmpgt_epi64(least, r));
+    }
+    for (j = 0; j < 4; j++) {
+        int64_t lane[4];
+        _mm256_storeu_si256((__m256i *)(void *)lane, least);
+        if (lane[j] < low) low = lane[j];
+    }
+    return low;
+}
+MOSAIC_LAP__DEFINE_WIDE(avx2, MOSAIC_LAP__AVX2)
+
+/* ---- AVX-512. The last block is read under a mask. ---- */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized" /* false alarms inside the intrinsics of gcc 12, as C++ or without optimisation */
@@ -890,102 +1026,187 @@ MOSAIC_LAP__AVX2 static uint64_t mosaic_lap__tight_avx2(const mosaic_lap__table 
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
-/* Costs 16 i ... of a block, of which `size` exist; the others read as forbidden. */
-MOSAIC_LAP__AVX512 static __m512i mosaic_lap__load_avx512(const int32_t *p, int32_t size, int32_t i, int32_t other)
+/* Which of the slots 16 i ... of a block of `size` exist. */
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX512 __mmask16 mosaic_lap__some(int32_t size, int32_t i)
 {
     int32_t rest = size - 16 * i;
-    __mmask16 k = (__mmask16)(rest >= 16 ? 0xffffu : rest <= 0 ? 0u : (1u << rest) - 1);
-    return _mm512_mask_loadu_epi32(_mm512_set1_epi32(other), k, p + 16 * i);
+    return (__mmask16)(rest >= 16 ? 0xffffu : rest <= 0 ? 0u : (1u << rest) - 1);
 }
 
-MOSAIC_LAP__AVX512 static void mosaic_lap__range_avx512(const mosaic_lap__table *t, int32_t line, int32_t limits[2])
+/* Costs 16 i ... of a block; those that do not exist read as forbidden. */
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX512 __m512i mosaic_lap__load_avx512(const int32_t *c, int32_t size, int32_t i)
 {
-    const int32_t *c = mosaic_lap__line(t, line);
-    const __m512i forbidden = _mm512_set1_epi32(MOSAIC_LAP_FORBIDDEN);
-    int32_t b, i;
-    for (b = 0; b < t->blocks; b++, c += MOSAIC_LAP__BLOCK) {
-        int32_t low, high, size = mosaic_lap__block_size(t, b);
-        __m512i least = forbidden, most = _mm512_set1_epi32(INT32_MIN);
-        for (i = 0; i < 4; i++) {
-            __m512i x = mosaic_lap__load_avx512(c, size, i, MOSAIC_LAP_FORBIDDEN);
-            least = _mm512_min_epi32(least, x);
-            most = _mm512_mask_max_epi32(most, _mm512_cmpneq_epi32_mask(x, forbidden), most, x);
-        }
-        low = _mm512_reduce_min_epi32(least);
-        high = _mm512_reduce_max_epi32(most);
-        t->lower[(size_t)line * (size_t)t->blocks + (size_t)b] = mosaic_lap__first_lower(t, low, high);
-        if (low < limits[0]) limits[0] = low;
-        if (high > limits[1]) limits[1] = high;
-    }
+    if (size == MOSAIC_LAP__BLOCK) return _mm512_loadu_si512(c + 16 * i);
+    return _mm512_mask_loadu_epi32(_mm512_set1_epi32(MOSAIC_LAP_FORBIDDEN), mosaic_lap__some(size, i), c + 16 * i);
 }
 
-MOSAIC_LAP__AVX512 static __m512i mosaic_lap__reduced_avx512(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t i)
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX512 __m512i mosaic_lap__reduced_avx512(const mosaic_lap__table *t, __m512i x, const int32_t *w, int32_t size,
+                                                                         int32_t i)
 {
-    int32_t size = mosaic_lap__block_size(t, b);
-    __m512i x = mosaic_lap__load_avx512(c, size, i, MOSAIC_LAP_FORBIDDEN);
-    __m512i w = mosaic_lap__load_avx512(t->narrow + b * MOSAIC_LAP__BLOCK, size, i, 0);
+    __m512i price = size == MOSAIC_LAP__BLOCK ? _mm512_loadu_si512(w + 16 * i) : _mm512_maskz_loadu_epi32(mosaic_lap__some(size, i), w + 16 * i);
     __mmask16 allowed = _mm512_cmpneq_epi32_mask(x, _mm512_set1_epi32(MOSAIC_LAP_FORBIDDEN));
-    return _mm512_mask_sub_epi32(_mm512_set1_epi32(INT32_MAX), allowed, _mm512_xor_si512(x, _mm512_set1_epi32(t->sign)), w);
+    return _mm512_mask_sub_epi32(_mm512_set1_epi32(INT32_MAX), allowed, _mm512_xor_si512(x, _mm512_set1_epi32(t->sign)), price);
 }
 
-MOSAIC_LAP__AVX512 static int32_t mosaic_lap__block_avx512(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit,
-                                                           int64_t gap, int32_t *out)
+#define MOSAIC_LAP__RANGE_STEP(i)                                                                                                                    \
+    do {                                                                                                                                             \
+        __m512i x = mosaic_lap__load_avx512(c, size, i);                                                                                             \
+        __mmask16 f = _mm512_cmpeq_epi32_mask(x, forbidden);                                                                                         \
+        least = _mm512_min_epi32(least, x);                                                                                                          \
+        most = _mm512_mask_max_epi32(most, (__mmask16)~f, most, x);                                                                                  \
+        any |= (uint32_t)f & mosaic_lap__some(size, i);                                                                                              \
+        m = _mm512_min_epi32(m, mosaic_lap__reduced_avx512(t, x, w, size, i));                                                                       \
+    } while (0)
+
+MOSAIC_LAP__AVX512 static void mosaic_lap__range_avx512(const mosaic_lap__table *t, int32_t line, int32_t b, int32_t count, const int32_t *c,
+                                                        int32_t limits[3])
+{
+    const __m512i forbidden = _mm512_set1_epi32(MOSAIC_LAP_FORBIDDEN);
+    int32_t *lower = t->lower + (size_t)line * (size_t)t->blocks, end = b + count, low, high;
+    __m512i least = forbidden, most = _mm512_set1_epi32(INT32_MIN);
+    uint32_t any = 0;
+    for (; b < end; b++, c += MOSAIC_LAP__BLOCK) {
+        int32_t size = mosaic_lap__block_size(t, b);
+        const int32_t *w = t->narrow + b * MOSAIC_LAP__BLOCK;
+        __m512i m = forbidden;
+        MOSAIC_LAP__RANGE_STEP(0);
+        MOSAIC_LAP__RANGE_STEP(1);
+        MOSAIC_LAP__RANGE_STEP(2);
+        MOSAIC_LAP__RANGE_STEP(3);
+        lower[b] = _mm512_reduce_min_epi32(m);
+    }
+    low = _mm512_reduce_min_epi32(least);
+    high = _mm512_reduce_max_epi32(most);
+    if (low < limits[0]) limits[0] = low;
+    if (high > limits[1]) limits[1] = high;
+    if (any) limits[2] = 1;
+}
+
+/* Appends the slots and costs under a mask. */
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX512 int32_t mosaic_lap__put_avx512(__mmask16 k, __m512i x, int32_t first, int32_t *slot, int32_t *cost,
+                                                                     int32_t count)
 {
     const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    int32_t count = 0, least, i;
-    __m512i r[4], lim;
-    for (i = 0; i < 4; i++) r[i] = mosaic_lap__reduced_avx512(t, c, b, i);
-    *lower = least = _mm512_reduce_min_epi32(_mm512_min_epi32(_mm512_min_epi32(r[0], r[1]), _mm512_min_epi32(r[2], r[3])));
+    if (!k) return count;
+    _mm512_storeu_si512(slot + count, _mm512_maskz_compress_epi32(k, _mm512_add_epi32(lane, _mm512_set1_epi32(first))));
+    _mm512_storeu_si512(cost + count, _mm512_maskz_compress_epi32(k, x));
+    return count + __builtin_popcount(k);
+}
+
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX512 int32_t mosaic_lap__block_avx512(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower,
+                                                                       int64_t *limit, int64_t gap, int32_t *slot, int32_t *cost)
+{
+    const int32_t *w = t->narrow + b * MOSAIC_LAP__BLOCK, size = mosaic_lap__block_size(t, b);
+    const __m512i x0 = mosaic_lap__load_avx512(c, size, 0), x1 = mosaic_lap__load_avx512(c, size, 1), x2 = mosaic_lap__load_avx512(c, size, 2),
+                  x3 = mosaic_lap__load_avx512(c, size, 3), r0 = mosaic_lap__reduced_avx512(t, x0, w, size, 0),
+                  r1 = mosaic_lap__reduced_avx512(t, x1, w, size, 1), r2 = mosaic_lap__reduced_avx512(t, x2, w, size, 2),
+                  r3 = mosaic_lap__reduced_avx512(t, x3, w, size, 3);
+    int32_t count = 0, least = _mm512_reduce_min_epi32(_mm512_min_epi32(_mm512_min_epi32(r0, r1), _mm512_min_epi32(r2, r3)));
+    __m512i lim;
+    *lower = least;
     if (least + gap < *limit) *limit = least + gap;
     if (least >= *limit) return 0;
     lim = _mm512_set1_epi32((int32_t)*limit);
-    for (i = 0; i < 4; i++) {
-        __mmask16 k = _mm512_cmplt_epi32_mask(r[i], lim);
-        __m512i index = _mm512_add_epi32(lane, _mm512_set1_epi32(b * MOSAIC_LAP__BLOCK + 16 * i));
-        if (!k) continue;
-        _mm512_storeu_si512(out + count, _mm512_maskz_compress_epi32(k, index));
-        count += __builtin_popcount(k);
-    }
+    count = mosaic_lap__put_avx512(_mm512_cmplt_epi32_mask(r0, lim), x0, b * MOSAIC_LAP__BLOCK, slot, cost, count);
+    count = mosaic_lap__put_avx512(_mm512_cmplt_epi32_mask(r1, lim), x1, b * MOSAIC_LAP__BLOCK + 16, slot, cost, count);
+    count = mosaic_lap__put_avx512(_mm512_cmplt_epi32_mask(r2, lim), x2, b * MOSAIC_LAP__BLOCK + 32, slot, cost, count);
+    count = mosaic_lap__put_avx512(_mm512_cmplt_epi32_mask(r3, lim), x3, b * MOSAIC_LAP__BLOCK + 48, slot, cost, count);
     return count;
 }
-MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_avx512, MOSAIC_LAP__AVX512, mosaic_lap__block_avx512, MOSAIC_LAP__CLIP_NARROW)
+
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX512 uint32_t mosaic_lap__low_avx512(const int32_t *lower, int32_t count, int64_t limit)
+{
+    __mmask16 k = mosaic_lap__some(count, 0);
+    return _mm512_mask_cmplt_epi32_mask(k, _mm512_maskz_loadu_epi32(k, lower), _mm512_set1_epi32((int32_t)limit));
+}
+MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_avx512, MOSAIC_LAP__AVX512, mosaic_lap__block_avx512, MOSAIC_LAP__CLIP_NARROW, 16,
+                           mosaic_lap__low_avx512)
+
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX512 __m512i mosaic_lap__listed_avx512(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost)
+{
+    return _mm512_sub_epi32(_mm512_xor_si512(_mm512_loadu_si512(cost), _mm512_set1_epi32(t->sign)),
+                            _mm512_i32gather_epi32(_mm512_loadu_si512(slot), t->narrow, 4));
+}
 
 MOSAIC_LAP__AVX512 static uint32_t mosaic_lap__below_avx512(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
                                                             int64_t limit)
 {
-    const __m512i sign = _mm512_set1_epi32(t->sign), lim = _mm512_set1_epi32(mosaic_lap__clamp(limit));
+    const __m512i lim = _mm512_set1_epi32(mosaic_lap__clamp(limit));
     uint32_t bits = 0;
     int32_t i;
-    for (i = 0; i < count; i += 16) {
-        __m512i w = _mm512_i32gather_epi32(_mm512_loadu_si512(slot + i), t->narrow, 4);
-        __m512i x = _mm512_xor_si512(_mm512_loadu_si512(cost + i), sign);
-        bits |= (uint32_t)_mm512_cmplt_epi32_mask(_mm512_sub_epi32(x, w), lim) << i;
-    }
+    for (i = 0; i < count; i += 16) bits |= (uint32_t)_mm512_cmplt_epi32_mask(mosaic_lap__listed_avx512(t, slot + i, cost + i), lim) << i;
     return count < 32 ? bits & ((1u << count) - 1) : bits;
+}
+
+MOSAIC_LAP__AVX512 static int32_t mosaic_lap__best_avx512(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
+                                                          int64_t least[2])
+{
+    const __m512i none = _mm512_set1_epi32(INT32_MAX);
+    __m512i x = _mm512_mask_mov_epi32(none, mosaic_lap__some(count, 0), mosaic_lap__listed_avx512(t, slot, cost)), y = none;
+    uint32_t bits;
+    int32_t low, at = 0;
+    if (count > 16) y = _mm512_mask_mov_epi32(none, mosaic_lap__some(count, 1), mosaic_lap__listed_avx512(t, slot + 16, cost + 16));
+    low = _mm512_reduce_min_epi32(_mm512_min_epi32(x, y));
+    bits = (uint32_t)_mm512_cmpeq_epi32_mask(x, _mm512_set1_epi32(low)) | (uint32_t)_mm512_cmpeq_epi32_mask(y, _mm512_set1_epi32(low)) << 16;
+    if (count > 0) at = __builtin_ctz(bits);
+    bits = ~(1u << at); /* all but that one */
+    least[0] = count > 0 ? low : MOSAIC_LAP__FAR;
+    least[1] = MOSAIC_LAP__FAR;
+    if (count > 1)
+        least[1] = _mm512_reduce_min_epi32(
+            _mm512_min_epi32(_mm512_mask_mov_epi32(none, (__mmask16)bits, x), _mm512_mask_mov_epi32(none, (__mmask16)(bits >> 16), y)));
+    return at;
 }
 
 MOSAIC_LAP__AVX512 static uint64_t mosaic_lap__tight_avx512(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t value)
 {
-    const int32_t *c = mosaic_lap__line(t, line) + b * MOSAIC_LAP__BLOCK;
+    int32_t room[MOSAIC_LAP__BLOCK], size = mosaic_lap__block_size(t, b), i;
+    const int32_t *c = mosaic_lap__costs(t, line, b, room), *w = t->narrow + b * MOSAIC_LAP__BLOCK;
     const __m512i want = _mm512_set1_epi32((int32_t)value);
     uint64_t bits = 0;
-    int32_t i;
-    for (i = 0; i < 4; i++) bits |= (uint64_t)_mm512_cmpeq_epi32_mask(mosaic_lap__reduced_avx512(t, c, b, i), want) << (16 * i);
+    for (i = 0; i < 4; i++)
+        bits |= (uint64_t)_mm512_cmpeq_epi32_mask(mosaic_lap__reduced_avx512(t, mosaic_lap__load_avx512(c, size, i), w, size, i), want) << (16 * i);
     return bits;
 }
+
+MOSAIC_LAP__AVX512 static int64_t mosaic_lap__wide_avx512(const mosaic_lap__table *t, const int32_t *c, int32_t b, int64_t x[MOSAIC_LAP__BLOCK])
+{
+    const __m512i wide_far = _mm512_set1_epi64(MOSAIC_LAP__FAR), sign = _mm512_set1_epi64(t->sign);
+    const int64_t *price = t->price + b * MOSAIC_LAP__BLOCK;
+    __m512i least = wide_far;
+    int32_t j;
+    if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__wide_scalar(t, c, b, x);
+    for (j = 0; j < MOSAIC_LAP__BLOCK; j += 8) {
+        __m256i narrow = _mm256_loadu_si256((const __m256i *)(const void *)(c + j));
+        __mmask8 allowed = _mm256_cmpneq_epi32_mask(narrow, _mm256_set1_epi32(MOSAIC_LAP_FORBIDDEN));
+        __m512i r = _mm512_sub_epi64(_mm512_xor_si512(_mm512_cvtepi32_epi64(narrow), sign), sign);
+        r = _mm512_mask_sub_epi64(wide_far, allowed, r, _mm512_loadu_si512(price + j));
+        _mm512_storeu_si512(x + j, r);
+        least = _mm512_min_epi64(least, r);
+    }
+    return _mm512_reduce_min_epi64(least);
+}
+MOSAIC_LAP__DEFINE_WIDE(avx512, MOSAIC_LAP__AVX512)
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
 #endif
 
-/* All kernels there are, by mosaic__cpu_level (level 3 has none of its own), and the wide ones. */
-static const mosaic_lap__kernels mosaic_lap__kernels_wide = {mosaic_lap__range_scalar, mosaic_lap__collect_wide, mosaic_lap__below_wide,
-                                                             mosaic_lap__tight_wide};
-static const mosaic_lap__kernels mosaic_lap__kernels_narrow[] = {
-    {mosaic_lap__range_scalar, mosaic_lap__collect_scalar, mosaic_lap__below_scalar, mosaic_lap__tight_scalar},
+/* All kernels there are, by level (that of VNNI has none of its own here): the narrow and the wide ones. */
+#define MOSAIC_LAP__KERNELS_OF(LEVEL)                                                                                                                \
+    {                                                                                                                                                \
+        {mosaic_lap__range_##LEVEL, mosaic_lap__collect_##LEVEL, mosaic_lap__below_##LEVEL, mosaic_lap__best_##LEVEL, mosaic_lap__tight_##LEVEL},    \
+        {                                                                                                                                            \
+            mosaic_lap__range_wide_##LEVEL, mosaic_lap__collect_wide_##LEVEL, mosaic_lap__below_wide, mosaic_lap__best_wide,                         \
+                mosaic_lap__tight_wide_##LEVEL                                                                                                       \
+        }                                                                                                                                            \
+    }
+#define mosaic_lap__best_scalar mosaic_lap__best_wide /* reads the prices of 64 bits: the same */
+static const mosaic_lap__kernels mosaic_lap__kernels_of[][2] = {
+    MOSAIC_LAP__KERNELS_OF(scalar),
 #if MOSAIC_LAP__SIMD
-    {mosaic_lap__range_avx2, mosaic_lap__collect_avx2, mosaic_lap__below_avx2, mosaic_lap__tight_avx2},
-    {mosaic_lap__range_avx512, mosaic_lap__collect_avx512, mosaic_lap__below_avx512, mosaic_lap__tight_avx512},
+    MOSAIC_LAP__KERNELS_OF(avx2),
+    MOSAIC_LAP__KERNELS_OF(avx512),
 #endif
 };
 
@@ -1062,40 +1283,59 @@ static int32_t mosaic_lap__heap_pop(mosaic_lap__heap *h)
 }
 
 /* ---- the solver's core: every unit of every line gets a slot ---- */
+#define MOSAIC_LAP__FROM_SPARE (-2) /* a slot was reached from the spare line */
+#define MOSAIC_LAP__FROM_GROUP (-3) /* from group g: FROM_GROUP - g */
+
 typedef struct mosaic_lap__core {
     mosaic_lap__table t;
-    const mosaic_lap__kernels *kernels;
+    const mosaic_lap__kernels *kernels, *wide;
     int32_t units;
-    const int32_t *capacity; /* of the slots; null: 1 each */
+    int64_t low, high; /* smallest and largest cost */
+    int forbidden;     /* some cost is */
 
     /* units: their line, their slot or -1, and the others in the same slot */
     int32_t *line_of, *slot_of, *next, *prev;
-    int32_t *first, *used; /* slots: a unit in it or -1, number of units in it */
+    int32_t *first, *left; /* slots: a unit in it or -1, how many more it can take */
     int64_t *u;            /* lines: price */
+    int32_t *own;          /* lines of one unit: the cost of its slot, where the unit has one */
+
+    /* groups; t.price of a slot includes the group's */
+    int32_t groups, *group, *member, *member_start, *group_left; /* of slots: -1 for none; slots by group; how many more a group can take */
+    int64_t *group_price;
 
     /* lines: their lists */
     int32_t *list_slot, *list_cost, *list_count; /* list_count -1: not made yet */
     int64_t *bound, *gap;
+
+    /* The spare line: it has the room that is left over, at no cost, wherever the price is `level`. Slots with room below the level lack a
+       unit and take any; of those at the level `surplus` may still be given away, after which the spare line wants its own. `waiting`: units without a slot. */
+    int64_t level, surplus, waiting, spare_at; /* spare_at: the distance at which a search reached it, FAR when it did not */
+    int32_t spare_from;                        /* the slot it was reached from */
 
     /* one search */
     int64_t distance; /* how far the search has come */
     int64_t nearest;  /* distance of the nearest slot with room so far */
     int32_t sink;     /* that slot */
     int64_t *dist;    /* slots: distance from the start, FAR when not reached */
-    int32_t *from;    /* slots: the line it was reached from */
+    int32_t *from;    /* slots: the line it was reached from, or FROM_... */
     int32_t *touched, *popped, *stack, *seen;
     int32_t touched_count, popped_count, stack_count, seen_count;
-    int32_t *via;          /* lines: the unit through which the line was reached, -1 when it was not */
-    int64_t *at;           /* lines: the distance at which */
+    int32_t *via;        /* lines: the unit through which the line was reached, -1 when it was not */
+    int64_t *at;         /* lines: the distance at which */
+    int64_t *group_at;   /* groups: the distance at which, FAR when not reached */
+    int32_t *group_from; /* groups: the slot it was reached from */
+    int32_t *group_seen;
+    int32_t group_seen_count;
     mosaic_lap__heap heap; /* ids: slots, and slots + line for the marker of a line */
 
-    int32_t *picked; /* slots + 16: what `collect` hands back */
-    int64_t *value;  /* slots: their reduced costs */
+    int32_t *picked, *picked_cost; /* slots + 16: what `collect` hands back */
+    int64_t *value;                /* slots: their reduced costs */
 } mosaic_lap__core;
 
 static void mosaic_lap__core_layout(mosaic_lap__core *q, mosaic_lap__arena *a)
 {
     size_t lines = (size_t)q->t.lines, slots = (size_t)q->t.slots, units = (size_t)q->units, i = sizeof(int32_t), l = sizeof(int64_t);
+    size_t groups = (size_t)q->groups;
     q->t.lower = (int32_t *)mosaic_lap__take(a, lines * (size_t)q->t.blocks, i);
     q->t.price = (int64_t *)mosaic_lap__take(a, slots, l);
     q->t.narrow = (int32_t *)mosaic_lap__take(a, slots, i);
@@ -1104,8 +1344,17 @@ static void mosaic_lap__core_layout(mosaic_lap__core *q, mosaic_lap__arena *a)
     q->next = (int32_t *)mosaic_lap__take(a, units, i);
     q->prev = (int32_t *)mosaic_lap__take(a, units, i);
     q->first = (int32_t *)mosaic_lap__take(a, slots, i);
-    q->used = (int32_t *)mosaic_lap__take(a, slots, i);
+    q->left = (int32_t *)mosaic_lap__take(a, slots, i);
     q->u = (int64_t *)mosaic_lap__take(a, lines, l);
+    q->own = (int32_t *)mosaic_lap__take(a, lines, i);
+    q->group = (int32_t *)mosaic_lap__take(a, groups ? slots : 0, i);
+    q->member = (int32_t *)mosaic_lap__take(a, groups ? slots : 0, i);
+    q->member_start = (int32_t *)mosaic_lap__take(a, groups + 1, i);
+    q->group_left = (int32_t *)mosaic_lap__take(a, groups, i);
+    q->group_price = (int64_t *)mosaic_lap__take(a, groups, l);
+    q->group_at = (int64_t *)mosaic_lap__take(a, groups, l);
+    q->group_from = (int32_t *)mosaic_lap__take(a, groups, i);
+    q->group_seen = (int32_t *)mosaic_lap__take(a, groups, i);
     q->list_slot = (int32_t *)mosaic_lap__take(a, lines, MOSAIC_LAP__LIST * i);
     q->list_cost = (int32_t *)mosaic_lap__take(a, lines, MOSAIC_LAP__LIST * i);
     q->list_count = (int32_t *)mosaic_lap__take(a, lines, i);
@@ -1121,18 +1370,25 @@ static void mosaic_lap__core_layout(mosaic_lap__core *q, mosaic_lap__arena *a)
     q->at = (int64_t *)mosaic_lap__take(a, lines, l);
     mosaic_lap__heap_layout(&q->heap, slots + lines, a);
     q->picked = (int32_t *)mosaic_lap__take(a, slots + 16, i);
+    q->picked_cost = (int32_t *)mosaic_lap__take(a, slots + 16, i);
     q->value = (int64_t *)mosaic_lap__take(a, slots, l);
 }
 
-static int32_t mosaic_lap__room(const mosaic_lap__core *q, int32_t slot) { return (q->capacity ? q->capacity[slot] : 1) - q->used[slot]; }
+/* Whether a search may end at a slot. */
+MOSAIC_LAP__INLINE int mosaic_lap__takes(const mosaic_lap__core *q, int32_t slot)
+{
+    if (q->left[slot] <= 0) return 0;
+    if (q->groups > 0 && q->group[slot] >= 0) return q->group_left[q->group[slot]] > 0;
+    return q->surplus > 0 || q->t.price[slot] < q->level;
+}
 
 static int64_t mosaic_lap__half(int64_t x) { return (x - (x & 1)) / 2; } /* rounded down */
 
-/* Moves the `count` slots of smallest value to the front of q->picked (Hoare's selection), with their values. */
+/* Moves the `count` slots of smallest value to the front of q->picked (Hoare's selection), with their values and costs. */
 static void mosaic_lap__select(mosaic_lap__core *q, int32_t total, int32_t count)
 {
     int64_t *value = q->value;
-    int32_t *slot = q->picked, low = 0, high = total - 1;
+    int32_t *slot = q->picked, *cost = q->picked_cost, low = 0, high = total - 1;
     while (low < high) {
         int64_t pivot = value[low + (high - low) / 2];
         int32_t a = low, b = high;
@@ -1141,11 +1397,13 @@ static void mosaic_lap__select(mosaic_lap__core *q, int32_t total, int32_t count
             while (value[b] > pivot) b--;
             if (a <= b) {
                 int64_t x = value[a];
-                int32_t s = slot[a];
+                int32_t s = slot[a], k = cost[a];
                 value[a] = value[b];
-                slot[a++] = slot[b];
+                slot[a] = slot[b];
+                cost[a++] = cost[b];
                 value[b] = x;
-                slot[b--] = s;
+                slot[b] = s;
+                cost[b--] = k;
             }
         }
         if (count - 1 <= b)
@@ -1157,50 +1415,49 @@ static void mosaic_lap__select(mosaic_lap__core *q, int32_t total, int32_t count
     }
 }
 
-/* Makes the list of a line from everything below `limit` and returns how many entries that were. The bound becomes the limit, or
-   less when they do not all fit into the list. Among equal ones those with room come first, which ends most searches on ties. */
-static int32_t mosaic_lap__make_list(mosaic_lap__core *q, int32_t line, int64_t limit, int64_t gap)
+/* Collects everything below `limit` into picked and picked_cost, with twice the reduced costs in value, and 1 more where a slot takes
+   none; returns how many. */
+static int32_t mosaic_lap__collect(mosaic_lap__core *q, int32_t line, int64_t *limit, int64_t gap)
 {
-    const int32_t *c = mosaic_lap__line(&q->t, line);
-    int32_t *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST, *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
-    int32_t found = q->kernels->collect(&q->t, line, &limit, gap, q->picked), count = 0, i;
-    int64_t least = MOSAIC_LAP__FAR;
+    int32_t found = q->kernels->collect(&q->t, line, limit, gap, q->picked, q->picked_cost), count = 0, i;
     for (i = 0; i < found; i++) {
-        int32_t j = q->picked[i];
-        int64_t x = mosaic_lap__reduced(&q->t, c[j], j);
+        int32_t j = q->picked[i], c = q->picked_cost[i];
+        int64_t x = mosaic_lap__reduced(&q->t, c, j);
         q->picked[count] = j;
-        q->value[count] = 2 * x + (mosaic_lap__room(q, j) <= 0);
-        count += x < limit;
+        q->picked_cost[count] = c;
+        q->value[count] = 2 * x + !mosaic_lap__takes(q, j);
+        count += x < *limit;
     }
-    found = count;
-    if (count > MOSAIC_LAP__LIST) {
-        count = MOSAIC_LAP__LIST;
+    return count;
+}
+
+/* Makes the list of a line from the `found` entries collected below `limit`. The bound becomes the limit, or less when they do not all fit
+   into the list. Among equal ones those that take a unit come first, which ends most searches on ties. */
+static void mosaic_lap__make_list(mosaic_lap__core *q, int32_t line, int32_t found, int64_t limit)
+{
+    int32_t *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST, *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
+    int32_t count = found < MOSAIC_LAP__LIST ? found : MOSAIC_LAP__LIST, cheapest = 0, i;
+    if (found > count) {
         mosaic_lap__select(q, found, count);
         limit = q->value[0];
         for (i = 1; i < count; i++)
             if (q->value[i] > limit) limit = q->value[i];
         limit = mosaic_lap__half(limit);
     }
-    for (i = 0; i < MOSAIC_LAP__LIST; i++) {
-        slot[i] = i < count ? q->picked[i] : 0;
-        cost[i] = i < count ? c[slot[i]] : 0;
-        if (i < count && q->value[i] < least) { /* the cheapest goes first: a search that ends there looks no further */
-            int32_t s = slot[i], k = cost[i];
-            least = q->value[i];
-            slot[i] = slot[0];
-            cost[i] = cost[0];
-            slot[0] = s;
-            cost[0] = k;
-        }
+    for (i = 1; i < count; i++)
+        if (q->value[i] < q->value[cheapest]) cheapest = i;
+    for (i = 0; i < MOSAIC_LAP__LIST; i++) { /* the cheapest goes first: a search that ends there looks no further */
+        int32_t k = i == 0 ? cheapest : i == cheapest ? 0 : i;
+        slot[i] = i < count ? q->picked[k] : 0;
+        cost[i] = i < count ? q->picked_cost[k] : 0;
     }
     q->list_count[line] = count;
     q->bound[line] = limit;
     if (count > 0 && limit != MOSAIC_LAP__FAR) {
-        int64_t width = limit - mosaic_lap__half(least);
+        int64_t width = limit - mosaic_lap__half(q->value[cheapest]);
         if (count < MOSAIC_LAP__LIST / 2) width += width / 2;
         q->gap[line] = width < 1 ? 1 : width > MOSAIC_LAP__NO_SHRINK ? MOSAIC_LAP__NO_SHRINK : width;
     }
-    return found;
 }
 
 /* The first list of a line: everything up to the sixth smallest lower bound of its blocks. Lower bounds may be out of date; then
@@ -1210,7 +1467,7 @@ static void mosaic_lap__first_list(mosaic_lap__core *q, int32_t line)
     const int32_t *lower = q->t.lower + (size_t)line * (size_t)q->t.blocks;
     int32_t attempt;
     for (attempt = 0; attempt <= q->t.blocks; attempt++) {
-        int32_t best[MOSAIC_LAP__FIRST_BLOCKS], count = 0, b, i;
+        int32_t best[MOSAIC_LAP__FIRST_BLOCKS], count = 0, found, b, i;
         int64_t limit = MOSAIC_LAP__FAR;
         for (b = 0; b < q->t.blocks; b++) {
             if (count == MOSAIC_LAP__FIRST_BLOCKS && lower[b] >= best[count - 1]) continue;
@@ -1219,21 +1476,72 @@ static void mosaic_lap__first_list(mosaic_lap__core *q, int32_t line)
             best[i] = lower[b];
         }
         if (count == MOSAIC_LAP__FIRST_BLOCKS && best[count - 1] != INT32_MAX) limit = (int64_t)best[count - 1] + 1;
-        if (mosaic_lap__make_list(q, line, limit, MOSAIC_LAP__NO_SHRINK) >= MOSAIC_LAP__FIRST_BLOCKS || limit == MOSAIC_LAP__FAR) break;
+        found = mosaic_lap__collect(q, line, &limit, MOSAIC_LAP__NO_SHRINK);
+        mosaic_lap__make_list(q, line, found, limit);
+        if (found >= MOSAIC_LAP__FIRST_BLOCKS || limit == MOSAIC_LAP__FAR) break;
     }
-    q->u[line] = 0;
-    if (q->list_count[line] > 0)
-        q->u[line] = mosaic_lap__reduced(&q->t, q->list_cost[(size_t)line * MOSAIC_LAP__LIST], q->list_slot[(size_t)line * MOSAIC_LAP__LIST]);
 }
 
+/* The least cost - v of a line and the second least; of the latter, a lower bound when it is not on the list. Returns the place in the list
+   of the least, -1 when there is none. */
+static int32_t mosaic_lap__line_best(mosaic_lap__core *q, int32_t line, int64_t least[2])
+{
+    const int32_t *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST, *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
+    int32_t attempt, at = 0;
+    if (q->list_count[line] < 0) mosaic_lap__first_list(q, line);
+    for (attempt = 0; attempt < 2; attempt++) {
+        at = q->kernels->best(&q->t, slot, cost, q->list_count[line], least);
+        if (least[0] <= q->bound[line]) break;
+        {
+            int64_t limit = attempt || least[0] == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : least[0] + q->gap[line];
+            int32_t found = mosaic_lap__collect(q, line, &limit, limit == MOSAIC_LAP__FAR ? MOSAIC_LAP__NO_SHRINK : q->gap[line]);
+            mosaic_lap__make_list(q, line, found, limit);
+        }
+    }
+    if (attempt) at = q->kernels->best(&q->t, slot, cost, q->list_count[line], least);
+    if (least[1] > q->bound[line]) least[1] = q->bound[line];
+    return q->list_count[line] > 0 ? at : -1;
+}
+
+static void mosaic_lap__move(int32_t *slot_of, int32_t *first, int32_t *next, int32_t *prev, int32_t *left, int32_t unit, int32_t slot)
+{
+    int32_t old = slot_of[unit];
+    if (old >= 0) {
+        if (prev[unit] >= 0)
+            next[prev[unit]] = next[unit];
+        else
+            first[old] = next[unit];
+        if (next[unit] >= 0) prev[next[unit]] = prev[unit];
+        left[old]++;
+    }
+    slot_of[unit] = slot;
+    if (slot < 0) return;
+    prev[unit] = -1;
+    next[unit] = first[slot];
+    if (first[slot] >= 0) prev[first[slot]] = unit;
+    first[slot] = unit;
+    left[slot]--;
+}
+
+static void mosaic_lap__set_price(mosaic_lap__core *q, int32_t slot, int64_t price)
+{
+    q->t.price[slot] = price;
+    if (price < MOSAIC_LAP__NARROW_PRICE)
+        q->kernels = q->wide;
+    else
+        q->t.narrow[slot] = (int32_t)price + q->t.sign;
+}
+
+/* ---- the searches ---- */
+
 /* A slot is reached from a line at a distance. Slots at the distance at which the search stands wait on a stack, not in the heap. */
-static void mosaic_lap__reach(mosaic_lap__core *q, int32_t slot, int32_t line, int64_t x)
+static void mosaic_lap__reach(mosaic_lap__core *q, int32_t slot, int32_t from, int64_t x)
 {
     if (x >= q->nearest || x >= q->dist[slot]) return;
     if (q->dist[slot] == MOSAIC_LAP__FAR) q->touched[q->touched_count++] = slot;
     q->dist[slot] = x;
-    q->from[slot] = line;
-    if (mosaic_lap__room(q, slot) > 0) {
+    q->from[slot] = from;
+    if (mosaic_lap__takes(q, slot)) {
         q->nearest = x;
         q->sink = slot;
     } else if (x == q->distance && q->heap.place[slot] < 0) {
@@ -1248,31 +1556,28 @@ static void mosaic_lap__reach_listed(mosaic_lap__core *q, int32_t line)
     const int32_t *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST, *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
     int64_t shift = q->at[line] - q->u[line];
     uint32_t bits = q->kernels->below(&q->t, slot, cost, q->list_count[line], q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift);
-    int32_t i;
-    for (i = 0; bits; i++, bits >>= 1)
-        if (bits & 1) mosaic_lap__reach(q, slot[i], line, mosaic_lap__reduced(&q->t, cost[i], slot[i]) + shift);
+    for (; bits; bits &= bits - 1) {
+        int32_t i = mosaic_lap__lowest(bits);
+        mosaic_lap__reach(q, slot[i], line, mosaic_lap__reduced(&q->t, cost[i], slot[i]) + shift);
+    }
 }
 
-/* Reads a line itself, after its list. A list whose cheapest entry has risen above the bound has had its day: it is made anew. */
-static void mosaic_lap__reach_all(mosaic_lap__core *q, int32_t line)
+/* Reads a line itself beyond what has been reached from it, which is everything below `known`: a stretch at first, the rest when the search
+   comes by again. A list whose cheapest entry has risen above its bound has had its day, and one that is no narrower than what is read
+   now can be had for nothing: it is made anew. */
+static void mosaic_lap__reach_beyond(mosaic_lap__core *q, int32_t line)
 {
-    const int32_t *c = mosaic_lap__line(&q->t, line), *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST;
-    const int32_t *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
-    int64_t shift = q->at[line] - q->u[line], limit, least = MOSAIC_LAP__FAR;
+    const int32_t *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST, *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
+    int64_t shift = q->at[line] - q->u[line], known = q->distance - shift,
+            wanted = q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift;
+    int64_t least[2], limit = wanted;
     int32_t found, i;
-    for (i = 0; i < q->list_count[line]; i++) {
-        int64_t x = mosaic_lap__reduced(&q->t, cost[i], slot[i]);
-        if (x < least) least = x;
-    }
-    mosaic_lap__make_list(q, line, least + q->gap[line], q->gap[line]);
-    mosaic_lap__reach_listed(q, line);
-    if (q->nearest <= q->distance) return;
-    limit = q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift;
-    found = q->kernels->collect(&q->t, line, &limit, MOSAIC_LAP__NO_SHRINK, q->picked);
-    for (i = 0; i < found; i++) {
-        int32_t j = q->picked[i];
-        mosaic_lap__reach(q, j, line, mosaic_lap__reduced(&q->t, c[j], j) + shift);
-    }
+    q->kernels->best(&q->t, slot, cost, q->list_count[line], least);
+    if (known <= q->bound[line] && least[0] != MOSAIC_LAP__FAR) limit = (known > least[0] ? known : least[0]) + q->gap[line];
+    found = mosaic_lap__collect(q, line, &limit, MOSAIC_LAP__NO_SHRINK);
+    for (i = 0; i < found; i++) mosaic_lap__reach(q, q->picked[i], line, mosaic_lap__half(q->value[i]) + shift);
+    mosaic_lap__make_list(q, line, found, limit);
+    if (limit < wanted) mosaic_lap__heap_put(&q->heap, limit + shift, q->t.slots + line);
 }
 
 /* A line is reached through one of its units. */
@@ -1281,6 +1586,7 @@ static void mosaic_lap__scan(mosaic_lap__core *q, int32_t unit)
     int32_t line = q->line_of[unit];
     int64_t key;
     if (q->via[line] >= 0) return;
+    if (q->list_count[line] < 0) mosaic_lap__first_list(q, line);
     q->via[line] = unit;
     q->at[line] = q->distance;
     q->seen[q->seen_count++] = line;
@@ -1289,49 +1595,82 @@ static void mosaic_lap__scan(mosaic_lap__core *q, int32_t unit)
     key = q->bound[line] > q->u[line] ? q->distance + (q->bound[line] - q->u[line]) : q->distance;
     if (key >= q->nearest) return;
     if (key == q->distance)
-        mosaic_lap__reach_all(q, line);
+        mosaic_lap__reach_beyond(q, line);
     else
         mosaic_lap__heap_put(&q->heap, key, q->t.slots + line);
 }
 
-static void mosaic_lap__move(int32_t *slot_of, int32_t *first, int32_t *next, int32_t *prev, int32_t *used, int32_t unit, int32_t slot)
+/* The spare line is reached through a slot at the level. What it has itself (the slots at the level, where no unit is) is left out: their
+   prices follow at the end. */
+static void mosaic_lap__reach_spare(mosaic_lap__core *q, int32_t slot)
 {
-    int32_t old = slot_of[unit];
-    if (old >= 0) {
-        if (prev[unit] >= 0)
-            next[prev[unit]] = next[unit];
-        else
-            first[old] = next[unit];
-        if (next[unit] >= 0) prev[next[unit]] = prev[unit];
-        used[old]--;
-    }
-    slot_of[unit] = slot;
-    prev[unit] = -1;
-    next[unit] = first[slot];
-    if (first[slot] >= 0) prev[first[slot]] = unit;
-    first[slot] = unit;
-    used[slot]++;
+    int32_t j;
+    if (q->spare_at != MOSAIC_LAP__FAR) return;
+    q->spare_at = q->distance;
+    q->spare_from = slot;
+    for (j = 0; j < q->t.slots; j++)
+        if (q->first[j] >= 0 || (q->left[j] > 0 && q->t.price[j] < q->level))
+            mosaic_lap__reach(q, j, MOSAIC_LAP__FROM_SPARE, q->distance + q->level - q->t.price[j]);
 }
 
-static void mosaic_lap__set_price(mosaic_lap__core *q, int32_t slot, int64_t price)
+/* A group with no room is reached through a slot with room: any unit in it may go for another one in that slot. */
+static void mosaic_lap__reach_group(mosaic_lap__core *q, int32_t g, int32_t slot)
 {
-    q->t.price[slot] = price;
-    if (price < MOSAIC_LAP__NARROW_PRICE)
-        q->kernels = &mosaic_lap__kernels_wide;
-    else
-        q->t.narrow[slot] = (int32_t)price + q->t.sign;
+    int32_t i;
+    if (q->group_at[g] != MOSAIC_LAP__FAR) return;
+    q->group_at[g] = q->distance;
+    q->group_from[g] = slot;
+    q->group_seen[q->group_seen_count++] = g;
+    for (i = q->member_start[g]; i < q->member_start[g + 1]; i++) {
+        int32_t j = q->member[i];
+        if (q->first[j] >= 0) mosaic_lap__reach(q, j, MOSAIC_LAP__FROM_GROUP - g, q->distance + q->group_price[g] - q->t.price[j]);
+    }
+}
+
+/* Every unit that waits gets a slot: one of those that lack one, or of the surplus. */
+static void mosaic_lap__count_surplus(mosaic_lap__core *q)
+{
+    int32_t j;
+    q->surplus = q->waiting;
+    for (j = 0; j < q->t.slots; j++)
+        if (q->t.price[j] < q->level && q->left[j] > 0 && q->groups == 0) q->surplus -= q->left[j];
+}
+
+/* The prices after a search: all that was reached before the sink falls, or rises, by what it was nearer. */
+static void mosaic_lap__update_prices(mosaic_lap__core *q)
+{
+    int64_t level = q->spare_at < q->nearest ? q->level - (q->nearest - q->spare_at) : q->level;
+    int32_t i, j;
+    for (i = 0; i < q->popped_count; i++) {
+        j = q->popped[i];
+        mosaic_lap__set_price(q, j, q->t.price[j] - (q->nearest - q->dist[j]));
+    }
+    for (i = 0; i < q->seen_count; i++) q->u[q->seen[i]] += q->nearest - q->at[q->seen[i]];
+    if (level < q->level) {
+        for (j = 0; j < q->t.slots; j++)
+            if ((q->left[j] > 0 || q->first[j] < 0) && q->t.price[j] > level) mosaic_lap__set_price(q, j, level);
+        q->level = level;
+    }
+    for (i = 0; i < q->group_seen_count; i++) {
+        int32_t g = q->group_seen[i];
+        q->group_price[g] -= q->nearest - q->group_at[g];
+        for (j = q->member_start[g]; j < q->member_start[g + 1]; j++) { /* slots that are not full have the price of their group, none has more */
+            int32_t slot = q->member[j];
+            if ((q->left[slot] > 0 || q->first[slot] < 0) && q->t.price[slot] > q->group_price[g]) mosaic_lap__set_price(q, slot, q->group_price[g]);
+        }
+    }
 }
 
 /* One search: gives `unit` a slot, moving others along the cheapest path. Returns 0 when no path leads to a slot with room; the
    search then stands as it ended: the lines seen can have the slots touched only, and all of these are full. */
 static int mosaic_lap__enter(mosaic_lap__core *q, int32_t unit)
 {
+    int64_t level;
     int32_t i, slot;
     q->distance = 0;
-    q->nearest = MOSAIC_LAP__FAR;
+    q->nearest = q->spare_at = MOSAIC_LAP__FAR;
     q->sink = -1;
-    q->touched_count = q->popped_count = q->stack_count = q->seen_count = 0;
-    if (q->list_count[q->line_of[unit]] < 0) mosaic_lap__first_list(q, q->line_of[unit]);
+    q->touched_count = q->popped_count = q->stack_count = q->seen_count = q->group_seen_count = 0;
     mosaic_lap__scan(q, unit);
     while (q->nearest > q->distance) {
         if (q->stack_count > 0) {
@@ -1341,70 +1680,103 @@ static int mosaic_lap__enter(mosaic_lap__core *q, int32_t unit)
             q->distance = q->heap.entry[0].key;
             slot = mosaic_lap__heap_pop(&q->heap);
             if (slot >= q->t.slots) {
-                mosaic_lap__reach_all(q, slot - q->t.slots);
+                mosaic_lap__reach_beyond(q, slot - q->t.slots);
                 continue;
             }
         }
         q->popped[q->popped_count++] = slot;
         for (i = q->first[slot]; i >= 0 && q->nearest > q->distance; i = q->next[i]) mosaic_lap__scan(q, i);
+        if (q->left[slot] > 0 && q->nearest > q->distance) {
+            if (q->groups > 0 && q->group[slot] >= 0)
+                mosaic_lap__reach_group(q, q->group[slot], slot);
+            else
+                mosaic_lap__reach_spare(q, slot);
+        }
     }
     if (q->sink < 0) return 0;
 
-    for (i = 0; i < q->popped_count; i++) {
-        slot = q->popped[i];
-        mosaic_lap__set_price(q, slot, q->t.price[slot] - (q->nearest - q->dist[slot]));
-    }
-    for (i = 0; i < q->seen_count; i++) q->u[q->seen[i]] += q->nearest - q->at[q->seen[i]];
+    level = q->level;
+    if (q->groups > 0 && q->group[q->sink] >= 0)
+        q->group_left[q->group[q->sink]]--;
+    else if (q->t.price[q->sink] == q->level)
+        q->surplus--;
+    mosaic_lap__update_prices(q);
     for (slot = q->sink;;) {
-        int32_t mover = q->via[q->from[slot]], left = q->slot_of[mover];
-        mosaic_lap__move(q->slot_of, q->first, q->next, q->prev, q->used, mover, slot);
+        int32_t from = q->from[slot], mover, left;
+        if (from < 0) {
+            slot = from == MOSAIC_LAP__FROM_SPARE ? q->spare_from : q->group_from[MOSAIC_LAP__FROM_GROUP - from];
+            continue;
+        }
+        mover = q->via[from];
+        left = q->slot_of[mover];
+        mosaic_lap__move(q->slot_of, q->first, q->next, q->prev, q->left, mover, slot);
         if (left < 0) break;
         slot = left;
     }
     for (i = 0; i < q->touched_count; i++) q->dist[q->touched[i]] = MOSAIC_LAP__FAR;
     for (i = 0; i < q->seen_count; i++) q->via[q->seen[i]] = -1;
+    for (i = 0; i < q->group_seen_count; i++) q->group_at[q->group_seen[i]] = MOSAIC_LAP__FAR;
     mosaic_lap__heap_clear(&q->heap);
+    q->waiting--;
+    if (q->level < level) mosaic_lap__count_surplus(q);
     return 1;
 }
 
 /* ---- the one optimum ----
-   With optimal prices, the optimal assignments are exactly those that use only tight entries (cost = u + v), keep every column
+   With optimal prices, the optimal assignments are exactly those that use only tight entries (cost = u + v + w), keep every column and group
    full whose price is not 0, and match every row whose price says so. From one of them another is reached by sending a row from
    its column to another tight one, a row of that column on to a third, and so on, until the first column is filled again: a cycle
-   in a graph of the columns. Two more nodes make all cases alike: column `cols` holds the rows without a column, and the node
-   `cols + 1` takes a row too many from any column with room and gives one to any column that need not be full; in it lives one
-   pseudo-row, number `rows`, whose tight entries are those columns.
+   in a graph of the columns. A few more nodes make all cases alike: node `cols` holds the rows without a column; each group has a node, and
+   the last node is the hub. A column with room hands a row too many up to its group, a group with room (and a column without a group) up to
+   the hub. In a group's node lives one pseudo-row, whose tight entries are those of its columns that need not be full; in the hub another,
+   whose tight entries are the groups and the columns without a group that need not be.
    Entries on no cycle are dropped at once (strongly connected components, Tarjan 1972); as a rule that leaves next to nothing.
    Then row after row takes the smallest column from which its present column can be reached, and stays there.
-   The tight entries of a row are kept as words of 64 columns, without the empty ones: short for the usual two entries in a row, and
-   64 at a time when everything is tied. A search costs no more than the number of words. */
+   The tight entries of a row are kept as words of 64 nodes, without the empty ones: short for the usual two entries in a row, and
+   64 at a time when everything is tied. A search costs no more than the number of words. Rows for which there is no memory left (it can only
+   happen when costs are not a table, and masses of them are tied) have their words made anew whenever they are looked at. */
+#define MOSAIC_LAP__CLIMBED (-2) /* parent of a group or hub that was reached from below */
+
 typedef struct mosaic_lap__ties {
-    int32_t rows, cols, words;
-    const int32_t *capacity;
-    int32_t *col_of, *next, *prev;                      /* rows + 1 */
-    int32_t *first, *used, *loose;                      /* nodes; loose: rows of it that are not settled yet */
-    int32_t *count, *word;                              /* rows + 1; (rows + 1) x words */
-    uint64_t *bits;                                     /* (rows + 1) x words */
+    int32_t rows, cols, groups, words;
+    const int32_t *capacity, *group, *quota;
+    int32_t *col_of, *next, *prev; /* rows, then pseudo-rows: of each group, of the hub */
+    int32_t *first, *left;         /* nodes; left: the room there is */
+    int32_t *loose;                /* nodes: rows that are not settled yet */
+    int32_t *count;                /* rows and pseudo-rows: number of words; -1: they are not kept */
+    size_t *start;                 /* and where they start in word and bits, */
+    size_t room, used;             /* of which there are `room`, of which `used` in use */
+    int32_t *word;
+    uint64_t *bits;
     int32_t *number, *low, *component, *caller, *stack; /* nodes: components; stack also holds the columns of a search */
-    int32_t *at_row, *at_entry;                         /* nodes: how far their successors have been enumerated */
+    int32_t *at_row, *at_entry, *at_word;               /* nodes: how far their successors have been enumerated */
     uint64_t *at_bits;
-    int32_t *parent;        /* nodes: the row that was sent there */
-    uint64_t *open, *fresh; /* words: columns worth a visit; of these, not visited in this search */
+    int32_t *parent, *giver; /* nodes: the row that was sent there, or CLIMBED, and from where */
+    uint64_t *open, *fresh;  /* words: columns worth a visit; of these, not visited in this search */
+    int full;                /* there was no memory for a row: none for those after it either */
+    int pruned;              /* entries between components have been dropped */
+    uint64_t *map;           /* words: all tight entries of row map_row, one that is not kept; -1: of none */
+    int32_t map_row;
+    void (*fill_map)(void *source, int32_t row, uint64_t *map); /* where they come from; map is empty before */
+    void *source;
 } mosaic_lap__ties;
 
-static void mosaic_lap__ties_layout(mosaic_lap__ties *g, mosaic_lap__arena *a)
+static void mosaic_lap__ties_layout(mosaic_lap__ties *g, size_t room, mosaic_lap__arena *a)
 {
-    size_t rows = (size_t)g->rows + 1, nodes = (size_t)g->cols + 2, words = (nodes + 63) / 64, i = sizeof(int32_t);
+    size_t rows = (size_t)g->rows + (size_t)g->groups + 1, nodes = (size_t)g->cols + (size_t)g->groups + 2, words = (nodes + 63) / 64,
+           i = sizeof(int32_t);
     g->words = (int32_t)words;
+    g->room = room + (size_t)g->cols + (size_t)g->groups + words; /* these for the pseudo-rows */
     g->col_of = (int32_t *)mosaic_lap__take(a, rows, i);
     g->next = (int32_t *)mosaic_lap__take(a, rows, i);
     g->prev = (int32_t *)mosaic_lap__take(a, rows, i);
     g->first = (int32_t *)mosaic_lap__take(a, nodes, i);
-    g->used = (int32_t *)mosaic_lap__take(a, nodes, i);
+    g->left = (int32_t *)mosaic_lap__take(a, nodes, i);
     g->loose = (int32_t *)mosaic_lap__take(a, nodes, i);
     g->count = (int32_t *)mosaic_lap__take(a, rows, i);
-    g->word = (int32_t *)mosaic_lap__take(a, rows, words * i);
-    g->bits = (uint64_t *)mosaic_lap__take(a, rows, words * sizeof(uint64_t));
+    g->start = (size_t *)mosaic_lap__take(a, rows, sizeof(size_t));
+    g->word = (int32_t *)mosaic_lap__take(a, g->room, i);
+    g->bits = (uint64_t *)mosaic_lap__take(a, g->room, sizeof(uint64_t));
     g->number = (int32_t *)mosaic_lap__take(a, nodes, i);
     g->low = (int32_t *)mosaic_lap__take(a, nodes, i);
     g->component = (int32_t *)mosaic_lap__take(a, nodes, i);
@@ -1412,40 +1784,105 @@ static void mosaic_lap__ties_layout(mosaic_lap__ties *g, mosaic_lap__arena *a)
     g->stack = (int32_t *)mosaic_lap__take(a, nodes, i);
     g->at_row = (int32_t *)mosaic_lap__take(a, nodes, i);
     g->at_entry = (int32_t *)mosaic_lap__take(a, nodes, i);
+    g->at_word = (int32_t *)mosaic_lap__take(a, nodes, i);
     g->at_bits = (uint64_t *)mosaic_lap__take(a, nodes, sizeof(uint64_t));
     g->parent = (int32_t *)mosaic_lap__take(a, nodes, i);
+    g->giver = (int32_t *)mosaic_lap__take(a, nodes, i);
     g->open = (uint64_t *)mosaic_lap__take(a, words, sizeof(uint64_t));
     g->fresh = (uint64_t *)mosaic_lap__take(a, words, sizeof(uint64_t));
+    g->map = (uint64_t *)mosaic_lap__take(a, words, sizeof(uint64_t));
 }
 
-static int32_t mosaic_lap__lowest(uint64_t bits)
+static int32_t mosaic_lap__hub(const mosaic_lap__ties *g) { return g->cols + 1 + g->groups; }
+
+/* Where a row too many goes from a node with room. */
+static int32_t mosaic_lap__up(const mosaic_lap__ties *g, int32_t node)
 {
-    int32_t n = 0;
-#if defined(__GNUC__) || defined(__clang__)
-    n = __builtin_ctzll(bits);
-#else
-    for (; !(bits & 1); bits >>= 1) n++;
-#endif
-    return n;
+    return node < g->cols && g->groups > 0 && g->group[node] >= 0 ? g->cols + 1 + g->group[node] : mosaic_lap__hub(g);
 }
 
-/* Adds tight entries of a row; words must come in ascending order. */
-static void mosaic_lap__add_tight(mosaic_lap__ties *g, int32_t row, int32_t word, uint64_t bits)
+/* Everything empty and every node's room; then rows are put where they are with mosaic_lap__ties_put. */
+static void mosaic_lap__ties_start(mosaic_lap__ties *g)
 {
-    size_t start = (size_t)row * (size_t)g->words;
-    int32_t last = g->count[row] - 1;
-    if (last < 0 || g->word[start + (size_t)last] != word) {
-        g->word[start + (size_t)++last] = word;
-        g->bits[start + (size_t)last] = 0;
-        g->count[row] = last + 1;
+    int32_t i;
+    for (i = 0; i < g->cols + g->groups + 2; i++) {
+        g->first[i] = -1;
+        g->left[i] = i < g->cols ? (g->capacity ? g->capacity[i] : 1) : i == g->cols || i == mosaic_lap__hub(g) ? 0 : g->quota[i - g->cols - 1];
     }
-    g->bits[start + (size_t)last] |= bits;
+    for (i = 0; i < g->rows + g->groups + 1; i++) {
+        g->col_of[i] = -1;
+        g->count[i] = 0;
+        g->start[i] = 0;
+    }
+    g->used = 0;
+    g->full = g->pruned = 0;
+    g->map_row = -1;
+    for (i = 0; i < g->words; i++) g->map[i] = 0;
+    for (i = 0; i <= g->groups; i++) { /* pseudo-rows take no room */
+        g->left[g->cols + 1 + i]++;
+        mosaic_lap__move(g->col_of, g->first, g->next, g->prev, g->left, g->rows + i, g->cols + 1 + i);
+    }
 }
 
-static int mosaic_lap__is_tight(const mosaic_lap__ties *g, int32_t row, int32_t col)
+static void mosaic_lap__ties_put(mosaic_lap__ties *g, int32_t row, int32_t col)
 {
-    const int32_t *word = g->word + (size_t)row * (size_t)g->words;
+    int32_t old = g->col_of[row], group = g->groups > 0 && col < g->cols ? g->group[col] : -1;
+    if (old >= 0 && old < g->cols && g->groups > 0 && g->group[old] >= 0) g->left[g->cols + 1 + g->group[old]]++;
+    if (group >= 0) g->left[g->cols + 1 + group]--;
+    mosaic_lap__move(g->col_of, g->first, g->next, g->prev, g->left, row, col);
+}
+
+static int mosaic_lap__has_room(const mosaic_lap__ties *g, int32_t node) { return node != g->cols && g->left[node] > 0; }
+
+/* Keeps the words of `map` as those of a row, and clears it. Pseudo-rows come first, then the rows in order. */
+static void mosaic_lap__keep_words(mosaic_lap__ties *g, int32_t row)
+{
+    int32_t e;
+    g->start[row] = g->used;
+    g->count[row] = 0;
+    for (e = 0; e < g->words; e++) {
+        uint64_t bits = g->map[e];
+        if (!bits) continue;
+        g->map[e] = 0;
+        g->full |= g->used == g->room;
+        if (g->full) continue;
+        g->word[g->used] = e;
+        g->bits[g->used++] = bits;
+        g->count[row]++;
+    }
+    if (g->full) {
+        g->used = g->start[row];
+        g->count[row] = -1;
+    }
+}
+
+/* How many words a row has, and one of them: its bits, and which it is. */
+static int32_t mosaic_lap__word_count(const mosaic_lap__ties *g, int32_t row) { return g->count[row] < 0 ? g->words : g->count[row]; }
+
+static uint64_t mosaic_lap__word(mosaic_lap__ties *g, int32_t row, int32_t e, int32_t *word)
+{
+    uint64_t bits, left;
+    if (g->count[row] >= 0) {
+        *word = g->word[g->start[row] + (size_t)e];
+        return g->bits[g->start[row] + (size_t)e];
+    }
+    if (g->map_row != row) {
+        memset(g->map, 0, (size_t)g->words * sizeof *g->map);
+        g->fill_map(g->source, row, g->map);
+        g->map_row = row;
+    }
+    *word = e;
+    bits = left = g->map[e];
+    for (; left && g->pruned; left &= left - 1)
+        if (g->component[e * 64 + mosaic_lap__lowest(left)] != g->component[g->col_of[row]]) bits &= ~(left & (~left + 1));
+    return bits;
+}
+
+static int mosaic_lap__is_tight(mosaic_lap__ties *g, int32_t row, int32_t col)
+{
+    const int32_t *word = g->word + g->start[row];
     int32_t low = 0, high = g->count[row];
+    if (high < 0) return (int)(mosaic_lap__word(g, row, col / 64, &low) >> (col % 64) & 1);
     while (low < high) {
         int32_t mid = low + (high - low) / 2;
         if (word[mid] < col / 64)
@@ -1453,49 +1890,52 @@ static int mosaic_lap__is_tight(const mosaic_lap__ties *g, int32_t row, int32_t 
         else
             high = mid;
     }
-    return low < g->count[row] && word[low] == col / 64 && (g->bits[(size_t)row * (size_t)g->words + (size_t)low] >> (col % 64) & 1);
+    return low < g->count[row] && word[low] == col / 64 && (g->bits[g->start[row] + (size_t)low] >> (col % 64) & 1);
 }
 
-static int mosaic_lap__has_room(const mosaic_lap__ties *g, int32_t col)
-{
-    return col < g->cols && g->used[col] < (g->capacity ? g->capacity[col] : 1);
-}
-
-/* The next node that can be reached from `node` in one step, -1 after the last. */
+/* The next node not numbered yet that can be reached from `node` in one step, -1 after the last. On the way `low` takes in those that are;
+   no number on the stack is below that at its bottom, and once that has been seen they need no more looking at. */
 static int32_t mosaic_lap__successor(mosaic_lap__ties *g, int32_t node)
 {
+    int32_t bottom = g->number[g->stack[0]], up = -1;
     if (g->at_entry[node] < 0) { /* the beginning */
         g->at_entry[node] = 0;
         g->at_row[node] = g->first[node];
         g->at_bits[node] = 0;
-        if (mosaic_lap__has_room(g, node)) return g->cols + 1;
+        if (mosaic_lap__has_room(g, node)) up = mosaic_lap__up(g, node);
+        if (up >= 0 && !g->number[up]) return up;
+        if (up >= 0 && g->component[up] < 0 && g->number[up] < g->low[node]) g->low[node] = g->number[up];
     }
-    while (!g->at_bits[node]) {
+    for (;;) {
+        uint64_t bits = g->at_bits[node], known = bits & ~g->fresh[g->at_word[node]];
         int32_t row = g->at_row[node];
+        for (; known && g->low[node] > bottom; known &= known - 1) {
+            int32_t to = g->at_word[node] * 64 + mosaic_lap__lowest(known);
+            if (g->component[to] < 0 && g->number[to] < g->low[node]) g->low[node] = g->number[to];
+        }
+        bits &= g->fresh[g->at_word[node]];
+        g->at_bits[node] = bits;
+        if (bits) return g->at_word[node] * 64 + mosaic_lap__lowest(bits);
         if (row < 0) return -1;
-        if (g->at_entry[node] == g->count[row]) {
+        if (g->at_entry[node] == mosaic_lap__word_count(g, row)) {
             g->at_row[node] = g->next[row];
             g->at_entry[node] = 0;
         } else {
-            g->at_bits[node] = g->bits[(size_t)row * (size_t)g->words + (size_t)g->at_entry[node]++];
+            g->at_bits[node] = mosaic_lap__word(g, row, g->at_entry[node]++, &g->at_word[node]);
         }
-    }
-    {
-        int32_t row = g->at_row[node], word = g->word[(size_t)row * (size_t)g->words + (size_t)g->at_entry[node] - 1];
-        uint64_t bits = g->at_bits[node];
-        g->at_bits[node] = bits & (bits - 1);
-        return word * 64 + mosaic_lap__lowest(bits);
     }
 }
 
+/* Numbers the components; `fresh` has the nodes that have not been visited. */
 static void mosaic_lap__components(mosaic_lap__ties *g)
 {
-    int32_t nodes = g->cols + 2, visited = 0, stacked = 0, root, node;
+    int32_t nodes = mosaic_lap__hub(g) + 1, visited = 0, stacked = 0, root, node;
     for (node = 0; node < nodes; node++) {
-        g->number[node] = 0;
+        g->number[node] = g->at_word[node] = 0;
         g->component[node] = -1;
         g->at_entry[node] = -1;
     }
+    for (node = 0; node < g->words; node++) g->fresh[node] = ~(uint64_t)0;
     for (root = 0; root < nodes; root++) {
         if (g->number[root] || g->first[root] < 0) continue;
         g->caller[root] = -1;
@@ -1504,13 +1944,12 @@ static void mosaic_lap__components(mosaic_lap__ties *g)
             if (!g->number[node]) {
                 g->number[node] = g->low[node] = ++visited;
                 g->stack[stacked++] = node;
+                g->fresh[node / 64] &= ~((uint64_t)1 << (node % 64));
             }
             to = mosaic_lap__successor(g, node);
-            if (to >= 0 && !g->number[to]) {
+            if (to >= 0) {
                 g->caller[to] = node;
                 node = to;
-            } else if (to >= 0) {
-                if (g->component[to] < 0 && g->number[to] < g->low[node]) g->low[node] = g->number[to];
             } else {
                 int32_t up = g->caller[node];
                 if (g->low[node] == g->number[node]) {
@@ -1524,28 +1963,38 @@ static void mosaic_lap__components(mosaic_lap__ties *g)
     }
 }
 
-/* Keeps the entries that lie on a cycle. Returns whether there are any: without, the optimum is the only one. */
+/* Keeps the entries that lie on a cycle: those within a component. Returns whether there are any: without, the optimum is the only one.
+   Words move up towards the beginning of their memory, pseudo-rows first as they stand there, which may make room for rows that had none. */
 static int mosaic_lap__prune(mosaic_lap__ties *g)
 {
-    int32_t row, e;
-    int any = 0;
-    for (row = 0; row <= g->rows; row++) {
-        int32_t *word = g->word + (size_t)row * (size_t)g->words, kept = 0, own = g->component[g->col_of[row]];
-        uint64_t *bits = g->bits + (size_t)row * (size_t)g->words, several = 0;
-        for (e = 0; e < g->count[row]; e++) {
-            uint64_t left = bits[e], keep = 0;
-            for (; left; left &= left - 1) {
-                int32_t bit = mosaic_lap__lowest(left);
-                if (g->component[word[e] * 64 + bit] == own) keep |= (uint64_t)1 << bit;
-            }
+    int32_t all = g->rows + g->groups + 1, whole = 1, any = 0, i, e;
+    for (i = 1; i < g->cols && whole; i++) whole = g->component[i] == g->component[0];
+    g->used = 0;
+    for (i = 0; i < all; i++) {
+        int32_t row = i <= g->groups ? g->rows + i : i - g->groups - 1, own = g->component[g->col_of[row]], kept = 0, several = 0;
+        size_t start = g->used;
+        for (e = 0; e < mosaic_lap__word_count(g, row); e++) {
+            int32_t word;
+            uint64_t keep = mosaic_lap__word(g, row, e, &word), left = keep;
+            for (; left && !(whole && own == g->component[0] && word < g->cols / 64); left &= left - 1)
+                if (g->component[word * 64 + mosaic_lap__lowest(left)] != own) keep &= ~(left & (~left + 1));
             if (!keep) continue;
-            several |= kept ? 1 : keep & (keep - 1);
-            word[kept] = word[e];
-            bits[kept++] = keep;
+            several |= kept != 0 || (keep & (keep - 1)) != 0;
+            if (kept >= 0 && g->used < g->room) {
+                g->word[g->used] = word;
+                g->bits[g->used++] = keep;
+                kept++;
+            } else {
+                kept = -1;
+            }
         }
-        g->count[row] = several || row == g->rows ? kept : 0; /* its own column alone is no choice */
-        any |= several != 0 && row < g->rows;
+        if (kept < 0) g->used = start;
+        g->start[row] = start;
+        g->count[row] = several || row >= g->rows ? kept : 0; /* its own column alone is no choice */
+        if (g->count[row] == 0) g->used = start;
+        any |= several && row < g->rows;
     }
+    g->pruned = 1;
     return any;
 }
 
@@ -1553,44 +2002,46 @@ static int mosaic_lap__prune(mosaic_lap__ties *g)
    moves `row` itself to `col`. Columns visited in vain stay marked: nothing reached from them leads to the target. */
 static int mosaic_lap__pass_on(mosaic_lap__ties *g, int32_t row, int32_t col, int32_t target)
 {
-    int32_t hub = g->cols + 1, head = 0, tail = 0, giver = -1, r, e;
+    int32_t head = 0, tail = 0, r, e;
     g->fresh[col / 64] &= ~((uint64_t)1 << (col % 64));
     g->parent[col] = row;
     g->stack[tail++] = col;
-    while (head < tail && g->parent[target] < 0) {
-        int32_t node = g->stack[head++];
-        if (mosaic_lap__has_room(g, node) && g->parent[hub] < 0 && g->component[node] == g->component[hub]) {
-            giver = node;
-            g->parent[hub] = g->rows;
-            g->stack[tail++] = hub;
+    while (head < tail && g->parent[target] == -1) {
+        int32_t node = g->stack[head++], up = mosaic_lap__has_room(g, node) ? mosaic_lap__up(g, node) : -1;
+        if (up >= 0 && (g->fresh[up / 64] >> (up % 64) & 1) && g->component[node] == g->component[up]) {
+            g->fresh[up / 64] &= ~((uint64_t)1 << (up % 64));
+            g->giver[up] = node;
+            g->parent[up] = MOSAIC_LAP__CLIMBED;
+            g->stack[tail++] = up;
         }
-        for (r = g->first[node]; r >= 0 && g->parent[target] < 0; r = g->next[r]) {
-            const int32_t *word = g->word + (size_t)r * (size_t)g->words;
-            const uint64_t *bits = g->bits + (size_t)r * (size_t)g->words;
+        for (r = g->first[node]; r >= 0 && g->parent[target] == -1; r = g->next[r]) {
             if (r <= row) continue;
             if (mosaic_lap__is_tight(g, r, target)) {
                 g->parent[target] = r;
                 break;
             }
-            for (e = 0; e < g->count[r]; e++) {
-                uint64_t found = bits[e] & g->fresh[word[e]];
-                g->fresh[word[e]] &= ~found;
+            for (e = 0; e < mosaic_lap__word_count(g, r); e++) {
+                int32_t word;
+                uint64_t found = mosaic_lap__word(g, r, e, &word) & g->fresh[word];
+                g->fresh[word] &= ~found;
                 for (; found; found &= found - 1) {
-                    int32_t to = word[e] * 64 + mosaic_lap__lowest(found);
+                    int32_t to = word * 64 + mosaic_lap__lowest(found);
                     g->parent[to] = r;
                     g->stack[tail++] = to;
                 }
             }
         }
     }
-    if (g->parent[target] < 0) return 0;
+    if (g->parent[target] == -1) return 0;
     for (r = -1, col = target; r != row;) {
         r = g->parent[col];
-        if (r == g->rows) {
-            col = giver;
+        if (r == MOSAIC_LAP__CLIMBED) {
+            col = g->giver[col];
+        } else if (r >= g->rows) {
+            col = g->col_of[r];
         } else {
             int32_t before = g->col_of[r];
-            mosaic_lap__move(g->col_of, g->first, g->next, g->prev, g->used, r, col);
+            mosaic_lap__ties_put(g, r, col);
             g->loose[before]--;
             g->loose[col]++;
             col = before;
@@ -1603,22 +2054,24 @@ static void mosaic_lap__smallest(mosaic_lap__ties *g)
 {
     int32_t row, col, e;
     for (e = 0; e < g->words; e++) g->open[e] = ~(uint64_t)0;
-    for (col = 0; col < g->cols + 2; col++) g->loose[col] = g->used[col];
+    for (col = 0; col <= mosaic_lap__hub(g); col++) g->loose[col] = 0;
+    for (row = 0; row < g->rows; row++) g->loose[g->col_of[row]]++;
     for (row = 0; row < g->rows; row++) {
-        const int32_t *word = g->word + (size_t)row * (size_t)g->words, target = g->col_of[row];
-        const uint64_t *bits = g->bits + (size_t)row * (size_t)g->words;
+        int32_t target = g->col_of[row], words = mosaic_lap__word_count(g, row);
         int started = 0, moved = 0;
-        for (e = 0; e < g->count[row] && word[e] <= target / 64 && !moved; e++) {
-            uint64_t smaller = bits[e] & g->open[word[e]];
-            if (word[e] == target / 64) smaller &= ((uint64_t)1 << (target % 64)) - 1;
+        for (e = 0; e < words && !moved; e++) {
+            int32_t word;
+            uint64_t smaller = mosaic_lap__word(g, row, e, &word) & g->open[word];
+            if (word > target / 64) break;
+            if (word == target / 64) smaller &= ((uint64_t)1 << (target % 64)) - 1;
             if (smaller && !started) {
                 started = 1;
                 memcpy(g->fresh, g->open, (size_t)g->words * sizeof *g->fresh);
-                g->parent[target] = g->parent[g->cols + 1] = -1;
+                g->parent[target] = -1;
             }
             for (; smaller && !moved; smaller &= smaller - 1) {
-                col = word[e] * 64 + mosaic_lap__lowest(smaller);
-                if (g->fresh[word[e]] >> (col % 64) & 1) moved = mosaic_lap__pass_on(g, row, col, target);
+                col = word * 64 + mosaic_lap__lowest(smaller);
+                if (g->fresh[word] >> (col % 64) & 1) moved = mosaic_lap__pass_on(g, row, col, target);
             }
         }
         col = g->col_of[row];
@@ -1628,15 +2081,21 @@ static void mosaic_lap__smallest(mosaic_lap__ties *g)
 
 /* ---- the public functions ---- */
 typedef struct mosaic_lap__solver {
-    int turned; /* more rows than room: the lines are the columns */
     const mosaic_lap_problem *problem;
+    const mosaic_lap_options *options;
     size_t stride;
-    int32_t *copy; /* the table, transposed, when turned */
+    int turned;     /* more rows than room: the lines are the columns */
+    int32_t *order; /* slots: which column it is; null: that of the same number. Columns that are alike stand together */
+    int32_t *copy;  /* the table with its lines and slots where the solver wants them, when they are not there already */
+    uint64_t *maps; /* words of the ties of 64 rows, when turned */
+    int64_t *sum;   /* groups: scratch */
     mosaic_lap__core core;
     mosaic_lap__ties ties;
-    int32_t limits[MOSAIC_LAP__JOBS][2];
+    int32_t limits[MOSAIC_LAP__JOBS][3];
     int32_t jobs;
 } mosaic_lap__solver;
+
+static int32_t mosaic_lap__index(const mosaic_lap__solver *s, int32_t slot) { return s->order ? s->order[slot] : slot; }
 
 /* Whether squared distances stay below 2^31 - 1: the sum of the largest squared differences does. */
 static int mosaic_lap__vectors_fit(const mosaic_lap_problem *p)
@@ -1726,40 +2185,63 @@ static void mosaic_lap__layout(mosaic_lap__solver *s, int64_t room, int level, m
 {
     const mosaic_lap_problem *p = s->problem;
     mosaic_lap__core *q = &s->core;
-    s->turned = p->rows > room;
+    mosaic_lap__ties *g = &s->ties;
+    size_t rows = (size_t)p->rows, words = ((size_t)p->cols + (size_t)p->groups + 2 + 63) / 64;
+    s->turned = p->rows > room && p->groups == 0;
     mosaic_lap__source_layout(&q->t, p, s->stride, s->turned, level, a);
     q->units = s->turned ? (int32_t)room : p->rows;
-    q->capacity = s->turned ? NULL : p->capacity;
-    s->copy = s->turned ? (int32_t *)mosaic_lap__take(a, (size_t)p->rows * (size_t)p->cols, sizeof(int32_t)) : NULL;
-    if (s->turned) {
+    q->groups = p->groups;
+    s->order = NULL;
+    s->copy = NULL;
+    if (s->turned && p->cost) {
+        s->copy = (int32_t *)mosaic_lap__take(a, rows * (size_t)p->cols, sizeof(int32_t));
         q->t.cost = s->copy;
-        q->t.stride = (size_t)p->rows;
+        q->t.stride = rows;
     }
+    s->maps = (uint64_t *)mosaic_lap__take(a, s->turned ? words * 64 : 0, sizeof(uint64_t));
+    s->sum = (int64_t *)mosaic_lap__take(a, (size_t)p->groups, sizeof(int64_t));
     mosaic_lap__core_layout(q, a);
-    s->ties.rows = p->rows;
-    s->ties.cols = p->cols;
-    s->ties.capacity = p->capacity;
-    mosaic_lap__ties_layout(&s->ties, a);
+    g->rows = p->rows;
+    g->cols = p->cols;
+    g->groups = p->groups;
+    g->capacity = p->capacity;
+    g->group = p->group;
+    g->quota = p->quota;
+    if (!p->cost && words > MOSAIC_LAP__TIE_WORDS) words = MOSAIC_LAP__TIE_WORDS;
+    mosaic_lap__ties_layout(g, rows * words, a);
 }
 
-/* The first, complete pass over the table, for one part of the lines. */
+/* The first, complete pass over the costs, for one part of the lines. */
 static void mosaic_lap__first_pass(void *arg, int index)
 {
     mosaic_lap__solver *s = (mosaic_lap__solver *)arg;
     const mosaic_lap__table *t = &s->core.t;
     int32_t line = (int32_t)((int64_t)t->lines * index / s->jobs), end = (int32_t)((int64_t)t->lines * (index + 1) / s->jobs);
     const int32_t *cost = (const int32_t *)s->problem->cost;
-    int32_t *limits = s->limits[index], i, j, k;
+    int32_t *limits = s->limits[index], i, j, k, tile[MOSAIC_LAP__TILE_LINES * MOSAIC_LAP__TILE_WIDTH];
     limits[0] = INT32_MAX;
     limits[1] = INT32_MIN;
-    if (s->turned) /* in tiles of 16 columns x 16 rows */
+    limits[2] = 0;
+    if (s->copy) /* in tiles of 16 columns x 16 rows */
         for (k = line; k < end; k += 16)
             for (i = 0; i < t->slots; i += 16)
                 for (j = k; j < k + 16 && j < end; j++) {
                     int32_t *to = s->copy + (size_t)j * t->stride, r;
                     for (r = i; r < i + 16 && r < t->slots; r++) to[r] = cost[(size_t)r * s->stride + (size_t)j];
                 }
-    for (; line < end; line++) s->core.kernels->range(t, line, limits);
+    if (t->cost) {
+        for (; line < end; line++) s->core.kernels->range(t, line, 0, t->blocks, t->cost + (size_t)line * t->stride, limits);
+        return;
+    }
+    for (; line < end; line += MOSAIC_LAP__TILE_LINES) {
+        int32_t lines = end - line < MOSAIC_LAP__TILE_LINES ? end - line : MOSAIC_LAP__TILE_LINES,
+                blocks = MOSAIC_LAP__TILE_WIDTH / MOSAIC_LAP__BLOCK;
+        for (j = 0; j < t->blocks; j += blocks) {
+            mosaic_lap__make_costs(t, line, lines, j, MOSAIC_LAP__TILE_WIDTH, tile);
+            for (i = 0; i < lines; i++)
+                s->core.kernels->range(t, line + i, j, t->blocks - j < blocks ? t->blocks - j : blocks, tile + i * MOSAIC_LAP__TILE_WIDTH, limits);
+        }
+    }
 }
 
 static void mosaic_lap__run(const mosaic_lap_options *o, void (*job)(void *arg, int index), void *arg, int32_t count)
@@ -1771,41 +2253,173 @@ static void mosaic_lap__run(const mosaic_lap_options *o, void (*job)(void *arg, 
         for (i = 0; i < count; i++) job(arg, i);
 }
 
-/* Prepares the core and gives every unit its slot. Returns the unit for which there is none, or -1. */
-static int32_t mosaic_lap__serve(mosaic_lap__solver *s, const mosaic_lap_options *o, int level)
+/* Reads all costs: afterwards the lower bounds are exact. Costs too large for the narrow kernels are read once more by the wide ones. */
+static void mosaic_lap__read_all(mosaic_lap__solver *s)
 {
     mosaic_lap__core *q = &s->core;
+    int32_t i;
+    q->low = INT32_MAX;
+    q->high = INT32_MIN;
+    q->forbidden = 0;
+    s->jobs = q->t.lines < MOSAIC_LAP__JOBS ? q->t.lines : MOSAIC_LAP__JOBS;
+    if (q->t.slots == 0) return;
+    mosaic_lap__run(s->options, mosaic_lap__first_pass, s, s->jobs);
+    for (i = 0; i < s->jobs; i++) {
+        if (s->limits[i][0] < q->low) q->low = s->limits[i][0];
+        if (s->limits[i][1] > q->high) q->high = s->limits[i][1];
+        q->forbidden |= s->limits[i][2];
+    }
+    if (q->low < -MOSAIC_LAP__NARROW_COST || q->high > MOSAIC_LAP__NARROW_COST || q->kernels == q->wide) {
+        q->kernels = q->wide;
+        mosaic_lap__run(s->options, mosaic_lap__first_pass, s, s->jobs);
+    }
+}
+
+/* Empties the core; all prices are 0. */
+static void mosaic_lap__prepare(mosaic_lap__solver *s, int level)
+{
+    const mosaic_lap_problem *p = s->problem;
+    mosaic_lap__core *q = &s->core;
     int32_t i, j, k = 0;
-    int64_t low = INT32_MAX, high = INT32_MIN;
-    q->kernels = &mosaic_lap__kernels_narrow[level];
+    if (level > 2) level = 2;
+    q->kernels = &mosaic_lap__kernels_of[level][0];
+    q->wide = &mosaic_lap__kernels_of[level][1];
+    q->level = 0;
     for (i = 0; i < q->t.lines; i++) {
-        int32_t units = !s->turned ? 1 : s->problem->capacity ? s->problem->capacity[i] : 1;
+        int32_t units = !s->turned ? 1 : p->capacity ? p->capacity[i] : 1;
         for (j = 0; j < units; j++) q->line_of[k++] = i;
         q->list_count[i] = q->via[i] = -1;
+        q->u[i] = 0;
     }
     for (i = 0; i < q->units; i++) q->slot_of[i] = -1;
     for (i = 0; i < q->t.slots; i++) {
         q->t.price[i] = 0;
         q->t.narrow[i] = q->t.sign;
         q->first[i] = -1;
-        q->used[i] = 0;
+        q->left[i] = !s->turned && p->capacity ? p->capacity[mosaic_lap__index(s, i)] : 1;
         q->dist[i] = MOSAIC_LAP__FAR;
     }
-    mosaic_lap__heap_start(&q->heap, q->t.slots + q->t.lines);
-
-    s->jobs = q->t.lines < MOSAIC_LAP__JOBS ? q->t.lines : MOSAIC_LAP__JOBS;
-    mosaic_lap__run(o, mosaic_lap__first_pass, s, s->jobs);
-    for (i = 0; i < s->jobs; i++) {
-        if (s->limits[i][0] < low) low = s->limits[i][0];
-        if (s->limits[i][1] > high) high = s->limits[i][1];
+    for (i = 0; i <= q->groups; i++) q->member_start[i] = 0;
+    for (i = 0; i < q->groups; i++) {
+        q->group_left[i] = p->quota[i];
+        q->group_price[i] = 0;
+        q->group_at[i] = MOSAIC_LAP__FAR;
     }
-    if (low < -MOSAIC_LAP__NARROW_COST || high > MOSAIC_LAP__NARROW_COST) q->kernels = &mosaic_lap__kernels_wide;
+    if (q->groups > 0) { /* the members of a group, counted, then put in order */
+        for (i = 0; i < q->t.slots; i++) {
+            q->group[i] = p->group[mosaic_lap__index(s, i)];
+            if (q->group[i] >= 0) q->member_start[q->group[i]]++;
+        }
+        for (i = 1; i <= q->groups; i++) q->member_start[i] += q->member_start[i - 1];
+        for (i = q->t.slots; i-- > 0;)
+            if (q->group[i] >= 0) q->member[--q->member_start[q->group[i]]] = i;
+    }
+    mosaic_lap__heap_start(&q->heap, q->t.slots + q->t.lines);
+}
 
-    for (i = 0; i < q->units; i++)
+static void mosaic_lap__place(mosaic_lap__core *q, int32_t unit, int32_t slot)
+{
+    mosaic_lap__move(q->slot_of, q->first, q->next, q->prev, q->left, unit, slot);
+}
+
+/* Takes over the assignment of the solution to start from, as far as it makes sense, and the prices of the slots that it fills. */
+static void mosaic_lap__take_start(mosaic_lap__solver *s)
+{
+    const mosaic_lap_solution *start = s->options->start;
+    mosaic_lap__core *q = &s->core;
+    const int64_t *price = s->turned ? start->u : start->v, lowest = -((int64_t)1 << 50);
+    int32_t *next_unit = q->seen, *slot_of_col = q->touched, i, unit = 0;
+    for (i = 0; i < q->t.lines; i++) {
+        next_unit[i] = unit;
+        while (unit < q->units && q->line_of[unit] == i) unit++;
+    }
+    for (i = 0; i < q->t.slots; i++) slot_of_col[mosaic_lap__index(s, i)] = i;
+    for (i = 0; i < s->problem->rows; i++) {
+        int32_t col = start->col_of_row[i], line = s->turned ? col : i, slot;
+        if (col < 0 || col >= s->problem->cols) continue;
+        slot = s->turned ? i : slot_of_col[col];
+        unit = next_unit[line];
+        if (q->left[slot] <= 0 || unit >= q->units || q->line_of[unit] != line) continue;
+        next_unit[line]++;
+        mosaic_lap__place(q, unit, slot);
+    }
+    for (i = 0; i < q->t.slots; i++) {
+        int64_t x = price[mosaic_lap__index(s, i)];
+        if (q->t.sign) x = -x;
+        if (q->left[i] == 0 && x < 0) mosaic_lap__set_price(q, i, x < lowest ? lowest : x);
+    }
+}
+
+/* Sets the prices of the lines to their least cost - v, which the lower bounds tell when all costs have just been read, and takes from its
+   slot each unit for which that is not tight. */
+static void mosaic_lap__free_loose(mosaic_lap__core *q)
+{
+    int32_t i, b;
+    for (i = 0; i < q->t.lines; i++) {
+        const int32_t *lower = q->t.lower + (size_t)i * (size_t)q->t.blocks;
+        int64_t least[2];
+        int32_t u = INT32_MAX;
+        for (b = 0; b < q->t.blocks; b++)
+            if (lower[b] < u) u = lower[b];
+        q->u[i] = u;
+        if (u != INT32_MAX && u != INT32_MIN) continue;
+        q->u[i] = mosaic_lap__line_best(q, i, least) < 0 ? 0 : least[0]; /* beyond what a lower bound can hold, or none at all */
+    }
+    for (i = 0; i < q->units; i++) {
+        int32_t slot = q->slot_of[i], line = q->line_of[i], cost;
+        if (slot < 0) continue;
+        cost = mosaic_lap__cost(&q->t, line, slot);
+        if (cost == MOSAIC_LAP_FORBIDDEN || mosaic_lap__reduced(&q->t, cost, slot) != q->u[line]) mosaic_lap__place(q, i, -1);
+    }
+}
+
+/* Prepares the core and gives every unit its slot. Returns the unit for which there is none, or -1. */
+static int32_t mosaic_lap__serve(mosaic_lap__solver *s, int level)
+{
+    mosaic_lap__core *q = &s->core;
+    int64_t least[2];
+    int32_t i;
+    mosaic_lap__prepare(s, level);
+    if (s->options->start) mosaic_lap__take_start(s);
+    mosaic_lap__read_all(s);
+    if (s->options->start) mosaic_lap__free_loose(q);
+    q->waiting = 0;
+    for (i = 0; i < q->units; i++) q->waiting += q->slot_of[i] < 0;
+    mosaic_lap__count_surplus(q);
+    for (i = 0; i < q->units; i++) {
+        int32_t line = q->line_of[i];
+        if (q->slot_of[i] >= 0) continue;
+        /* nothing of the line is placed: its price may rise to what its cheapest entry is now */
+        if ((!s->turned || (!s->options->start && q->list_count[line] < 0)) && mosaic_lap__line_best(q, line, least) >= 0) q->u[line] = least[0];
         if (!mosaic_lap__enter(q, i)) return i;
-    for (i = 0; i < q->t.lines; i++) /* a line without units needs a price all the same */
-        if (q->list_count[i] < 0) mosaic_lap__first_list(q, i);
+    }
+    for (i = 0; i < q->t.lines && !s->options->start; i++) /* a line without units needs a price all the same */
+        if (q->list_count[i] < 0 && mosaic_lap__line_best(q, i, least) >= 0) q->u[i] = least[0];
     return -1;
+}
+
+/* The tight entries of a row. */
+static void mosaic_lap__fill_map(void *source, int32_t row, uint64_t *map)
+{
+    const mosaic_lap__solver *s = (const mosaic_lap__solver *)source;
+    const mosaic_lap__core *q = &s->core;
+    int32_t i, b;
+    if (s->turned) {
+        for (i = 0; i < q->t.lines; i++)
+            map[i / 64] |= (q->kernels->tight(&q->t, i, row / MOSAIC_LAP__BLOCK, q->u[i]) >> (row % MOSAIC_LAP__BLOCK) & 1) << (i % 64);
+        if (q->t.price[row] == q->level) map[s->ties.cols / 64] |= (uint64_t)1 << (s->ties.cols % 64);
+        return;
+    }
+    for (b = 0; b < q->t.blocks; b++) {
+        uint64_t bits;
+        if (q->t.lower[(size_t)row * (size_t)q->t.blocks + (size_t)b] > q->u[row]) continue;
+        bits = q->kernels->tight(&q->t, row, b, q->u[row]);
+        if (!s->order) map[b] = bits;
+        for (; s->order && bits; bits &= bits - 1) {
+            i = s->order[b * MOSAIC_LAP__BLOCK + mosaic_lap__lowest(bits)];
+            map[i / 64] |= (uint64_t)1 << (i % 64);
+        }
+    }
 }
 
 /* Hands the solution of the core over to the search for the one optimum, and all tight entries with it. */
@@ -1813,38 +2427,51 @@ static void mosaic_lap__collect_ties(mosaic_lap__solver *s)
 {
     const mosaic_lap__core *q = &s->core;
     mosaic_lap__ties *g = &s->ties;
-    int32_t i, b, unit, hub = g->cols + 1;
-    for (i = 0; i < g->cols + 2; i++) {
-        g->first[i] = -1;
-        g->used[i] = 0;
-    }
-    for (i = 0; i <= g->rows; i++) {
-        g->col_of[i] = -1;
-        g->count[i] = 0;
-    }
-    for (unit = 0; unit < q->units; unit++) {
-        int32_t line = q->line_of[unit], slot = q->slot_of[unit];
-        mosaic_lap__move(g->col_of, g->first, g->next, g->prev, g->used, s->turned ? slot : line, s->turned ? line : slot);
-    }
+    int32_t i, b, j;
+    g->fill_map = mosaic_lap__fill_map;
+    g->source = s;
+    mosaic_lap__ties_start(g);
+    for (i = 0; i < q->units; i++)
+        mosaic_lap__ties_put(g, s->turned ? q->slot_of[i] : q->line_of[i], s->turned ? q->line_of[i] : mosaic_lap__index(s, q->slot_of[i]));
     for (i = 0; i < g->rows; i++)
-        if (g->col_of[i] < 0) mosaic_lap__move(g->col_of, g->first, g->next, g->prev, g->used, i, g->cols);
-    mosaic_lap__move(g->col_of, g->first, g->next, g->prev, g->used, g->rows, hub);
+        if (g->col_of[i] < 0) mosaic_lap__ties_put(g, i, g->cols);
 
-    for (i = 0; i < q->t.lines; i++)
-        for (b = 0; b < q->t.blocks; b++) {
-            uint64_t bits;
-            if (q->t.lower[(size_t)i * (size_t)q->t.blocks + (size_t)b] > q->u[i]) continue;
-            bits = q->kernels->tight(&q->t, i, b, q->u[i]);
-            if (!s->turned && bits) mosaic_lap__add_tight(g, i, b, bits);
-            for (; s->turned && bits; bits &= bits - 1)
-                mosaic_lap__add_tight(g, b * MOSAIC_LAP__BLOCK + mosaic_lap__lowest(bits), i / 64, (uint64_t)1 << (i % 64));
+    for (i = 0; i < g->groups; i++) {
+        for (j = q->member_start[i]; j < q->member_start[i + 1]; j++) {
+            int32_t col = mosaic_lap__index(s, q->member[j]);
+            if (q->t.price[q->member[j]] == q->group_price[i]) g->map[col / 64] |= (uint64_t)1 << (col % 64);
         }
-    for (i = 0; i < q->t.slots; i++) {
-        if (q->t.price[i] != 0) continue;
-        if (s->turned)
-            mosaic_lap__add_tight(g, i, g->cols / 64, (uint64_t)1 << (g->cols % 64));
-        else
-            mosaic_lap__add_tight(g, g->rows, i / 64, (uint64_t)1 << (i % 64));
+        mosaic_lap__keep_words(g, g->rows + i);
+    }
+    for (i = 0; i < g->groups; i++) /* after the loop above, which clears the map */
+        if (q->group_price[i] == 0) g->map[(g->cols + 1 + i) / 64] |= (uint64_t)1 << ((g->cols + 1 + i) % 64);
+    for (i = 0; i < q->t.slots && !s->turned; i++) {
+        int32_t col = mosaic_lap__index(s, i);
+        if (q->t.price[i] == q->level && (g->groups == 0 || q->group[i] < 0)) g->map[col / 64] |= (uint64_t)1 << (col % 64);
+    }
+    mosaic_lap__keep_words(g, g->rows + g->groups);
+
+    if (!s->turned) {
+        for (i = 0; i < g->rows; i++) {
+            if (!g->full) mosaic_lap__fill_map(s, i, g->map);
+            mosaic_lap__keep_words(g, i);
+        }
+        return;
+    }
+    for (b = 0; b < q->t.blocks; b++) { /* 64 rows at a time */
+        memset(s->maps, 0, 64 * (size_t)g->words * sizeof *s->maps);
+        for (j = 0; j < q->t.lines; j++) {
+            uint64_t bits;
+            if (q->t.lower[(size_t)j * (size_t)q->t.blocks + (size_t)b] > q->u[j]) continue;
+            bits = q->kernels->tight(&q->t, j, b, q->u[j]);
+            for (; bits; bits &= bits - 1) s->maps[(size_t)mosaic_lap__lowest(bits) * (size_t)g->words + (size_t)(j / 64)] |= (uint64_t)1 << (j % 64);
+        }
+        for (i = 0; i < mosaic_lap__block_size(&q->t, b); i++) {
+            int32_t row = b * MOSAIC_LAP__BLOCK + i;
+            memcpy(g->map, s->maps + (size_t)i * (size_t)g->words, (size_t)g->words * sizeof *g->map);
+            if (q->t.price[row] == q->level) g->map[g->cols / 64] |= (uint64_t)1 << (g->cols % 64);
+            mosaic_lap__keep_words(g, row);
+        }
     }
 }
 
@@ -1852,20 +2479,29 @@ static void mosaic_lap__answer(const mosaic_lap__solver *s, mosaic_lap_solution 
 {
     const mosaic_lap_problem *p = s->problem;
     const mosaic_lap__core *q = &s->core;
-    const int64_t *u = s->turned ? q->t.price : q->u, *v = s->turned ? q->u : q->t.price, sign = p->maximise ? -1 : 1;
+    const int64_t sign = p->maximise ? -1 : 1;
+    int64_t *line_price = s->turned ? out->v : out->u, *slot_price = s->turned ? out->u : out->v;
     int64_t primal = 0;
     uint64_t dual = 0; /* wraps around on the way, if ever, and ends where it should */
     int32_t i;
-    for (i = 0; i < p->rows; i++) {
-        int32_t col = s->ties.col_of[i];
-        if (col < p->cols) primal += ((const int32_t *)p->cost)[(size_t)i * s->stride + (size_t)col];
-        if (out->col_of_row) out->col_of_row[i] = col < p->cols ? col : -1;
-        if (out->u) out->u[i] = sign * u[i];
-        dual += (uint64_t)(sign * u[i]);
+    for (i = 0; i < p->rows; i++)
+        if (out->col_of_row) out->col_of_row[i] = s->ties.col_of[i] < p->cols ? s->ties.col_of[i] : -1;
+    for (i = 0; i < q->units; i++) /* all optimal assignments cost the same: this one's costs are at hand */
+        primal += mosaic_lap__cost(&q->t, q->line_of[i], q->slot_of[i]);
+    for (i = 0; i < q->t.lines; i++) {
+        int64_t price = sign * (q->u[i] + q->level);
+        if (line_price) line_price[i] = price;
+        dual += (uint64_t)price * (uint64_t)(s->turned && p->capacity ? p->capacity[i] : 1);
     }
-    for (i = 0; i < p->cols; i++) {
-        if (out->v) out->v[i] = sign * v[i];
-        dual += (uint64_t)(sign * v[i]) * (uint64_t)(p->capacity ? p->capacity[i] : 1);
+    for (i = 0; i < q->t.slots; i++) {
+        int32_t index = mosaic_lap__index(s, i), group = q->groups > 0 ? q->group[i] : -1;
+        int64_t price = sign * (q->t.price[i] - (group >= 0 ? q->group_price[group] : q->level));
+        if (slot_price) slot_price[index] = price;
+        dual += (uint64_t)price * (uint64_t)(!s->turned && p->capacity ? p->capacity[index] : 1);
+    }
+    for (i = 0; i < q->groups; i++) {
+        if (out->w) out->w[i] = sign * q->group_price[i];
+        dual += (uint64_t)(sign * q->group_price[i]) * (uint64_t)p->quota[i];
     }
     out->primal = primal;
     out->dual = (int64_t)dual;
@@ -1873,20 +2509,22 @@ static void mosaic_lap__answer(const mosaic_lap__solver *s, mosaic_lap_solution 
     out->matched = q->units;
 }
 
-/* The search that failed has seen lines which can have the slots touched only, all of them taken by these very lines. */
+/* The search that failed has seen lines which can have the slots touched only, all of them taken by these very lines. Without a search, all
+   lines and slots are meant. */
 static void mosaic_lap__clash(const mosaic_lap__solver *s, int32_t unit, mosaic_lap_solution *out)
 {
     const mosaic_lap__core *q = &s->core;
     uint8_t *lines = s->turned ? out->clash_cols : out->clash_rows, *slots = s->turned ? out->clash_rows : out->clash_cols;
     int32_t i;
+    if (lines) memset(lines, unit < 0, (size_t)q->t.lines);
+    if (slots) memset(slots, unit < 0, (size_t)q->t.slots);
+    if (unit < 0) return;
     if (s->turned)
         out->col = q->line_of[unit];
     else
         out->row = q->line_of[unit];
-    if (lines) memset(lines, 0, (size_t)q->t.lines);
-    if (slots) memset(slots, 0, (size_t)q->t.slots);
     for (i = 0; lines && i < q->seen_count; i++) lines[q->seen[i]] = 1;
-    for (i = 0; slots && i < q->touched_count; i++) slots[q->touched[i]] = 1;
+    for (i = 0; slots && i < q->touched_count; i++) slots[mosaic_lap__index(s, q->touched[i])] = 1;
 }
 
 /* An arena that only measures. */
@@ -1938,6 +2576,14 @@ static size_t mosaic_lap__measure(mosaic_lap__solver *s, int64_t room, int level
     return a.overflow ? 0 : a.used + 64; /* 64 to align the beginning */
 }
 
+/* Groups start from nothing. */
+static const mosaic_lap_options *mosaic_lap__without_start(const mosaic_lap_options *options, mosaic_lap_options *copy)
+{
+    *copy = *options;
+    copy->start = NULL;
+    return copy;
+}
+
 /* A problem whose costs are int32. */
 static mosaic_lap_result mosaic_lap__solve_table(const mosaic_lap_problem *problem, const mosaic_lap_options *options, mosaic_lap_solution *solution)
 {
@@ -1956,15 +2602,21 @@ static mosaic_lap_result mosaic_lap__solve_table(const mosaic_lap_problem *probl
     if (result != MOSAIC_LAP_OK) return result;
     result = mosaic_lap__level(&options, &defaults, &level);
     if (result != MOSAIC_LAP_OK) return result;
-    if (problem->fill || problem->vectors || problem->groups || options->start) return MOSAIC_LAP_ERROR_OPTION; /* to come */
+    if (options->start && problem->groups > 0) options = mosaic_lap__without_start(options, &defaults);
+    if (options->start && (((!options->start->col_of_row || !options->start->u) && problem->rows > 0) || (!options->start->v && problem->cols > 0)))
+        return MOSAIC_LAP_ERROR_NULL;
+    s.options = options;
     size = mosaic_lap__measure(&s, room, level);
     if (size == 0) return MOSAIC_LAP_ERROR_SIZE;
     result = mosaic_lap__open(options, size, &memory, &arena);
     if (result != MOSAIC_LAP_OK) return result;
     mosaic_lap__layout(&s, room, level, &arena);
 
-    unserved = mosaic_lap__serve(&s, options, level > 2 ? 2 : level);
-    if (unserved < 0) {
+    if (problem->vectors) mosaic_lap__pack(&s.core.t, level);
+    if (problem->groups > 0 && problem->rows > mosaic_lap__room_in_groups(problem, s.sum)) {
+        mosaic_lap__clash(&s, -1, solution);
+        result = MOSAIC_LAP_ERROR_INFEASIBLE;
+    } else if ((unserved = mosaic_lap__serve(&s, level)) < 0) {
         mosaic_lap__collect_ties(&s);
         mosaic_lap__components(&s.ties);
         solution->unique = !mosaic_lap__prune(&s.ties);
@@ -2283,7 +2935,7 @@ typedef struct mosaic_lap__exact {
     uint64_t *u, *v;         /* rows + 1, cols + 1 prices of s.words words; the last are those of the pseudo-row and the pseudo-column */
     double *near_u, *near_v; /* about the same */
     int32_t *col_of;         /* rows: the column, `cols` for none, -1 before the first search */
-    int32_t *used;           /* cols + 1: rows that have it */
+    int32_t *left;           /* cols + 1: places in it that no row has */
     int32_t *spare;          /* cols + 1: places in it that the pseudo-row holds */
 
     /* one round: the entries that can matter, and prices in its steps */
@@ -2300,11 +2952,12 @@ typedef struct mosaic_lap__exact {
     mosaic_lap__ties ties;
 } mosaic_lap__exact;
 
-static int32_t mosaic_lap__places(const mosaic_lap__exact *q, int32_t slot)
+static int32_t mosaic_lap__all_places(const mosaic_lap__exact *q, int32_t slot)
 {
-    int32_t all = slot == q->cols ? (int32_t)(q->rows - q->room) : q->s.p->capacity ? q->s.p->capacity[slot] : 1;
-    return all - q->used[slot] - q->spare[slot];
+    return slot == q->cols ? (int32_t)(q->rows - q->room) : q->s.p->capacity ? q->s.p->capacity[slot] : 1;
 }
+
+static int32_t mosaic_lap__places(const mosaic_lap__exact *q, int32_t slot) { return q->left[slot] - q->spare[slot]; }
 
 static void mosaic_lap__net_reach(mosaic_lap__exact *q, int32_t slot, int32_t line, int64_t x)
 {
@@ -2372,7 +3025,7 @@ static int mosaic_lap__net_enter(mosaic_lap__exact *q, int32_t row)
             q->spare[slot]++;
             q->spare[left]--;
         } else {
-            mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->used, line, slot);
+            mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->left, line, slot);
         }
         slot = left;
     }
@@ -2427,7 +3080,7 @@ static void mosaic_lap__exact_layout(mosaic_lap__exact *q, mosaic_lap__arena *a)
     q->near_u = (double *)mosaic_lap__take(a, lines, sizeof(double));
     q->near_v = (double *)mosaic_lap__take(a, slots, sizeof(double));
     q->col_of = (int32_t *)mosaic_lap__take(a, lines, sizeof(int32_t));
-    q->used = (int32_t *)mosaic_lap__take(a, slots, sizeof(int32_t));
+    q->left = (int32_t *)mosaic_lap__take(a, slots, sizeof(int32_t));
     q->spare = (int32_t *)mosaic_lap__take(a, slots, sizeof(int32_t));
     q->start = (size_t *)mosaic_lap__take(a, lines + 1, sizeof(size_t));
     q->add_u = (int64_t *)mosaic_lap__take(a, lines, sizeof(int64_t));
@@ -2452,8 +3105,10 @@ static void mosaic_lap__round_layout(mosaic_lap__exact *q, size_t entries, mosai
     mosaic_lap__heap_layout(&q->heap, slots, a);
     q->ties.rows = q->rows;
     q->ties.cols = q->cols;
+    q->ties.groups = 0;
     q->ties.capacity = q->s.p->capacity;
-    mosaic_lap__ties_layout(&q->ties, a);
+    q->ties.group = q->ties.quota = NULL;
+    mosaic_lap__ties_layout(&q->ties, (size_t)q->rows * (((size_t)q->cols + 2 + 63) / 64), a);
 }
 
 /* Every row its slot, in the numbers of this round; rows that have the cheapest one keep it. Returns the row for which there is none, or -1. */
@@ -2464,7 +3119,7 @@ static int32_t mosaic_lap__round_serve(mosaic_lap__exact *q)
     for (i = 0; i < slots; i++) {
         q->add_v[i] = 0;
         q->first[i] = -1;
-        q->used[i] = 0;
+        q->left[i] = mosaic_lap__all_places(q, i);
         q->dist[i] = MOSAIC_LAP__FAR;
     }
     mosaic_lap__heap_start(&q->heap, slots);
@@ -2478,7 +3133,7 @@ static int32_t mosaic_lap__round_serve(mosaic_lap__exact *q)
         q->add_u[line] = least;
         if (line == q->rows) break;
         q->col_of[line] = -1;
-        if (before >= 0 && own == least) mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->used, line, before);
+        if (before >= 0 && own == least) mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->left, line, before);
     }
     for (i = 0; i < q->rows; i++)
         if (q->col_of[i] < 0 && !mosaic_lap__net_enter(q, i)) return i;
@@ -2492,22 +3147,18 @@ static int mosaic_lap__round_ties(mosaic_lap__exact *q)
     int32_t i;
     size_t e;
     int unique;
-    for (i = 0; i < g->cols + 2; i++) {
-        g->first[i] = -1;
-        g->used[i] = 0;
-    }
-    for (i = 0; i <= g->rows; i++) {
-        g->col_of[i] = -1;
-        g->count[i] = 0;
-        mosaic_lap__move(g->col_of, g->first, g->next, g->prev, g->used, i, i < g->rows ? q->col_of[i] : g->cols + 1);
-    }
-    for (i = 0; i < q->rows + q->closed; i++)
-        for (e = q->start[i]; e < q->start[i + 1]; e++) {
-            int32_t j = q->slot[e];
-            if (q->value[e] == q->add_u[i] + q->add_v[j]) mosaic_lap__add_tight(g, i, j / 64, (uint64_t)1 << (j % 64));
-        }
+    mosaic_lap__ties_start(g);
+    for (i = 0; i < q->rows; i++) mosaic_lap__ties_put(g, i, q->col_of[i]);
     for (i = 0; !q->closed && q->rows < q->room && i < q->cols; i++)
-        if (q->add_v[i] == 0) mosaic_lap__add_tight(g, g->rows, i / 64, (uint64_t)1 << (i % 64));
+        if (q->add_v[i] == 0) g->map[i / 64] |= (uint64_t)1 << (i % 64);
+    for (i = -1; i < q->rows; i++) { /* the pseudo-row first */
+        const int32_t line = i < 0 ? q->rows : i;
+        for (e = i >= 0 || q->closed ? q->start[line] : 0; (i >= 0 || q->closed) && e < q->start[line + 1]; e++) {
+            int32_t j = q->slot[e];
+            if (q->value[e] == q->add_u[line] + q->add_v[j]) g->map[j / 64] |= (uint64_t)1 << (j % 64);
+        }
+        mosaic_lap__keep_words(g, line);
+    }
     mosaic_lap__components(g);
     unique = !mosaic_lap__prune(g);
     mosaic_lap__smallest(g);
@@ -2575,9 +3226,9 @@ static void mosaic_lap__close_net(mosaic_lap__exact *q)
 {
     int32_t i;
     q->closed = q->rows < q->room;
-    for (i = 0; i < q->cols; i++) q->used[i] = 0;
-    for (i = 0; i < q->rows; i++) q->used[q->col_of[i]]++; /* one more than cols, for rows without */
-    for (i = 0; q->closed && i < q->cols; i++) q->spare[i] = (q->s.p->capacity ? q->s.p->capacity[i] : 1) - q->used[i];
+    for (i = 0; i <= q->cols; i++) q->left[i] = mosaic_lap__all_places(q, i);
+    for (i = 0; i < q->rows; i++) q->left[q->col_of[i]]--;
+    for (i = 0; q->closed && i < q->cols; i++) q->spare[i] = q->left[i];
 }
 
 /* What is left of the caller's memory, for a call from within. */

@@ -402,19 +402,21 @@ static void test_large(void)
 static void test_kernels(void)
 {
     int round;
-    for (round = 0; round < 300; round++) {
+    for (round = 0; round < 600; round++) {
         fixture f;
         mosaic_lap__table t;
-        const mosaic_lap__kernels *kernels[4];
-        int32_t narrow[200], lower[4], lower_then[4], expected_lower[4], out[216], expected[200], slot[32], cost[32], limits[2], expected_limits[2];
+        const mosaic_lap__kernels *kernels[6];
+        int32_t narrow[200], lower[4], lower_then[4], expected_lower[4], out[216], expected[216], cost_out[216], expected_cost[216];
+        int32_t slot[32], cost[32], limits[3], expected_limits[3], tile[8 * 512];
         int64_t price[200];
         int k, count = 0, i, cols = test_range(1, 200), kind = test_range(0, 3);
-        for (i = 0; i < levels && i < (int)(sizeof mosaic_lap__kernels_narrow / sizeof *mosaic_lap__kernels_narrow); i++)
-            kernels[count++] = &mosaic_lap__kernels_narrow[i];
-        kernels[count++] = &mosaic_lap__kernels_wide;
+        for (k = 0; k < 2; k++)
+            for (i = 0; i < levels && i < (int)(sizeof mosaic_lap__kernels_of / sizeof *mosaic_lap__kernels_of); i++)
+                kernels[count++] = &mosaic_lap__kernels_of[i][k];
         fixture_make(&f, 1, cols);
         fill(&f, kind, test_range(0, 1) * 50);
         memset(&t, 0, sizeof t);
+        t.problem = &f.p;
         t.cost = f.cost;
         t.stride = f.p.stride;
         t.lines = 1;
@@ -433,45 +435,56 @@ static void test_kernels(void)
             slot[i] = test_range(0, cols - 1);
             cost[i] = draw(kind);
         }
+        for (i = 0; i < 8 * 512; i++) tile[i] = i < cols ? *at(&f, 0, i) : INT32_MIN;
         {
-            int32_t expected_found = 0;
+            int32_t expected_found = 0, expected_best = 0;
             int64_t limit = test_range(0, 4) ? test_range(-5, kind == 3 ? 800000 : 9) : MOSAIC_LAP__FAR, expected_limit = 0;
             int64_t gap = test_range(0, 1) ? test_range(1, kind == 3 ? 100000 : 3) : MOSAIC_LAP__NO_SHRINK;
-            int64_t value = mosaic_lap__reduced(&t, *at(&f, 0, cols / 2), cols / 2);
+            int64_t value = mosaic_lap__reduced(&t, *at(&f, 0, cols / 2), cols / 2), expected_least[2] = {0, 0};
             uint32_t expected_below = 0;
             uint64_t expected_tight = 0;
             int listed = test_range(0, 32), block = test_range(0, t.blocks - 1);
             if (*at(&f, 0, cols / 2) == FORBIDDEN) value = 1;
-            for (k = 0; k < count; k++) {
+            for (k = 0; k < count; k++) { /* the wide ones tell the lower bounds only */
                 limits[0] = INT32_MAX;
                 limits[1] = INT32_MIN;
-                kernels[k]->range(&t, 0, limits);
+                limits[2] = 0;
+                memset(lower, 0, sizeof lower);
+                kernels[k]->range(&t, 0, 0, t.blocks, tile, limits);
                 if (k == 0) {
                     memcpy(expected_limits, limits, sizeof limits);
                     memcpy(expected_lower, lower, sizeof lower);
                 }
-                CHECK(!memcmp(limits, expected_limits, sizeof limits) && !memcmp(lower, expected_lower, (size_t)t.blocks * sizeof *lower));
+                if (k < count / 2) CHECK(!memcmp(limits, expected_limits, sizeof limits));
+                CHECK(!memcmp(lower, expected_lower, sizeof lower));
             }
             for (k = 0; k < count; k++) {
-                int64_t lim = limit;
-                int32_t found;
+                int64_t lim = limit, least[2];
+                int32_t found, best;
                 uint32_t below;
                 uint64_t tight;
                 memcpy(lower, lower_then, sizeof lower);
-                found = kernels[k]->collect(&t, 0, &lim, gap, out);
+                found = kernels[k]->collect(&t, 0, &lim, gap, out, cost_out);
                 below = kernels[k]->below(&t, slot, cost, listed, limit);
+                best = kernels[k]->best(&t, slot, cost, listed, least);
                 tight = kernels[k]->tight(&t, 0, block, value);
                 if (k == 0) {
                     expected_found = found;
                     expected_limit = lim;
                     expected_below = below;
                     expected_tight = tight;
+                    expected_best = best;
+                    memcpy(expected_least, least, sizeof least);
                     memcpy(expected, out, (size_t)found * sizeof *out);
+                    memcpy(expected_cost, cost_out, (size_t)found * sizeof *out);
                     memcpy(expected_lower, lower, sizeof lower);
+                    for (i = 0; i < found; i++) CHECK(cost_out[i] == *at(&f, 0, out[i]));
                 }
                 CHECK_MSG(found == expected_found && lim == expected_limit, "kernel %d: %d, %d", k, (int)found, (int)expected_found);
                 CHECK(!memcmp(out, expected, (size_t)found * sizeof *out) && !memcmp(lower, expected_lower, (size_t)t.blocks * sizeof *lower));
+                CHECK(!memcmp(cost_out, expected_cost, (size_t)found * sizeof *out));
                 CHECK(below == expected_below && tight == expected_tight);
+                CHECK_MSG(best == expected_best && !memcmp(least, expected_least, sizeof least), "kernel %d, %d listed", k, listed);
             }
         }
         fixture_free(&f);
