@@ -579,10 +579,14 @@ typedef struct mosaic_ssim__plan {
     const mosaic_ssim__kernels *kernels;
     mosaic_ssim_weights weights;
     mosaic_ssim_mean_rule mean_rule;
-    size_t radius, capacity; /* of weighted windows; doubles in a line of pixels with its margins */
-    size_t ring;             /* a power of two above the window */
-    double norm;             /* from the mean of squares to the covariance wanted */
-    double taps[128];        /* weights, the centre first */
+    size_t radius, capacity;          /* of weighted windows; values in a line with its margins */
+    size_t lead;                      /* values in a line of the map before the first that counts */
+    size_t ring;                      /* a multiple of the block: the window and a block or more */
+    int contrast;                     /* the contrast term is wanted */
+    double norm;                      /* from the mean of squares to the covariance wanted */
+    double taps[128];                 /* weights, the centre first */
+    double inverse_high, inverse_low; /* 1 / window to twice a double's precision */
+    double one;                       /* 1, where no compiler sees it */
     size_t piece, unit_rows, unit_pieces, units, sums_size;
     int piece_rows; /* these six: mosaic_ssim__cut */
 } mosaic_ssim__plan;
@@ -595,12 +599,11 @@ typedef struct mosaic_ssim__source {
     const double *vars;
 } mosaic_ssim__source;
 
-#define MOSAIC_SSIM__BLOCK 64 /* columns that scikit-image's uniform window takes at once */
+#define MOSAIC_SSIM__BLOCK 16 /* columns that kernels in doubles take at once, */
+#define MOSAIC_SSIM__ROWS 16  /* and rows */
 
 /* Kernels in doubles; see the end of the file. */
 typedef struct mosaic_ssim__lines mosaic_ssim__lines;
-typedef void mosaic_ssim__weighted_fn(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y, double *const *down, double *map,
-                                      double *contrast);
 /* Two prepared pictures for mosaic_ssim_best(). */
 typedef struct mosaic_ssim__screen {
     size_t width, map_width, map_height;
@@ -613,12 +616,11 @@ typedef struct mosaic_ssim__screen {
 } mosaic_ssim__screen;
 
 struct mosaic_ssim__kernels {
-    int lanes;
     double (*screen)(const mosaic_ssim__screen *s); /* or null */
     void (*widen)(const void *from, mosaic_ssim_type type, size_t count, double *to);
     double (*run)(const double *v, size_t n);
-    mosaic_ssim__weighted_fn *weighted, *gaussian;
-    void (*uniform)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows, int first);
+    void (*rows)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows);
+    uint64_t (*total)(const double *values, size_t count);
 };
 
 static size_t mosaic_ssim__round(size_t v) { return (v + (MOSAIC_SSIM__PAD - 1)) & ~(size_t)(MOSAIC_SSIM__PAD - 1); }
@@ -1385,14 +1387,17 @@ static size_t mosaic_ssim__reflect(ptrdiff_t at, size_t n)
     return (size_t)(at < (ptrdiff_t)n ? at : period - 1 - at);
 }
 
-/* What the kernels of scikit-image's uniform window work on; sizes in doubles. */
+/* What the kernels in doubles work on. */
 struct mosaic_ssim__lines {
     const mosaic_ssim__source *a, *b;
-    double *columns;                     /* 5 * capacity: the column sums of the current row */
-    double *in_x, *in_y, *out_x, *out_y; /* BLOCK each: pixels that enter and leave the columns of a block */
-    double *quotients;                   /* 5 * 8 rows of BLOCK + 8: strides of 4096 bytes would share one set of the cache */
-    double *ring;                        /* 5 * 8 * ring: quotients that have yet to leave the rows' sums */
-    double *map;                         /* 8 * capacity: rows of the map */
+    double *map, *contrast; /* ROWS lines of `capacity` values; contrast may be null */
+    double *turned;         /* results down the columns, see the kernels */
+    double *tile;           /* weighted windows: five planes of tile_rows rows of a block */
+    size_t tile_rows;
+    double *sums;                        /* uniform windows: five lines of column sums (8-bit pixels: of int32_t) */
+    unsigned char *bytes;                /* the same, 8-bit pixels: for each row, lines of x and y that enter and that leave */
+    double *in_x, *in_y, *out_x, *out_y; /* the same, all others: a block of each */
+    double *means;                       /* 5 * LANES blocks */
 };
 
 /* `count` pixels of row y from column x on, as doubles; columns outside the picture are mirrored. */
@@ -1413,13 +1418,38 @@ static void mosaic_ssim__span(const mosaic_ssim__plan *plan, const mosaic_ssim__
         to[i] = mosaic_ssim__pixel(row + (ptrdiff_t)mosaic_ssim__reflect(x + (ptrdiff_t)i, plan->width) * source->pixel, plan->type);
 }
 
-/* Loads what enters and leaves the columns at ... at + count - 1 (counted from the left margin on) when row y of the map begins. */
+/* Uniform windows: what enters and leaves the columns at ... at + count - 1 (counted from the left margin on) when row y of the map begins. */
 static void mosaic_ssim__enter(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t y, size_t at, size_t count)
 {
     ptrdiff_t x = (ptrdiff_t)at - plan->window / 2;
-    size_t in = y + (size_t)plan->window - 1, out = y - 1;
+    size_t in = y + (size_t)plan->window - 1, out = mosaic_ssim__reflect((ptrdiff_t)y - 1, plan->height);
     mosaic_ssim__span(plan, lines->a, in, x, count, lines->in_x), mosaic_ssim__span(plan, lines->b, in, x, count, lines->in_y);
     mosaic_ssim__span(plan, lines->a, out, x, count, lines->out_x), mosaic_ssim__span(plan, lines->b, out, x, count, lines->out_y);
+}
+
+/* A row of 8-bit pixels after its left margin. */
+static void mosaic_ssim__byte_line(const mosaic_ssim__plan *plan, const mosaic_ssim__source *source, size_t y, unsigned char *to)
+{
+    const unsigned char *from = source->data + (ptrdiff_t)y * source->row;
+    size_t half = (size_t)plan->window / 2, i;
+    if (source->pixel == 1)
+        memcpy(to + half, from, plan->width);
+    else
+        for (i = 0; i < plan->width; i++) to[half + i] = from[(ptrdiff_t)i * source->pixel];
+    for (i = 0; i < half; i++) to[half - 1 - i] = to[half + i];
+}
+
+/* What enters and leaves when `rows` rows of the map from `top` on begin; beyond the last row anything. */
+static void mosaic_ssim__byte_lines(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows)
+{
+    unsigned char *to = lines->bytes;
+    size_t y;
+    for (y = top; y < top + rows; y++, to += 4 * plan->capacity) {
+        size_t in = y < plan->map_height ? y + (size_t)plan->window - 1 : plan->height - 1;
+        size_t out = mosaic_ssim__reflect((ptrdiff_t)y - 1, plan->height);
+        mosaic_ssim__byte_line(plan, lines->a, in, to), mosaic_ssim__byte_line(plan, lines->b, in, to + plan->capacity);
+        mosaic_ssim__byte_line(plan, lines->a, out, to + 2 * plan->capacity), mosaic_ssim__byte_line(plan, lines->b, out, to + 3 * plan->capacity);
+    }
 }
 
 #define MOSAIC_SSIM__LANES 1
@@ -1470,8 +1500,7 @@ static void mosaic_ssim__enter(const mosaic_ssim__plan *plan, const mosaic_ssim_
 #endif
 #define MOSAIC_SSIM__TABLE(lanes, screen)                                                                                                            \
     {                                                                                                                                                \
-        lanes, screen, mosaic_ssim__widen_##lanes, mosaic_ssim__run_##lanes, mosaic_ssim__weighted_##lanes, mosaic_ssim__gaussian_##lanes,           \
-            mosaic_ssim__uniform_##lanes                                                                                                             \
+        screen, mosaic_ssim__widen_##lanes, mosaic_ssim__run_##lanes, mosaic_ssim__rows_##lanes, mosaic_ssim__total_##lanes                          \
     }
 static const mosaic_ssim__kernels mosaic_ssim__kernels_1 = MOSAIC_SSIM__TABLE(1, NULL);
 #if MOSAIC_SSIM__SIMD
@@ -1650,14 +1679,12 @@ static double *mosaic_ssim__map_row(const mosaic_ssim__plan *plan, const mosaic_
     return map + channel * plane + y * row;
 }
 
-static mosaic_ssim__total mosaic_ssim__row_total(const double *values, size_t count)
+static mosaic_ssim__total mosaic_ssim__row_total(const mosaic_ssim__plan *plan, const double *values)
 {
     mosaic_ssim__total total = {0, 0};
-    size_t x, i;
-    for (x = 0; x < count; x = i) {
-        size_t end = count - x < MOSAIC_SSIM__SPAN ? count : x + MOSAIC_SSIM__SPAN;
-        uint64_t part = 0;
-        for (i = x; i < end; i++) part += mosaic_ssim__fixed(values[i]);
+    size_t x;
+    for (x = 0; x < plan->map_width; x += MOSAIC_SSIM__SPAN) {
+        uint64_t part = plan->kernels->total(values + x, plan->map_width - x < MOSAIC_SSIM__SPAN ? plan->map_width - x : MOSAIC_SSIM__SPAN);
         mosaic_ssim__add(&total, part >> 32, part & 0xffffffffu);
     }
     return total;
@@ -1674,11 +1701,11 @@ static void mosaic_ssim__deliver(const mosaic_ssim__sink *sink, size_t y, const 
         sum = output->row_sums ? mosaic_ssim__pairwise(plan->kernels, values, width) : 0;
         mosaic_ssim__feed(sink->pieces, values, width);
     } else {
-        mosaic_ssim__total row = mosaic_ssim__row_total(values, width);
+        mosaic_ssim__total row = mosaic_ssim__row_total(plan, values);
         sum = mosaic_ssim__sum(&row, width) / 2251799813685248.0;
         mosaic_ssim__add(&sink->total[0], row.high, row.low);
         if (contrast) {
-            row = mosaic_ssim__row_total(contrast, width);
+            row = mosaic_ssim__row_total(plan, contrast);
             mosaic_ssim__add(&sink->total[1], row.high, row.low);
         }
     }
@@ -1746,86 +1773,85 @@ static void mosaic_ssim__integers_strip(const mosaic_ssim__plan *plan, const mos
     }
 }
 
-/* Weighted windows, in either arithmetic. */
-static void mosaic_ssim__weighted_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top,
-                                        size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
-{
-    mosaic_ssim__weighted_fn *kernel = plan->kind == MOSAIC_SSIM__GAUSSIAN ? plan->kernels->gaussian : plan->kernels->weighted;
-    size_t taps = 2 * plan->radius + 1, size = plan->capacity, i, y;
-    double *down[5], *map = mosaic_ssim__carve(&memory, size), *contrast = mosaic_ssim__carve(&memory, size);
-    double *rows = (double *)(void *)memory;
-    const double *x[255], *z[255];
-    for (i = 0; i < 5; i++) down[i] = mosaic_ssim__carve(&memory, size);
-    rows = mosaic_ssim__carve(&memory, 2 * taps * size);
-    memset(down[0], 0, 5 * size * sizeof *rows), memset(rows, 0, 2 * taps * size * sizeof *rows);
-    if (!sink->output->contrast && !sink->output->contrast_map) contrast = NULL;
-    for (y = top; y < end + taps - 1; y++) {
-        double *slot = rows + y % taps * 2 * size;
-        mosaic_ssim__span(plan, a, y, 0, plan->width, slot), mosaic_ssim__span(plan, b, y, 0, plan->width, slot + size);
-        if (y + 1 < top + taps) continue;
-        for (i = 0; i < taps; i++) x[i] = rows + (y + 1 + i) % taps * 2 * size, z[i] = x[i] + size;
-        kernel(plan, x, z, down, map, contrast);
-        mosaic_ssim__deliver(sink, y + 1 - taps, map, contrast);
-    }
-}
-
-/* The column sums of the map's row `top`, for scikit-image's uniform window. Those of integers are exact and begin anywhere; those of
-   floats carry the rounding errors of all rows above with them. */
+/* Uniform windows: the column sums before the map's row `top`, those of the window one row further up. Those of integers are exact and begin
+   anywhere; those of floats carry the rounding errors of all rows above with them. */
 static void mosaic_ssim__first_columns(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top)
 {
-    const ptrdiff_t w = plan->window, half = w / 2;
-    int floats = plan->type == MOSAIC_SSIM_F32 || plan->type == MOSAIC_SSIM_F64, single = plan->type == MOSAIC_SSIM_F32;
-    size_t at, all = plan->width + 2 * (size_t)half, i, m;
+    const ptrdiff_t w = plan->window, half = w / 2, last = (ptrdiff_t)top + w - 2;
+    const int single = plan->type == MOSAIC_SSIM_F32, floats = single || plan->type == MOSAIC_SSIM_F64;
+    const size_t all = plan->width + (size_t)half, size = plan->capacity;
+    ptrdiff_t y;
+    size_t at, i, m;
+    if (plan->type == MOSAIC_SSIM_U8) {
+        int32_t *sums = (int32_t *)(void *)lines->sums;
+        for (y = (ptrdiff_t)top - 1; y <= last; y++) {
+            const unsigned char *x = lines->bytes, *z = lines->bytes + size;
+            mosaic_ssim__byte_line(plan, lines->a, mosaic_ssim__reflect(y, plan->height), lines->bytes);
+            mosaic_ssim__byte_line(plan, lines->b, mosaic_ssim__reflect(y, plan->height), lines->bytes + size);
+            for (i = 0; i < all; i++) {
+                sums[i] += x[i], sums[size + i] += z[i];
+                sums[2 * size + i] += x[i] * x[i], sums[3 * size + i] += x[i] * z[i], sums[4 * size + i] += z[i] * z[i];
+            }
+        }
+        return;
+    }
     for (at = 0; at < all; at += MOSAIC_SSIM__BLOCK) {
         size_t count = all - at < MOSAIC_SSIM__BLOCK ? all - at : MOSAIC_SSIM__BLOCK;
-        ptrdiff_t x = (ptrdiff_t)at - half, y = floats ? -half : (ptrdiff_t)top, last = (ptrdiff_t)top + w - 1;
-        ptrdiff_t leave = y - w;
-        for (; y <= last; y++, leave++) {
-            int out = floats && leave >= -half;
+        ptrdiff_t x = (ptrdiff_t)at - half;
+        for (y = floats ? -half : (ptrdiff_t)top - 1; y <= last; y++) {
             mosaic_ssim__span(plan, lines->a, mosaic_ssim__reflect(y, plan->height), x, count, lines->in_x);
             mosaic_ssim__span(plan, lines->b, mosaic_ssim__reflect(y, plan->height), x, count, lines->in_y);
-            if (out) {
-                mosaic_ssim__span(plan, lines->a, mosaic_ssim__reflect(leave, plan->height), x, count, lines->out_x);
-                mosaic_ssim__span(plan, lines->b, mosaic_ssim__reflect(leave, plan->height), x, count, lines->out_y);
+            if (floats && y - w >= -half) { /* zeros leave until then */
+                mosaic_ssim__span(plan, lines->a, mosaic_ssim__reflect(y - w, plan->height), x, count, lines->out_x);
+                mosaic_ssim__span(plan, lines->b, mosaic_ssim__reflect(y - w, plan->height), x, count, lines->out_y);
+            } else {
+                memset(lines->out_x, 0, sizeof(double) * count), memset(lines->out_y, 0, sizeof(double) * count);
             }
             for (i = 0; i < count; i++) {
-                double in[5], gone[5], p = lines->in_x[i], q = lines->in_y[i];
-                in[0] = p, in[1] = q, in[2] = mosaic_ssim__round_1(p * p, single), in[3] = mosaic_ssim__round_1(p * q, single);
-                in[4] = mosaic_ssim__round_1(q * q, single);
-                p = lines->out_x[i], q = lines->out_y[i];
-                gone[0] = p, gone[1] = q, gone[2] = mosaic_ssim__round_1(p * p, single), gone[3] = mosaic_ssim__round_1(p * q, single);
-                gone[4] = mosaic_ssim__round_1(q * q, single);
-                for (m = 0; m < 5; m++) {
-                    double *sum = lines->columns + m * plan->capacity + at + i;
-                    if (out)
-                        *sum += in[m] - gone[m];
-                    else
-                        *sum += in[m];
-                }
+                double p = lines->in_x[i], q = lines->in_y[i], r = lines->out_x[i], s = lines->out_y[i], change[5];
+                change[0] = p - r, change[1] = q - s;
+                change[2] = mosaic_ssim__round_1(p * p, single) - mosaic_ssim__round_1(r * r, single);
+                change[3] = mosaic_ssim__round_1(p * q, single) - mosaic_ssim__round_1(r * s, single);
+                change[4] = mosaic_ssim__round_1(q * q, single) - mosaic_ssim__round_1(s * s, single);
+                for (m = 0; m < 5; m++) lines->sums[m * size + at + i] += change[m];
             }
         }
     }
 }
 
-static void mosaic_ssim__uniform_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top,
+/* Windows in doubles, in either arithmetic. */
+static void mosaic_ssim__doubles_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top,
                                        size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
 {
     mosaic_ssim__lines lines;
-    size_t lanes = (size_t)plan->kernels->lanes, y, j, pixels = MOSAIC_SSIM__BLOCK;
-    unsigned char *start = memory;
+    size_t size = plan->capacity, block = MOSAIC_SSIM__BLOCK, y, j;
+    unsigned char *start;
+    memset(&lines, 0, sizeof lines);
     lines.a = a, lines.b = b;
-    lines.columns = mosaic_ssim__carve(&memory, 5 * plan->capacity);
-    lines.in_x = mosaic_ssim__carve(&memory, pixels), lines.in_y = mosaic_ssim__carve(&memory, pixels);
-    lines.out_x = mosaic_ssim__carve(&memory, pixels), lines.out_y = mosaic_ssim__carve(&memory, pixels);
-    lines.quotients = mosaic_ssim__carve(&memory, 40 * (pixels + 8));
-    lines.ring = mosaic_ssim__carve(&memory, 40 * plan->ring);
-    lines.map = mosaic_ssim__carve(&memory, 8 * plan->capacity);
+    lines.map = mosaic_ssim__carve(&memory, MOSAIC_SSIM__ROWS * size);
+    if (plan->contrast) lines.contrast = mosaic_ssim__carve(&memory, MOSAIC_SSIM__ROWS * size);
+    start = memory;
+    if (plan->kind == MOSAIC_SSIM__UNIFORM) {
+        lines.sums = mosaic_ssim__carve(&memory, 5 * size);
+        lines.bytes = (unsigned char *)mosaic_ssim__carve(&memory, 4 * size);
+        lines.in_x = mosaic_ssim__carve(&memory, block), lines.in_y = mosaic_ssim__carve(&memory, block);
+        lines.out_x = mosaic_ssim__carve(&memory, block), lines.out_y = mosaic_ssim__carve(&memory, block);
+        lines.means = mosaic_ssim__carve(&memory, 40 * block);
+        lines.turned = mosaic_ssim__carve(&memory, 40 * plan->ring);
+    } else {
+        lines.tile_rows = MOSAIC_SSIM__ROWS + 2 * plan->radius;
+        lines.tile = mosaic_ssim__carve(&memory, 5 * lines.tile_rows * block);
+        lines.turned = mosaic_ssim__carve(&memory, 5 * MOSAIC_SSIM__ROWS * (2 * plan->radius + block));
+    }
     memset(start, 0, (size_t)(memory - start));
-    mosaic_ssim__first_columns(plan, &lines, top);
-    for (y = top; y < end; y += lanes) {
-        size_t rows = end - y < lanes ? end - y : lanes;
-        plan->kernels->uniform(plan, &lines, y, rows, y == top);
-        for (j = 0; j < rows; j++) mosaic_ssim__deliver(sink, y + j, lines.map + j * plan->capacity, NULL);
+    if (plan->kind == MOSAIC_SSIM__UNIFORM) mosaic_ssim__first_columns(plan, &lines, top);
+    for (y = top; y < end; y += MOSAIC_SSIM__ROWS) {
+        size_t rows = end - y < MOSAIC_SSIM__ROWS ? end - y : MOSAIC_SSIM__ROWS;
+        plan->kernels->rows(plan, &lines, y, rows);
+        for (j = 0; j < rows; j++) {
+            size_t at = j * size + plan->lead;
+            mosaic_ssim__deliver(sink, y + j, lines.map + at, lines.contrast ? lines.contrast + at : NULL);
+        }
     }
 }
 
@@ -1967,8 +1993,11 @@ static mosaic_ssim_result mosaic_ssim__make_taps(const mosaic_ssim_options *o, m
     double sigma = o->sigma == 0 ? 1.5 : o->sigma;
     size_t k;
     if (o->weights == MOSAIC_SSIM_UNIFORM) {
+        mosaic_ssim__two product;
         plan->radius = (size_t)plan->window / 2;
         for (k = 0; k <= plan->radius; k++) plan->taps[k] = 1.0 / plan->window;
+        product = mosaic_ssim__two_product(plan->taps[0], (double)plan->window);
+        plan->inverse_high = plan->taps[0], plan->inverse_low = ((1 - product.high) - product.low) / plan->window;
         return MOSAIC_SSIM_OK;
     }
     if (o->taps) {
@@ -1991,7 +2020,7 @@ static mosaic_ssim_result mosaic_ssim__make_taps(const mosaic_ssim_options *o, m
 /* Which room of this file does the work. */
 static mosaic_ssim_result mosaic_ssim__make_kind(const mosaic_ssim_options *o, const mosaic_ssim_output *output, mosaic_ssim__plan *plan)
 {
-    int contrast = output && (output->contrast || output->contrast_map), whole = output && (output->full || output->gradient);
+    int contrast = plan->contrast, whole = output && (output->full || output->gradient);
     if (o->arithmetic == MOSAIC_SSIM_EXACT) {
         if (whole) return MOSAIC_SSIM_ERROR_UNSUPPORTED;
         if (plan->type == MOSAIC_SSIM_F32 || plan->type == MOSAIC_SSIM_F64 || plan->weights == MOSAIC_SSIM_GAUSSIAN)
@@ -2014,9 +2043,9 @@ static size_t mosaic_ssim__scratch_size(const mosaic_ssim__plan *plan)
     switch (plan->kind) {
     case MOSAIC_SSIM__BYTES: return mosaic_ssim__round(17 * mosaic_ssim__round(plan->width + MOSAIC_SSIM__PAD)) + MOSAIC_SSIM__PAD;
     case MOSAIC_SSIM__INTEGERS: doubles = 8 * c; break;
-    case MOSAIC_SSIM__WEIGHTED: doubles = (4 * plan->radius + 9) * c; break;
-    case MOSAIC_SSIM__GAUSSIAN: doubles = (4 * plan->radius + 9) * c + plan->piece; break;
-    case MOSAIC_SSIM__UNIFORM: doubles = 13 * c + 44 * (MOSAIC_SSIM__BLOCK + 8) + 40 * plan->ring + plan->piece; break;
+    case MOSAIC_SSIM__WEIGHTED:
+    case MOSAIC_SSIM__GAUSSIAN: doubles = 160 * (2 * plan->radius + 16) + 16 * c * (plan->contrast ? 2 : 1) + plan->piece; break;
+    case MOSAIC_SSIM__UNIFORM: doubles = 25 * c + 44 * 16 + 40 * plan->ring + plan->piece; break;
     case MOSAIC_SSIM__PLANES: doubles = 8 * (plan->width * plan->height + 8) + c + plan->height + 256 + 2 * plan->piece; break;
     }
     return mosaic_ssim__round(8 * doubles) + 16 * MOSAIC_SSIM__PAD;
@@ -2058,6 +2087,7 @@ static mosaic_ssim_result mosaic_ssim__make_plan(const mosaic_ssim_image *image,
     if (o.jobs < 0) return MOSAIC_SSIM_ERROR_JOBS;
     result = mosaic_ssim__choose(o.simd, plan->window, plan);
     plan->weights = o.weights, plan->mean_rule = o.mean_rule;
+    plan->contrast = output && (output->contrast || output->contrast_map);
     if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__make_taps(&o, plan);
     if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__make_kind(&o, output, plan);
     if (result != MOSAIC_SSIM_OK) return result;
@@ -2090,7 +2120,9 @@ static mosaic_ssim_result mosaic_ssim__make_plan(const mosaic_ssim_image *image,
         return MOSAIC_SSIM_ERROR_OVERFLOW;
     if (o.arithmetic == MOSAIC_SSIM_SKIMAGE && height > (size_t)PTRDIFF_MAX / 128 / width) return MOSAIC_SSIM_ERROR_OVERFLOW;
     plan->capacity = mosaic_ssim__round(width + (size_t)plan->window + MOSAIC_SSIM__PAD);
-    for (plan->ring = 4; plan->ring <= (size_t)plan->window;) plan->ring *= 2;
+    for (plan->ring = MOSAIC_SSIM__BLOCK; plan->ring < (size_t)plan->window + MOSAIC_SSIM__BLOCK;) plan->ring += MOSAIC_SSIM__BLOCK;
+    plan->lead = plan->kind == MOSAIC_SSIM__UNIFORM ? 3 * ((size_t)plan->window / 2) : 2 * plan->radius;
+    plan->one = 1;
     plan->jobs = o.run ? o.jobs : 1;
     if (o.arithmetic == MOSAIC_SSIM_SKIMAGE) {
         mosaic_ssim__cut(plan);
@@ -2131,12 +2163,12 @@ static mosaic_ssim_result mosaic_ssim__check_strides(const mosaic_ssim__plan *pl
 static mosaic_ssim_result mosaic_ssim__check_finite(const mosaic_ssim__plan *plan, const mosaic_ssim__source *source)
 {
     const double limit = plan->kind == MOSAIC_SSIM__WEIGHTED ? 1e70 : DBL_MAX;
-    double line[MOSAIC_SSIM__BLOCK];
+    double line[MOSAIC_SSIM__SPAN];
     size_t x, y, i;
     if (plan->type == MOSAIC_SSIM_U8 || plan->type == MOSAIC_SSIM_U16) return MOSAIC_SSIM_OK;
     for (y = 0; y < plan->height; y++)
-        for (x = 0; x < plan->width; x += MOSAIC_SSIM__BLOCK) {
-            size_t count = plan->width - x < MOSAIC_SSIM__BLOCK ? plan->width - x : MOSAIC_SSIM__BLOCK;
+        for (x = 0; x < plan->width; x += MOSAIC_SSIM__SPAN) {
+            size_t count = plan->width - x < MOSAIC_SSIM__SPAN ? plan->width - x : MOSAIC_SSIM__SPAN;
             int good = 1;
             mosaic_ssim__span(plan, source, y, (ptrdiff_t)x, count, line);
             for (i = 0; i < count; i++) good &= line[i] >= -limit && line[i] <= limit;
@@ -2382,8 +2414,8 @@ static void mosaic_ssim__compare_job(void *arg, int index)
     case MOSAIC_SSIM__BYTES: mosaic_ssim__strip(plan, &task->a, &task->b, top, end, &sink, memory, total); break;
     case MOSAIC_SSIM__INTEGERS: mosaic_ssim__integers_strip(plan, &task->a, &task->b, top, end, &sink, memory); break;
     case MOSAIC_SSIM__WEIGHTED:
-    case MOSAIC_SSIM__GAUSSIAN: mosaic_ssim__weighted_strip(plan, &task->a, &task->b, top, end, &sink, memory); break;
-    case MOSAIC_SSIM__UNIFORM: mosaic_ssim__uniform_strip(plan, &task->a, &task->b, top, end, &sink, memory); break;
+    case MOSAIC_SSIM__GAUSSIAN:
+    case MOSAIC_SSIM__UNIFORM: mosaic_ssim__doubles_strip(plan, &task->a, &task->b, top, end, &sink, memory); break;
     case MOSAIC_SSIM__PLANES: mosaic_ssim__planes_strip(plan, &task->a, &task->b, &sink, memory); break;
     }
     if (sink.pieces) mosaic_ssim__end_piece(&pieces);
@@ -2970,15 +3002,18 @@ MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_score_many(const mosaic_ssim_prep
 #define MOSAIC_SSIM__NAME(name) MOSAIC_SSIM__PASTE(mosaic_ssim__##name##_, MOSAIC_SSIM__LANES)
 #define MOSAIC_SSIM__V MOSAIC_SSIM__NAME(v)
 #define MOSAIC_SSIM__U MOSAIC_SSIM__NAME(u)
+#define MOSAIC_SSIM__I MOSAIC_SSIM__NAME(i)
 #define MOSAIC_SSIM__KERNEL MOSAIC_SSIM__ISA MOSAIC_SSIM__INLINE
 
 #if MOSAIC_SSIM__LANES == 1
 typedef double MOSAIC_SSIM__V;
 typedef uint64_t MOSAIC_SSIM__U;
+typedef int32_t MOSAIC_SSIM__I;
 #else
 /* Loads and stores through these types may be anywhere. */
 typedef double MOSAIC_SSIM__V __attribute__((vector_size(8 * MOSAIC_SSIM__LANES), aligned(8), may_alias));
 typedef uint64_t MOSAIC_SSIM__U __attribute__((vector_size(8 * MOSAIC_SSIM__LANES), aligned(8), may_alias));
+typedef int32_t MOSAIC_SSIM__I __attribute__((vector_size(4 * MOSAIC_SSIM__LANES), aligned(4), may_alias));
 typedef float MOSAIC_SSIM__NAME(f) __attribute__((vector_size(4 * MOSAIC_SSIM__LANES), aligned(4), may_alias));
 typedef uint16_t MOSAIC_SSIM__NAME(h) __attribute__((vector_size(2 * MOSAIC_SSIM__LANES), aligned(1), may_alias));
 typedef uint8_t MOSAIC_SSIM__NAME(b) __attribute__((vector_size(MOSAIC_SSIM__LANES), aligned(1), may_alias));
@@ -3011,31 +3046,26 @@ MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(lower)(MOSAIC_SSIM__V a, MO
 #endif
 }
 
-/* v / divisor, where inverse is 1 / divisor rounded. Two fused operations correct the product v * inverse to the rounded quotient (Markstein,
-   "Computation of elementary functions on the IBM RISC System/6000 processor", 1990); that holds for sums of integers, where nothing
-   underflows. */
-MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(divide)(MOSAIC_SSIM__V v, double divisor, double inverse, int integers)
-{
-#ifdef MOSAIC_SSIM__FMA
-    if (integers) {
-        MOSAIC_SSIM__V zero = v - v, d = zero + divisor, r = zero + inverse, q = v * inverse;
-        return MOSAIC_SSIM__FMA(MOSAIC_SSIM__FMA(-q, d, v), r, q);
-    }
-#endif
-    (void)inverse, (void)integers;
-    return v / divisor;
-}
-
-/* LANES pixels as doubles. */
+/* LANES pixels as doubles and as integers, and integers as doubles. */
 #if MOSAIC_SSIM__LANES == 8
 #define MOSAIC_SSIM__FROM_U8(p) _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
 #define MOSAIC_SSIM__FROM_U16(p) _mm512_cvtepi32_pd(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
+#define MOSAIC_SSIM__INT_U8(p) (MOSAIC_SSIM__I) _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p)))
+#define MOSAIC_SSIM__FROM_INT(v) _mm512_cvtepi32_pd((__m256i)(v))
 #elif MOSAIC_SSIM__LANES == 4
 #define MOSAIC_SSIM__FROM_U8(p) _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_loadu_si32(p)))
 #define MOSAIC_SSIM__FROM_U16(p) _mm256_cvtepi32_pd(_mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
+#define MOSAIC_SSIM__INT_U8(p) (MOSAIC_SSIM__I) _mm_cvtepu8_epi32(_mm_loadu_si32(p))
+#define MOSAIC_SSIM__FROM_INT(v) _mm256_cvtepi32_pd((__m128i)(v))
 #elif MOSAIC_SSIM__LANES == 2
 #define MOSAIC_SSIM__FROM_U8(p) __builtin_convertvector(*(const MOSAIC_SSIM__NAME(b) *)(const void *)(p), MOSAIC_SSIM__V)
 #define MOSAIC_SSIM__FROM_U16(p) __builtin_convertvector(*(const MOSAIC_SSIM__NAME(h) *)(const void *)(p), MOSAIC_SSIM__V)
+#define MOSAIC_SSIM__INT_U8(p) __builtin_convertvector(*(const MOSAIC_SSIM__NAME(b) *)(const void *)(p), MOSAIC_SSIM__I)
+#define MOSAIC_SSIM__FROM_INT(v) __builtin_convertvector(v, MOSAIC_SSIM__V)
+#else
+#define MOSAIC_SSIM__FROM_U8(p) (double)*(p)
+#define MOSAIC_SSIM__INT_U8(p) (int32_t) * (p)
+#define MOSAIC_SSIM__FROM_INT(v) (double)(v)
 #endif
 
 /* Pixels that lie side by side as doubles. */
@@ -3070,118 +3100,27 @@ MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(run)(const double *v, size_t n)
     return sum;
 }
 
-/* ---- weighted windows ---- */
+/* ---- windows down the columns and along the rows ---- */
 
-/* Down the columns: `moments` sums for each column over 2 * radius + 1 rows. x and y point to these rows. The centre is weighted first,
-   then the pairs of rows at equal distances from it, from the outside in. moments is 4 (x, y, xx + yy, xy) or 5 (x, y, xx, yy, xy). */
-MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(down)(const double *const *x, const double *const *y, const double *taps, size_t radius, size_t count,
-                                                 double *const *to, int moments, int single)
+/* All kernels below make LANES rows of the map at a time. They go over the picture in blocks of columns. Down the columns lanes are columns;
+   the results are turned, so that along the rows lanes are rows: no lane needs a neighbour's value, and a sum that carries its rounding
+   errors along the row is kept in a register. */
+
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(splat)(double v)
 {
-    size_t i, k;
-    for (i = 0; i < count; i += MOSAIC_SSIM__LANES) {
-        MOSAIC_SSIM__V p = MOSAIC_SSIM__NAME(load)(x[radius] + i), q = MOSAIC_SSIM__NAME(load)(y[radius] + i);
-        MOSAIC_SSIM__V sx = p * taps[0], sy = q * taps[0], sxx, syy = p - p;
-        MOSAIC_SSIM__V sxy = MOSAIC_SSIM__NAME(round)(p * q, single) * taps[0];
-        if (moments == 4) {
-            sxx = (p * p + q * q) * taps[0];
-        } else {
-            sxx = MOSAIC_SSIM__NAME(round)(p * p, single) * taps[0];
-            syy = MOSAIC_SSIM__NAME(round)(q * q, single) * taps[0];
-        }
-        for (k = radius; k > 0; k--) {
-            MOSAIC_SSIM__V p1 = MOSAIC_SSIM__NAME(load)(x[radius + k] + i), q1 = MOSAIC_SSIM__NAME(load)(y[radius + k] + i);
-            p = MOSAIC_SSIM__NAME(load)(x[radius - k] + i), q = MOSAIC_SSIM__NAME(load)(y[radius - k] + i);
-            sx += (p + p1) * taps[k];
-            sy += (q + q1) * taps[k];
-            sxy += (MOSAIC_SSIM__NAME(round)(p * q, single) + MOSAIC_SSIM__NAME(round)(p1 * q1, single)) * taps[k];
-            if (moments == 4) {
-                sxx += ((p * p + q * q) + (p1 * p1 + q1 * q1)) * taps[k];
-            } else {
-                sxx += (MOSAIC_SSIM__NAME(round)(p * p, single) + MOSAIC_SSIM__NAME(round)(p1 * p1, single)) * taps[k];
-                syy += (MOSAIC_SSIM__NAME(round)(q * q, single) + MOSAIC_SSIM__NAME(round)(q1 * q1, single)) * taps[k];
-            }
-        }
-        MOSAIC_SSIM__NAME(store)(to[0] + i, MOSAIC_SSIM__NAME(round)(sx, single));
-        MOSAIC_SSIM__NAME(store)(to[1] + i, MOSAIC_SSIM__NAME(round)(sy, single));
-        MOSAIC_SSIM__NAME(store)(to[2] + i, MOSAIC_SSIM__NAME(round)(sxx, single));
-        MOSAIC_SSIM__NAME(store)(to[3] + i, MOSAIC_SSIM__NAME(round)(sxy, single));
-        if (moments == 5) MOSAIC_SSIM__NAME(store)(to[4] + i, MOSAIC_SSIM__NAME(round)(syy, single));
-    }
+#if MOSAIC_SSIM__LANES == 8
+    return _mm512_set1_pd(v);
+#elif MOSAIC_SSIM__LANES == 4
+    return _mm256_set1_pd(v);
+#elif MOSAIC_SSIM__LANES == 2
+    MOSAIC_SSIM__V both = {v, v};
+    return both;
+#else
+    return v;
+#endif
 }
 
-/* Along a row, the same for one place. */
-MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(along)(const double *from, const double *taps, size_t radius, int single)
-{
-    MOSAIC_SSIM__V sum = MOSAIC_SSIM__NAME(load)(from + radius) * taps[0];
-    size_t k;
-    for (k = radius; k > 0; k--) sum += (MOSAIC_SSIM__NAME(load)(from + radius - k) + MOSAIC_SSIM__NAME(load)(from + radius + k)) * taps[k];
-    return MOSAIC_SSIM__NAME(round)(sum, single);
-}
-
-/* One row of the map in the exact arithmetic from the four rows of down(); contrast may be null. */
-MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(weighted)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y,
-                                                         double *const *down, double *map, double *contrast)
-{
-    const double c1 = plan->c1, c2 = plan->c2, norm = plan->norm;
-    size_t i, radius = plan->radius;
-    MOSAIC_SSIM__NAME(down)(x, y, plan->taps, radius, plan->width, down, 4, 0);
-    for (i = 0; i < plan->map_width; i += MOSAIC_SSIM__LANES) {
-        MOSAIC_SSIM__V ux = MOSAIC_SSIM__NAME(along)(down[0] + i, plan->taps, radius, 0),
-                       uy = MOSAIC_SSIM__NAME(along)(down[1] + i, plan->taps, radius, 0);
-        MOSAIC_SSIM__V squares = ux * ux + uy * uy, uxy = ux * uy, zero = ux - ux, vars, cov2, b, e;
-        vars = norm * (MOSAIC_SSIM__NAME(along)(down[2] + i, plan->taps, radius, 0) - squares);
-        cov2 = (2.0 * norm) * (MOSAIC_SSIM__NAME(along)(down[3] + i, plan->taps, radius, 0) - uxy);
-        vars = -MOSAIC_SSIM__NAME(lower)(zero, -vars);
-        cov2 = MOSAIC_SSIM__NAME(lower)(cov2, vars);
-        cov2 = -MOSAIC_SSIM__NAME(lower)(-cov2, vars);
-        b = cov2 + c2, e = vars + c2;
-        MOSAIC_SSIM__NAME(store)(map + i, ((2.0 * uxy + c1) * b) / ((squares + c1) * e));
-        if (contrast) MOSAIC_SSIM__NAME(store)(contrast + i, b / e);
-    }
-}
-
-/* ---- scikit-image's arithmetic ---- */
-
-/* The value from the five means, operation by operation. */
-MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(value)(const mosaic_ssim__plan *plan, MOSAIC_SSIM__V ux, MOSAIC_SSIM__V uy, MOSAIC_SSIM__V uxx,
-                                                            MOSAIC_SSIM__V uyy, MOSAIC_SSIM__V uxy, int single)
-{
-#define MOSAIC_SSIM__R(v) MOSAIC_SSIM__NAME(round)(v, single)
-    const double c1 = plan->c1, c2 = plan->c2, norm = plan->norm;
-    MOSAIC_SSIM__V xx = MOSAIC_SSIM__R(ux * ux), yy = MOSAIC_SSIM__R(uy * uy);
-    MOSAIC_SSIM__V vx = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(uxx - xx)), vy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(uyy - yy));
-    MOSAIC_SSIM__V vxy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(uxy - MOSAIC_SSIM__R(ux * uy)));
-    MOSAIC_SSIM__V a1 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(2.0 * ux * uy) + c1), a2 = MOSAIC_SSIM__R(2.0 * vxy + c2);
-    MOSAIC_SSIM__V b1 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(xx + yy) + c1), b2 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(vx + vy) + c2);
-    return MOSAIC_SSIM__R(MOSAIC_SSIM__R(a1 * a2) / MOSAIC_SSIM__R(b1 * b2));
-#undef MOSAIC_SSIM__R
-}
-
-MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(gaussian_row)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y,
-                                                         double *const *down, double *map, int single)
-{
-    size_t i, radius = plan->radius;
-    MOSAIC_SSIM__NAME(down)(x, y, plan->taps, radius, plan->width, down, 5, single);
-    for (i = 0; i < plan->map_width; i += MOSAIC_SSIM__LANES) {
-        MOSAIC_SSIM__V mean[5];
-        int m;
-        MOSAIC_SSIM__UNROLL
-        for (m = 0; m < 5; m++) mean[m] = MOSAIC_SSIM__NAME(along)(down[m] + i, plan->taps, radius, single);
-        MOSAIC_SSIM__NAME(store)(map + i, MOSAIC_SSIM__NAME(value)(plan, mean[0], mean[1], mean[2], mean[4], mean[3], single));
-    }
-}
-
-MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(gaussian)(const mosaic_ssim__plan *plan, const double *const *x, const double *const *y,
-                                                         double *const *down, double *map, double *contrast)
-{
-    (void)contrast;
-    if (plan->type == MOSAIC_SSIM_F32)
-        MOSAIC_SSIM__NAME(gaussian_row)(plan, x, y, down, map, 1);
-    else
-        MOSAIC_SSIM__NAME(gaussian_row)(plan, x, y, down, map, 0);
-}
-
-/* Turns LANES vectors, each a stretch of one row, into LANES vectors, each one place of all rows. */
+/* Turns LANES vectors, each a stretch of one row, into LANES vectors, each one place of all rows, or back. */
 MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(transpose)(MOSAIC_SSIM__V *v)
 {
 #if MOSAIC_SSIM__LANES == 8
@@ -3212,86 +3151,351 @@ MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(transpose)(MOSAIC_SSIM__V *v)
 #endif
 }
 
-/* `rows` rows of the map, at most LANES, side by side: lanes are rows, since the sum along a row carries its rounding errors with it.
-   Going over the picture in blocks of columns, the column sums move down row by row (`columns`, five of them for each column of the
-   picture with its reflected margins), and their quotients enter the running sums of the rows. The first row's column sums are there
-   already if `first` is set. */
-MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(uniform_rows)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows,
-                                                         int first, int integers, int single)
+/* Writes LANES columns of LANES rows of the map. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(put)(double *map, size_t stride, MOSAIC_SSIM__V *columns)
 {
-    const size_t lanes = MOSAIC_SSIM__LANES, block = MOSAIC_SSIM__BLOCK, stride = block + 8, w = (size_t)plan->window, half = w / 2,
-                 all = plan->width + 2 * half, mask = plan->ring - 1;
-    const double divisor = (double)plan->window, inverse = 1 / divisor;
-    MOSAIC_SSIM__V *ring = (MOSAIC_SSIM__V *)(void *)lines->ring, t[5], out[MOSAIC_SSIM__LANES];
-    double *q = lines->quotients;
-    size_t at, j, i, e;
-    int m;
-    memset(t, 0, sizeof t);
-    memset(out, 0, sizeof out);
-    for (at = 0; at < all; at += block) {
-        size_t count = all - at < block ? all - at : block;
-        for (j = 0; j < rows; j++) {
-            if (j > 0 || !first) mosaic_ssim__enter(plan, lines, top + j, at, count);
-            for (i = 0; i < count; i += lanes) {
-                MOSAIC_SSIM__V in_x = MOSAIC_SSIM__NAME(load)(lines->in_x + i), in_y = MOSAIC_SSIM__NAME(load)(lines->in_y + i);
-                MOSAIC_SSIM__V out_x = MOSAIC_SSIM__NAME(load)(lines->out_x + i), out_y = MOSAIC_SSIM__NAME(load)(lines->out_y + i), change[5];
-                change[0] = in_x - out_x, change[1] = in_y - out_y;
-                change[2] = MOSAIC_SSIM__NAME(round)(in_x * in_x, single) - MOSAIC_SSIM__NAME(round)(out_x * out_x, single);
-                change[3] = MOSAIC_SSIM__NAME(round)(in_x * in_y, single) - MOSAIC_SSIM__NAME(round)(out_x * out_y, single);
-                change[4] = MOSAIC_SSIM__NAME(round)(in_y * in_y, single) - MOSAIC_SSIM__NAME(round)(out_y * out_y, single);
-                MOSAIC_SSIM__UNROLL
-                for (m = 0; m < 5; m++) {
-                    double *column = lines->columns + (size_t)m * plan->capacity + at + i;
-                    MOSAIC_SSIM__V sum = MOSAIC_SSIM__NAME(load)(column);
-                    if (j > 0 || !first) sum = sum + change[m];
-                    MOSAIC_SSIM__NAME(store)(column, sum);
-                    MOSAIC_SSIM__NAME(store)
-                    (q + ((size_t)m * lanes + j) * stride + i,
-                     MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(sum, divisor, inverse, integers), single));
-                }
-            }
+    size_t j;
+    MOSAIC_SSIM__NAME(transpose)(columns);
+    MOSAIC_SSIM__UNROLL
+    for (j = 0; j < MOSAIC_SSIM__LANES; j++) MOSAIC_SSIM__NAME(store)(map + j * stride, columns[j]);
+}
+
+/* 2 v + c, of which 2 v is exact. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(twice_plus)(MOSAIC_SSIM__V v, double c)
+{
+#ifdef MOSAIC_SSIM__FMA
+    return MOSAIC_SSIM__FMA(v, MOSAIC_SSIM__NAME(splat)(2), MOSAIC_SSIM__NAME(splat)(c));
+#else
+    return 2.0 * v + c;
+#endif
+}
+
+/* ---- weighted windows ---- */
+
+/* The weighted sums at LANES places, `step` doubles apart, of 2 * radius + 1 vectors each from there on: the centre is weighted first, then the
+   pairs at equal distances from it, from the outside in. Neighbouring places share all but two of their vectors, which stay in registers.
+   One addition in four is made by the multiplier (v * 1 + w), which would have less to do than the adder otherwise. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(taps)(const mosaic_ssim__plan *plan, const double *from, size_t step, MOSAIC_SSIM__V *sums)
+{
+    const size_t radius = plan->radius;
+    const MOSAIC_SSIM__V centre = MOSAIC_SSIM__NAME(splat)(plan->taps[0]), one = MOSAIC_SSIM__NAME(splat)(plan->one);
+    MOSAIC_SSIM__V before[MOSAIC_SSIM__LANES], after[MOSAIC_SSIM__LANES];
+    size_t k;
+    int j;
+    MOSAIC_SSIM__UNROLL
+    for (j = 0; j < MOSAIC_SSIM__LANES; j++) {
+        before[j] = MOSAIC_SSIM__NAME(load)(from + (size_t)j * step);
+        after[j] = MOSAIC_SSIM__NAME(load)(from + (2 * radius + (size_t)j) * step);
+        sums[j] = MOSAIC_SSIM__NAME(load)(from + (radius + (size_t)j) * step) * centre;
+    }
+    for (k = radius; k > 0; k--) {
+        const MOSAIC_SSIM__V weight = MOSAIC_SSIM__NAME(splat)(plan->taps[k]);
+        MOSAIC_SSIM__UNROLL
+        for (j = 0; j < MOSAIC_SSIM__LANES; j++) {
+            MOSAIC_SSIM__V pair = before[j] + after[j];
+#ifdef MOSAIC_SSIM__FMA
+            if (j % 2)
+                sums[j] = MOSAIC_SSIM__FMA(pair * weight, one, sums[j]);
+            else
+                sums[j] = sums[j] + pair * weight;
+#else
+            sums[j] = sums[j] + pair * weight;
+#endif
         }
-        for (i = 0; i < count; i += lanes) {
-            MOSAIC_SSIM__V entering[5][MOSAIC_SSIM__LANES];
-            MOSAIC_SSIM__UNROLL
-            for (m = 0; m < 5; m++) {
-                MOSAIC_SSIM__UNROLL
-                for (j = 0; j < lanes; j++) entering[m][j] = MOSAIC_SSIM__NAME(load)(q + ((size_t)m * lanes + j) * stride + i);
-                MOSAIC_SSIM__NAME(transpose)(entering[m]);
+        MOSAIC_SSIM__UNROLL
+        for (j = 0; j + 1 < MOSAIC_SSIM__LANES; j++) before[j] = before[j + 1], after[MOSAIC_SSIM__LANES - 1 - j] = after[MOSAIC_SSIM__LANES - 2 - j];
+        before[MOSAIC_SSIM__LANES - 1] = MOSAIC_SSIM__NAME(load)(from + (radius - k + MOSAIC_SSIM__LANES) * step);
+        after[0] = MOSAIC_SSIM__NAME(load)(from + (radius + k - 1) * step);
+    }
+    (void)one;
+}
+
+/* The pixels of a block and their products, `moments` planes of rows of the block: x, y, xx + yy, xy or x, y, xx, xy, yy. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(tile)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows, size_t at,
+                                                 size_t count, int moments, int single)
+{
+    const size_t plane = lines->tile_rows * MOSAIC_SSIM__BLOCK;
+    const int bytes = plan->type == MOSAIC_SSIM_U8 && lines->a->pixel == 1 && lines->b->pixel == 1 && count == MOSAIC_SSIM__BLOCK;
+    size_t r, i;
+    for (r = 0; r < rows; r++) {
+        const unsigned char *a = lines->a->data + (ptrdiff_t)(top + r) * lines->a->row, *b = lines->b->data + (ptrdiff_t)(top + r) * lines->b->row;
+        double *x = lines->tile + r * MOSAIC_SSIM__BLOCK, *y = x + plane;
+        if (!bytes) {
+            mosaic_ssim__span(plan, lines->a, top + r, (ptrdiff_t)at, count, x);
+            mosaic_ssim__span(plan, lines->b, top + r, (ptrdiff_t)at, count, y);
+        }
+        MOSAIC_SSIM__UNROLL
+        for (i = 0; i < MOSAIC_SSIM__BLOCK; i += MOSAIC_SSIM__LANES) {
+            MOSAIC_SSIM__V p, q, pp, qq;
+            if (bytes) {
+                p = MOSAIC_SSIM__FROM_U8(a + at + i), q = MOSAIC_SSIM__FROM_U8(b + at + i);
+                MOSAIC_SSIM__NAME(store)(x + i, p), MOSAIC_SSIM__NAME(store)(y + i, q);
+            } else {
+                p = MOSAIC_SSIM__NAME(load)(x + i), q = MOSAIC_SSIM__NAME(load)(y + i);
             }
-            for (j = 0; j < lanes && i + j < count; j++) {
-                MOSAIC_SSIM__V mean[5], *in = ring + 5 * ((at + i + j) & mask), *leave = ring + 5 * ((at + i + j - w) & mask);
-                e = at + i + j;
-                MOSAIC_SSIM__UNROLL
-                for (m = 0; m < 5; m++) {
-                    t[m] = e < w ? t[m] + entering[m][j] : t[m] + (entering[m][j] - leave[m]);
-                    in[m] = entering[m][j];
-                }
-                if (e < w - 1 + half || e >= w - 1 + half + plan->map_width) continue;
-                MOSAIC_SSIM__UNROLL
-                for (m = 0; m < 5; m++) mean[m] = MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(t[m], divisor, inverse, integers), single);
-                e -= w - 1 + half; /* now the place in the map */
-                out[e % lanes] = MOSAIC_SSIM__NAME(value)(plan, mean[0], mean[1], mean[2], mean[4], mean[3], single);
-                if (e % lanes == lanes - 1 || e + 1 == plan->map_width) {
-                    size_t k, start = e - e % lanes;
-                    MOSAIC_SSIM__NAME(transpose)(out);
-                    MOSAIC_SSIM__UNROLL
-                    for (k = 0; k < lanes; k++) MOSAIC_SSIM__NAME(store)(lines->map + k * plan->capacity + start, out[k]);
-                }
-            }
+            pp = MOSAIC_SSIM__NAME(round)(p * p, single), qq = MOSAIC_SSIM__NAME(round)(q * q, single);
+            if (moments == 4)
+                pp = pp + qq;
+            else
+                MOSAIC_SSIM__NAME(store)(x + 4 * plane + i, qq);
+            MOSAIC_SSIM__NAME(store)(x + 2 * plane + i, pp);
+            MOSAIC_SSIM__NAME(store)(x + 3 * plane + i, MOSAIC_SSIM__NAME(round)(p * q, single));
         }
     }
 }
 
-MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(uniform)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows,
-                                                        int first)
+/* The value in the exact arithmetic from the four means. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(exact_value)(const mosaic_ssim__plan *plan, MOSAIC_SSIM__V ux, MOSAIC_SSIM__V uy,
+                                                                  MOSAIC_SSIM__V squares, MOSAIC_SSIM__V products, MOSAIC_SSIM__V *contrast)
 {
-    if (plan->type == MOSAIC_SSIM_F32)
-        MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top, rows, first, 0, 1);
-    else if (plan->type == MOSAIC_SSIM_F64)
-        MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top, rows, first, 0, 0);
-    else
-        MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top, rows, first, 1, 0);
+    const double c1 = plan->c1, c2 = plan->c2, norm = plan->norm;
+    MOSAIC_SSIM__V means = ux * ux + uy * uy, uxy = ux * uy, zero = MOSAIC_SSIM__NAME(splat)(0), vars, cov2, b, e;
+    vars = norm * (squares - means);
+    cov2 = (2.0 * norm) * (products - uxy);
+    vars = -MOSAIC_SSIM__NAME(lower)(zero, -vars);
+    cov2 = MOSAIC_SSIM__NAME(lower)(cov2, vars);
+    cov2 = -MOSAIC_SSIM__NAME(lower)(-cov2, vars);
+    b = cov2 + c2, e = vars + c2;
+    if (contrast) *contrast = b / e;
+    return (MOSAIC_SSIM__NAME(twice_plus)(uxy, c1) * b) / ((means + c1) * e);
+}
+
+/* The value in scikit-image's arithmetic from the five means, operation by operation. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(value)(const mosaic_ssim__plan *plan, MOSAIC_SSIM__V ux, MOSAIC_SSIM__V uy, MOSAIC_SSIM__V uxx,
+                                                            MOSAIC_SSIM__V uxy, MOSAIC_SSIM__V uyy, int single)
+{
+#define MOSAIC_SSIM__R(v) MOSAIC_SSIM__NAME(round)(v, single)
+    const double c1 = plan->c1, c2 = plan->c2, norm = plan->norm;
+    MOSAIC_SSIM__V xx = MOSAIC_SSIM__R(ux * ux), yy = MOSAIC_SSIM__R(uy * uy), xy = MOSAIC_SSIM__R(ux * uy);
+    MOSAIC_SSIM__V vx = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(uxx - xx)), vy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(uyy - yy));
+    MOSAIC_SSIM__V vxy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(uxy - xy));
+    MOSAIC_SSIM__V a1 = MOSAIC_SSIM__R(MOSAIC_SSIM__NAME(twice_plus)(xy, c1)), a2 = MOSAIC_SSIM__R(MOSAIC_SSIM__NAME(twice_plus)(vxy, c2));
+    MOSAIC_SSIM__V b1 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(xx + yy) + c1), b2 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(vx + vy) + c2);
+    return MOSAIC_SSIM__R(MOSAIC_SSIM__R(a1 * a2) / MOSAIC_SSIM__R(b1 * b2));
+#undef MOSAIC_SSIM__R
+}
+
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(weighted_rows)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows,
+                                                          int moments, int single)
+{
+    const size_t lanes = MOSAIC_SSIM__LANES, block = MOSAIC_SSIM__BLOCK, ahead = 2 * plan->radius, step = lanes * (size_t)moments;
+    size_t at, i, j, g;
+    int m;
+    for (at = 0; at < plan->width; at += block) {
+        size_t count = plan->width - at < block ? plan->width - at : block;
+        MOSAIC_SSIM__NAME(tile)(plan, lines, top, rows + ahead, at, count, moments, single);
+        for (g = 0; g < rows; g += lanes) {
+            double *turned = lines->turned + g * (ahead + block) * (size_t)moments;
+            MOSAIC_SSIM__V sums[5][MOSAIC_SSIM__LANES], out[MOSAIC_SSIM__LANES], contrast[MOSAIC_SSIM__LANES];
+            for (i = 0; i < block; i += lanes) {
+                MOSAIC_SSIM__UNROLL
+                for (m = 0; m < moments; m++) {
+                    MOSAIC_SSIM__NAME(taps)(plan, lines->tile + ((size_t)m * lines->tile_rows + g) * block + i, block, out);
+                    MOSAIC_SSIM__NAME(transpose)(out);
+                    MOSAIC_SSIM__UNROLL
+                    for (j = 0; j < lanes; j++)
+                        MOSAIC_SSIM__NAME(store)(turned + (ahead + i + j) * step + (size_t)m * lanes, MOSAIC_SSIM__NAME(round)(out[j], single));
+                }
+            }
+            for (i = 0; i < block; i += lanes) {
+                double *map = lines->map + g * plan->capacity + at + i;
+                if (at + i + lanes <= ahead) continue;
+                MOSAIC_SSIM__UNROLL
+                for (m = 0; m < moments; m++) MOSAIC_SSIM__NAME(taps)(plan, turned + i * step + (size_t)m * lanes, step, sums[m]);
+                MOSAIC_SSIM__UNROLL
+                for (j = 0; j < lanes; j++) {
+                    if (moments == 4)
+                        out[j] = MOSAIC_SSIM__NAME(exact_value)(plan, sums[0][j], sums[1][j], sums[2][j], sums[3][j],
+                                                                lines->contrast ? &contrast[j] : NULL);
+                    else
+                        out[j] =
+                            MOSAIC_SSIM__NAME(value)(plan, MOSAIC_SSIM__NAME(round)(sums[0][j], single), MOSAIC_SSIM__NAME(round)(sums[1][j], single),
+                                                     MOSAIC_SSIM__NAME(round)(sums[2][j], single), MOSAIC_SSIM__NAME(round)(sums[3][j], single),
+                                                     MOSAIC_SSIM__NAME(round)(sums[4][j], single), single);
+                }
+                MOSAIC_SSIM__NAME(put)(map, plan->capacity, out);
+                if (moments == 4 && lines->contrast) MOSAIC_SSIM__NAME(put)(lines->contrast + (map - lines->map), plan->capacity, contrast);
+            }
+            for (i = 0; i < ahead * step; i += lanes) MOSAIC_SSIM__NAME(store)(turned + i, MOSAIC_SSIM__NAME(load)(turned + block * step + i));
+        }
+    }
+}
+
+/* ---- scikit-image's uniform windows ---- */
+
+/* v over the window's side, rounded once. For integers: with high + low the reciprocal to twice a double's precision, v * high + v * low is off
+   by less than 2^-104 of itself before its only rounding that counts, and a quotient by an odd number is never that near to the middle
+   between two doubles. Floats might underflow on the way. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__V MOSAIC_SSIM__NAME(divide)(const mosaic_ssim__plan *plan, MOSAIC_SSIM__V v, int integers)
+{
+#ifdef MOSAIC_SSIM__FMA
+    if (integers) return MOSAIC_SSIM__FMA(v, MOSAIC_SSIM__NAME(splat)(plan->inverse_high), v * plan->inverse_low);
+#endif
+    (void)integers;
+    return v / (double)plan->window;
+}
+
+/* Writes the means of one moment down LANES columns of LANES rows to where the columns of the block are turned. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(turn)(double *turned, MOSAIC_SSIM__V *means)
+{
+    size_t j;
+    MOSAIC_SSIM__NAME(transpose)(means);
+    MOSAIC_SSIM__UNROLL
+    for (j = 0; j < MOSAIC_SSIM__LANES; j++) MOSAIC_SSIM__NAME(store)(turned + 5 * j * MOSAIC_SSIM__LANES, means[j]);
+}
+
+/* The column sums of a block move down LANES rows, and their means are written out: 8-bit pixels, whose sums are integers. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(down_bytes)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t at, double *turned)
+{
+    const size_t lanes = MOSAIC_SSIM__LANES, capacity = plan->capacity;
+    size_t i, j;
+    int m;
+    for (i = 0; i < MOSAIC_SSIM__BLOCK; i += lanes) {
+        int32_t *column = (int32_t *)(void *)lines->sums + at + i;
+        const unsigned char *line = lines->bytes + at + i;
+        MOSAIC_SSIM__I sums[5], past[5][MOSAIC_SSIM__LANES];
+        MOSAIC_SSIM__UNROLL
+        for (m = 0; m < 5; m++) sums[m] = *(const MOSAIC_SSIM__I *)(const void *)(column + (size_t)m * capacity);
+        MOSAIC_SSIM__UNROLL
+        for (j = 0; j < lanes; j++, line += 4 * capacity) {
+            MOSAIC_SSIM__I x = MOSAIC_SSIM__INT_U8(line), y = MOSAIC_SSIM__INT_U8(line + capacity);
+            MOSAIC_SSIM__I p = MOSAIC_SSIM__INT_U8(line + 2 * capacity), q = MOSAIC_SSIM__INT_U8(line + 3 * capacity);
+            MOSAIC_SSIM__I dx = x - p, dy = y - q;
+            sums[0] += dx, sums[1] += dy, sums[2] += dx * (x + p), sums[3] += x * y - p * q, sums[4] += dy * (y + q);
+            MOSAIC_SSIM__UNROLL
+            for (m = 0; m < 5; m++) past[m][j] = sums[m];
+        }
+        MOSAIC_SSIM__UNROLL
+        for (m = 0; m < 5; m++) {
+            MOSAIC_SSIM__V means[MOSAIC_SSIM__LANES];
+            *(MOSAIC_SSIM__I *)(void *)(column + (size_t)m * capacity) = sums[m];
+            MOSAIC_SSIM__UNROLL
+            for (j = 0; j < lanes; j++) means[j] = MOSAIC_SSIM__NAME(divide)(plan, MOSAIC_SSIM__FROM_INT(past[m][j]), 1);
+            MOSAIC_SSIM__NAME(turn)(turned + (5 * i + (size_t)m) * lanes, means);
+        }
+    }
+}
+
+/* The same for all other pixels; `rows` of the LANES rows exist. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(down_doubles)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows,
+                                                         size_t at, size_t count, double *turned, int integers, int single)
+{
+    const size_t lanes = MOSAIC_SSIM__LANES, block = MOSAIC_SSIM__BLOCK;
+    size_t i, j;
+    int m;
+    for (j = 0; j < rows; j++) {
+        mosaic_ssim__enter(plan, lines, top + j, at, count);
+        for (i = 0; i < block; i += lanes) {
+            MOSAIC_SSIM__V x = MOSAIC_SSIM__NAME(load)(lines->in_x + i), y = MOSAIC_SSIM__NAME(load)(lines->in_y + i);
+            MOSAIC_SSIM__V p = MOSAIC_SSIM__NAME(load)(lines->out_x + i), q = MOSAIC_SSIM__NAME(load)(lines->out_y + i), change[5];
+            change[0] = x - p, change[1] = y - q;
+            change[2] = MOSAIC_SSIM__NAME(round)(x * x, single) - MOSAIC_SSIM__NAME(round)(p * p, single);
+            change[3] = MOSAIC_SSIM__NAME(round)(x * y, single) - MOSAIC_SSIM__NAME(round)(p * q, single);
+            change[4] = MOSAIC_SSIM__NAME(round)(y * y, single) - MOSAIC_SSIM__NAME(round)(q * q, single);
+            MOSAIC_SSIM__UNROLL
+            for (m = 0; m < 5; m++) {
+                double *column = lines->sums + (size_t)m * plan->capacity + at + i;
+                MOSAIC_SSIM__V sum = MOSAIC_SSIM__NAME(load)(column) + change[m];
+                MOSAIC_SSIM__NAME(store)(column, sum);
+                sum = MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(plan, sum, integers), single);
+                MOSAIC_SSIM__NAME(store)(lines->means + ((size_t)m * lanes + j) * block + i, sum);
+            }
+        }
+    }
+    for (i = 0; i < block; i += lanes) {
+        MOSAIC_SSIM__UNROLL
+        for (m = 0; m < 5; m++) {
+            MOSAIC_SSIM__V means[MOSAIC_SSIM__LANES];
+            MOSAIC_SSIM__UNROLL
+            for (j = 0; j < lanes; j++) means[j] = MOSAIC_SSIM__NAME(load)(lines->means + ((size_t)m * lanes + j) * block + i);
+            MOSAIC_SSIM__NAME(turn)(turned + (5 * i + (size_t)m) * lanes, means);
+        }
+    }
+}
+
+/* LANES rows of the map from row `top` on, of which `rows` exist. `turned` is a ring of the last columns' means, zeros before the first. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(uniform_rows)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows,
+                                                         double *map, int bytes, int integers, int single)
+{
+    const size_t lanes = MOSAIC_SSIM__LANES, block = MOSAIC_SSIM__BLOCK, w = (size_t)plan->window, all = plan->width + (w - 1);
+    MOSAIC_SSIM__V sums[5], out[MOSAIC_SSIM__LANES];
+    size_t at, i, j, slot = 0;
+    int m;
+    memset(sums, 0, sizeof sums);
+    memset(lines->turned, 0, 5 * lanes * plan->ring * sizeof(double));
+    if (bytes) mosaic_ssim__byte_lines(plan, lines, top, lanes);
+    for (at = 0; at < all; at += block, slot = slot + block == plan->ring ? 0 : slot + block) {
+        double *in = lines->turned + 5 * lanes * slot;
+        if (bytes)
+            MOSAIC_SSIM__NAME(down_bytes)(plan, lines, at, in);
+        else
+            MOSAIC_SSIM__NAME(down_doubles)(plan, lines, top, rows, at, all - at < block ? all - at : block, in, integers, single);
+        for (i = 0; i < block; i += lanes) {
+            const size_t left = slot + i >= w ? slot + i - w : slot + i + plan->ring - w; /* the column that leaves first */
+            const int wanted = at + i + lanes > 2 * (w - 1) - (w - 1) / 2;
+            MOSAIC_SSIM__UNROLL
+            for (j = 0; j < lanes; j++) {
+                const double *leaving = lines->turned + 5 * lanes * (left + j < plan->ring ? left + j : left + j - plan->ring);
+                MOSAIC_SSIM__V mean[5];
+                MOSAIC_SSIM__UNROLL
+                for (m = 0; m < 5; m++) {
+                    sums[m] += MOSAIC_SSIM__NAME(load)(in + (5 * (i + j) + (size_t)m) * lanes) - MOSAIC_SSIM__NAME(load)(leaving + (size_t)m * lanes);
+                    mean[m] = MOSAIC_SSIM__NAME(round)(MOSAIC_SSIM__NAME(divide)(plan, sums[m], integers), single);
+                }
+                if (wanted) out[j] = MOSAIC_SSIM__NAME(value)(plan, mean[0], mean[1], mean[2], mean[3], mean[4], single);
+            }
+            if (wanted) MOSAIC_SSIM__NAME(put)(map + at + i, plan->capacity, out);
+        }
+    }
+}
+
+/* ---- rows of the map ---- */
+
+/* Up to MOSAIC_SSIM__ROWS rows of the map from row `top` on. Each comes with what there is left of its first full window before it. */
+MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(rows)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows)
+{
+    const int single = plan->type == MOSAIC_SSIM_F32;
+    size_t g;
+    if (plan->kind == MOSAIC_SSIM__WEIGHTED) {
+        MOSAIC_SSIM__NAME(weighted_rows)(plan, lines, top, rows, 4, 0);
+        return;
+    }
+    if (plan->kind == MOSAIC_SSIM__GAUSSIAN) {
+        if (single)
+            MOSAIC_SSIM__NAME(weighted_rows)(plan, lines, top, rows, 5, 1);
+        else
+            MOSAIC_SSIM__NAME(weighted_rows)(plan, lines, top, rows, 5, 0);
+        return;
+    }
+    for (g = 0; g < rows; g += MOSAIC_SSIM__LANES) {
+        double *map = lines->map + g * plan->capacity;
+        size_t left = rows - g < MOSAIC_SSIM__LANES ? rows - g : MOSAIC_SSIM__LANES;
+        if (plan->type == MOSAIC_SSIM_U8)
+            MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top + g, left, map, 1, 1, 0);
+        else if (plan->type == MOSAIC_SSIM_U16)
+            MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top + g, left, map, 0, 1, 0);
+        else if (single)
+            MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top + g, left, map, 0, 0, 1);
+        else
+            MOSAIC_SSIM__NAME(uniform_rows)(plan, lines, top + g, left, map, 0, 0, 0);
+    }
+}
+
+/* The sum of the integers of at most MOSAIC_SSIM__SPAN values. */
+MOSAIC_SSIM__ISA static uint64_t MOSAIC_SSIM__NAME(total)(const double *values, size_t count)
+{
+    uint64_t sum = 0;
+    size_t i = 0;
+#if MOSAIC_SSIM__LANES > 1
+    MOSAIC_SSIM__U sums;
+    int j;
+    memset(&sums, 0, sizeof sums);
+    for (; i + MOSAIC_SSIM__LANES <= count; i += MOSAIC_SSIM__LANES) sums += (MOSAIC_SSIM__U)(MOSAIC_SSIM__NAME(load)(values + i) + 3.0);
+    for (j = 0; j < MOSAIC_SSIM__LANES; j++) sum += sums[j];
+    sum -= (uint64_t)i * 0x4000000000000000u;
+#endif
+    for (; i < count; i++) sum += mosaic_ssim__fixed(values[i]);
+    return sum;
 }
 
 #if MOSAIC_SSIM__LANES >= 4
@@ -3383,6 +3587,7 @@ MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(screen)(const mosaic_ssim__scre
 
 #undef MOSAIC_SSIM__KERNEL
 #undef MOSAIC_SSIM__U
+#undef MOSAIC_SSIM__I
 #undef MOSAIC_SSIM__V
 #undef MOSAIC_SSIM__NAME
 #undef MOSAIC_SSIM__PASTE
@@ -3391,6 +3596,8 @@ MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(screen)(const mosaic_ssim__scre
 #undef MOSAIC_SSIM__SINGLE
 #undef MOSAIC_SSIM__FROM_U8
 #undef MOSAIC_SSIM__FROM_U16
+#undef MOSAIC_SSIM__INT_U8
+#undef MOSAIC_SSIM__FROM_INT
 #undef MOSAIC_SSIM__ISA
 #undef MOSAIC_SSIM__LANES
 
