@@ -2717,7 +2717,7 @@ static double mosaic_lap__long_double(const uint64_t *a, int words, int exponent
     uint64_t magnitude[MOSAIC_LAP__WORDS], top;
     int negative = mosaic_lap__long_negative(a, words), bits, drop, i;
     double x;
-    memset(magnitude, 0, sizeof magnitude);
+    memset(magnitude, 0, (size_t)words * sizeof *magnitude);
     mosaic_lap__long_add_long(magnitude, a, words, 1, negative);
     bits = mosaic_lap__long_bits(magnitude, words);
     drop = bits > 53 ? bits - 53 : 0;
@@ -2835,6 +2835,17 @@ static int mosaic_lap__bits(uint64_t x)
     return bits;
 }
 
+/* The power of its lowest bit that is set, or `unit`, whichever is less. */
+static int mosaic_lap__unit(double x, int unit)
+{
+    int64_t mantissa;
+    int power;
+    mosaic_lap__split(x, &mantissa, &power);
+    if (power >= unit || mantissa == 0) return unit;
+    power += mosaic_lap__lowest((uint64_t)mantissa);
+    return power < unit ? power : unit;
+}
+
 /* Reads all costs once: are they numbers, what is their unit, how large are they? Names the first bad entry. */
 static mosaic_lap_result mosaic_lap__survey(mosaic_lap__source *s, int32_t *bad_row, int32_t *bad_col)
 {
@@ -2857,18 +2868,12 @@ static mosaic_lap_result mosaic_lap__survey(mosaic_lap__source *s, int32_t *bad_
             }
             if (s->real) {
                 double x = mosaic_lap__real(p, at);
-                int64_t mantissa;
-                int power;
                 if (!(x >= -DBL_MAX)) return MOSAIC_LAP_ERROR_NUMBER;
                 if (x > DBL_MAX) continue;
                 if (p->maximise) x = -x;
                 if (x < low_real) low_real = x;
                 if (x > high_real) high_real = x;
-                mosaic_lap__split(x, &mantissa, &power);
-                if (power < unit && mantissa) {
-                    power += mosaic_lap__lowest((uint64_t)mantissa);
-                    if (power < unit) unit = power;
-                }
+                unit = mosaic_lap__unit(x, unit);
             } else {
                 int64_t x = mosaic_lap__whole(p, at);
                 if (x == MOSAIC_LAP_FORBIDDEN64) continue;
@@ -2932,6 +2937,7 @@ typedef struct mosaic_lap__exact {
     int64_t room;
     int closed;              /* the pseudo-row has taken what is empty */
     int unique;              /* known after the last round */
+    int64_t base;            /* the smallest cost, in steps of the first round */
     uint64_t *u, *v;         /* rows + 1, cols + 1 prices of s.words words; the last are those of the pseudo-row and the pseudo-column */
     double *near_u, *near_v; /* about the same */
     int32_t *col_of;         /* rows: the column, `cols` for none, -1 before the first search */
@@ -3044,25 +3050,55 @@ static void mosaic_lap__left(const mosaic_lap__exact *q, int32_t line, int32_t s
     mosaic_lap__long_add_long(left, q->v + (size_t)slot * (size_t)words, words, 1, 1);
 }
 
-/* The entries of a line of which at most `limit` bits are left (any number, when it is negative), in steps of 2^k. Returns how many; they
-   are written unless `slot` is null. What is sure to be far above the limit by a look in floating point is looked at no closer: `above`. */
-static size_t mosaic_lap__gather(const mosaic_lap__exact *q, int32_t line, int limit, double above, int k, int32_t *slot, int64_t *value)
+/* The first round: all entries that are allowed. */
+static size_t mosaic_lap__gather_all(const mosaic_lap__exact *q, int32_t line, int k, int32_t *slot, int64_t *value)
+{
+    size_t at = mosaic_lap__begin(&q->s, line), end = mosaic_lap__end(&q->s, line), count = 0;
+    for (; at < end; at++) {
+        int64_t mantissa;
+        int shift;
+        if (!mosaic_lap__cost_at(&q->s, at, &mantissa, &shift)) continue;
+        if (slot) {
+            slot[count] = mosaic_lap__column(&q->s, line, at);
+            value[count] = mosaic_lap__steps(mantissa, shift, k) - q->base;
+        }
+        count++;
+    }
+    if (q->rows > q->room) {
+        if (slot) {
+            slot[count] = q->cols;
+            value[count] = 0;
+        }
+        count++;
+    }
+    return count;
+}
+
+/* Later: the entries of a line of which at most `limit` bits are left, in steps of 2^k. Returns how many; they are written unless `slot` is
+   null. What is sure to be far above the limit by a look in floating point is looked at no closer: `above`. */
+static size_t mosaic_lap__gather_near(const mosaic_lap__exact *q, int32_t line, int limit, double above, int k, int32_t *slot, int64_t *value)
 {
     const int words = q->s.words, pseudo = line == q->rows;
-    size_t at = pseudo ? 0 : mosaic_lap__begin(&q->s, line), end = pseudo ? (size_t)q->cols : mosaic_lap__end(&q->s, line), count = 0;
-    const double base = q->near_u[line];
+    const size_t begin = pseudo ? 0 : mosaic_lap__begin(&q->s, line), end = pseudo ? (size_t)q->cols : mosaic_lap__end(&q->s, line);
+    const double base = q->near_u[line], *near_v = q->near_v;
+    const double *plain = q->s.p->kind == MOSAIC_LAP_DOUBLE && !q->s.p->maximise && !q->s.p->row_start ? (const double *)q->s.p->cost : NULL;
     uint64_t left[MOSAIC_LAP__WORDS];
-    for (; at < end + (q->rows > q->room); at++) {
-        int32_t j = at == end ? q->cols : pseudo ? (int32_t)at : mosaic_lap__column(&q->s, line, at);
+    size_t at, count = 0;
+    for (at = begin; at < end + (q->rows > q->room); at++) {
         int64_t mantissa = 0;
+        int32_t j;
         int shift = 0;
+        if (plain && !pseudo) /* most entries of most problems end here */
+            while (at < end && plain[at] - base - near_v[at - begin] > above) at++;
+        if (at == end && q->rows <= q->room) break;
+        j = at == end ? q->cols : pseudo ? (int32_t)at : mosaic_lap__column(&q->s, line, at);
         if (!pseudo && at < end) {
-            if (mosaic_lap__about(&q->s, at) - base - q->near_v[j] > above) continue;
+            if (mosaic_lap__about(&q->s, at) - base - near_v[j] > above) continue;
             if (!mosaic_lap__cost_at(&q->s, at, &mantissa, &shift)) continue;
         }
         mosaic_lap__left(q, line, j, mantissa, shift, left);
         MOSAIC_LAP_ASSERT(!mosaic_lap__long_negative(left, words));
-        if (limit >= 0 && mosaic_lap__long_bits(left, words) > limit) continue;
+        if (mosaic_lap__long_bits(left, words) > limit) continue;
         if (slot) {
             slot[count] = j;
             value[count] = mosaic_lap__long_part(left, words, k);
@@ -3186,27 +3222,39 @@ static void mosaic_lap__round_clash(const mosaic_lap__exact *q, int32_t row, mos
     }
 }
 
-/* One round, in steps of 2^k units, on the entries of which at most `limit` bits are left. The last one has k = 0. */
+/* One round of the search, in steps of 2^k units, on the entries of which at most `limit` bits are left; with limit -1, the first round, on all.
+   The last one has k = 0. */
 static mosaic_lap_result mosaic_lap__round(mosaic_lap__exact *q, const mosaic_lap_options *o, int limit, int k, mosaic_lap_solution *out)
 {
     const int words = q->s.words;
     mosaic_lap__arena a;
-    mosaic_lap_result result;
-    void *memory;
-    double above = DBL_MAX, largest = mosaic_lap__scaled(1, q->s.top + q->s.exponent);
+    mosaic_lap_result result = MOSAIC_LAP_OK;
+    void *memory = NULL;
+    double above = 0;
     int32_t line, row, i, lines = q->rows + q->closed;
-    largest = mosaic_lap__nearby(q->u, q->rows + 1, words, q->s.exponent, q->near_u, largest);
-    largest = mosaic_lap__nearby(q->v, q->cols + 1, words, q->s.exponent, q->near_v, largest);
-    if (limit >= 0)
-        above = 2 * mosaic_lap__scaled(1, limit + q->s.exponent) + mosaic_lap__scaled(largest, -48); /* twice, and 2^5 roundings of all three */
+    int pass;
+    if (limit >= 0) { /* twice the limit, and 2^5 roundings of the largest number */
+        double largest = mosaic_lap__scaled(1, q->s.top + q->s.exponent);
+        largest = mosaic_lap__nearby(q->u, q->rows + 1, words, q->s.exponent, q->near_u, largest);
+        largest = mosaic_lap__nearby(q->v, q->cols + 1, words, q->s.exponent, q->near_v, largest);
+        above = 2 * mosaic_lap__scaled(1, limit + q->s.exponent) + mosaic_lap__scaled(largest, -48);
+    }
     q->start[0] = 0;
-    for (line = 0; line < lines; line++) q->start[line + 1] = q->start[line] + mosaic_lap__gather(q, line, limit, above, k, NULL, NULL);
-    mosaic_lap__round_layout(q, q->start[lines], mosaic_lap__ruler(&a));
-    if (a.overflow) return MOSAIC_LAP_ERROR_SIZE;
-    result = mosaic_lap__open(o, a.used + 64, &memory, &a);
-    if (result != MOSAIC_LAP_OK) return result;
-    mosaic_lap__round_layout(q, q->start[lines], &a);
-    for (line = 0; line < lines; line++) mosaic_lap__gather(q, line, limit, above, k, q->slot + q->start[line], q->value + q->start[line]);
+    for (pass = 0; pass < 2; pass++) { /* count, then write */
+        for (line = 0; line < lines; line++) {
+            int32_t *slot = pass ? q->slot + q->start[line] : NULL;
+            int64_t *value = pass ? q->value + q->start[line] : NULL;
+            size_t count =
+                limit < 0 ? mosaic_lap__gather_all(q, line, k, slot, value) : mosaic_lap__gather_near(q, line, limit, above, k, slot, value);
+            q->start[line + 1] = q->start[line] + count;
+        }
+        if (pass == 1) break;
+        mosaic_lap__round_layout(q, q->start[lines], mosaic_lap__ruler(&a));
+        if (a.overflow) return MOSAIC_LAP_ERROR_SIZE;
+        result = mosaic_lap__open(o, a.used + 64, &memory, &a);
+        if (result != MOSAIC_LAP_OK) return result;
+        mosaic_lap__round_layout(q, q->start[lines], &a);
+    }
 
     row = mosaic_lap__round_serve(q);
     if (row >= 0) {
@@ -3240,18 +3288,96 @@ static void mosaic_lap__rest(const mosaic_lap_options *o, const mosaic_lap__aren
     inner->work_size = o->work_size - (size_t)((unsigned char *)inner->work - (unsigned char *)o->work);
 }
 
+#define MOSAIC_LAP__TABLE_BITS 29
+#define MOSAIC_LAP__FEW 2048 /* entries: fewer are not worth a table */
+
+/* The step of the table: its numbers should reach as far as the costs. A few that are far larger than the rest (as many users write "never")
+   would take the sharpness from all others, so that they are cut off then; `clipped` says so. */
+static int mosaic_lap__table_step(const mosaic_lap__source *s, int *clipped)
+{
+    const int all = s->range - MOSAIC_LAP__TABLE_BITS;
+    const size_t cells = (size_t)s->p->rows * (size_t)s->p->cols, pace = cells / 61 + 1;
+    uint64_t x[MOSAIC_LAP__WORDS];
+    int32_t of_bits[64 * MOSAIC_LAP__WORDS];
+    int32_t count = 0, below = 0;
+    int bits = 0, k, shift;
+    int64_t mantissa;
+    size_t i;
+    *clipped = 0;
+    if (all <= 0) return all;
+    memset(of_bits, 0, sizeof of_bits);
+    for (i = 0; i < cells; i += pace) {
+        size_t at = i / (size_t)s->p->cols * s->stride + i % (size_t)s->p->cols;
+        if (!mosaic_lap__cost_at(s, at, &mantissa, &shift)) continue;
+        memset(x, 0, (size_t)s->words * sizeof *x);
+        mosaic_lap__long_add(x, s->words, mantissa, shift, 0);
+        mosaic_lap__long_add(x, s->words, s->low_mantissa, s->low_shift, 1);
+        of_bits[mosaic_lap__long_bits(x, s->words)]++;
+        count++;
+    }
+    while (below < (count + 3) / 4) below += of_bits[bits++];
+    k = bits + 2 - MOSAIC_LAP__TABLE_BITS; /* a quarter is below 2^(bits - 1); eight times that */
+    if (k < s->top - 60) k = s->top - 60;
+    if (k < 0) k = 0;
+    *clipped = k < all;
+    return *clipped ? k : all;
+}
+
+/* Bits of the largest difference between a cost in use and its prices. */
+static int mosaic_lap__most_left(const mosaic_lap__exact *q)
+{
+    uint64_t left[MOSAIC_LAP__WORDS];
+    int most = 0;
+    int32_t i;
+    for (i = 0; i < q->rows; i++) {
+        int64_t mantissa;
+        int shift, bits;
+        if (q->col_of[i] == q->cols) continue;
+        mosaic_lap__cost_at(&q->s, mosaic_lap__begin(&q->s, i) + (size_t)q->col_of[i], &mantissa, &shift);
+        mosaic_lap__left(q, i, q->col_of[i], mantissa, shift, left);
+        bits = mosaic_lap__long_bits(left, q->s.words);
+        if (bits > most) most = bits;
+    }
+    return most;
+}
+
+/* One line of that table. What lies beyond its numbers stays at their end: too cheap, but never too expensive. */
+static void mosaic_lap__table_row(const mosaic_lap__source *s, int32_t row, int k, int64_t base, int32_t *out)
+{
+    const mosaic_lap_problem *p = s->p;
+    const size_t from = (size_t)row * s->stride;
+    const int power = -(k + s->exponent), quick = s->real && k < 900 && power > -900 && power < 900; /* no step is below the normal range */
+    const double sign = p->maximise ? -1 : 1, scale = sign * mosaic_lap__scaled(1, quick ? power : 0);
+    int32_t j;
+    for (j = 0; j < p->cols; j++) {
+        int64_t x, mantissa;
+        int shift;
+        out[j] = MOSAIC_LAP_FORBIDDEN;
+        if (quick) {
+            double real = mosaic_lap__real(p, from + (size_t)j), steps = real * scale;
+            if (real > DBL_MAX) continue;
+            x = (int64_t)steps;
+            x -= (double)x > steps;
+        } else {
+            if (!mosaic_lap__cost_at(s, from + (size_t)j, &mantissa, &shift)) continue;
+            x = mosaic_lap__steps(mantissa, shift, k);
+        }
+        x -= base;
+        out[j] = x < (1 << MOSAIC_LAP__TABLE_BITS) ? (int32_t)x : 1 << MOSAIC_LAP__TABLE_BITS;
+    }
+}
+
 /* The first round of a dense problem: a table of int32 in steps of 2^k, for the solver of tables. */
 static mosaic_lap_result mosaic_lap__round_table(mosaic_lap__exact *q, const mosaic_lap_options *o, int k, mosaic_lap_solution *out)
 {
     const int words = q->s.words;
-    const int64_t base = mosaic_lap__steps(q->s.low_mantissa, q->s.low_shift, k);
     mosaic_lap_problem p = *q->s.p;
     mosaic_lap_options inner;
     mosaic_lap_solution s;
     mosaic_lap__arena a;
     mosaic_lap_result result;
     void *memory;
-    int32_t *table, i, j;
+    int32_t *table, i;
     size_t cells = (size_t)p.rows * (size_t)p.cols;
     memset(&s, 0, sizeof s);
     mosaic_lap__take(mosaic_lap__ruler(&a), cells, sizeof(int32_t));
@@ -3260,13 +3386,7 @@ static mosaic_lap_result mosaic_lap__round_table(mosaic_lap__exact *q, const mos
     if (result != MOSAIC_LAP_OK) return result;
     table = (int32_t *)mosaic_lap__take(&a, cells, sizeof(int32_t));
     mosaic_lap__rest(o, &a, &inner);
-    for (i = 0; i < p.rows; i++)
-        for (j = 0; j < p.cols; j++) {
-            int64_t mantissa;
-            int shift;
-            int allowed = mosaic_lap__cost_at(&q->s, (size_t)i * q->s.stride + (size_t)j, &mantissa, &shift);
-            table[(size_t)i * (size_t)p.cols + (size_t)j] = allowed ? (int32_t)(mosaic_lap__steps(mantissa, shift, k) - base) : MOSAIC_LAP_FORBIDDEN;
-        }
+    for (i = 0; i < p.rows; i++) mosaic_lap__table_row(&q->s, i, k, q->base, table + (size_t)i * (size_t)p.cols);
     p.kind = MOSAIC_LAP_INT32;
     p.order = MOSAIC_LAP_ORDER_ROWS;
     p.cost = table;
@@ -3491,8 +3611,8 @@ static mosaic_lap_result mosaic_lap__solve_exact(const mosaic_lap_problem *p, co
     mosaic_lap__arena a;
     mosaic_lap_result result;
     void *memory;
-    int level, k, exact;
-    int32_t bad, i;
+    int level, k, exact, table, clipped = 0, size_bits, row_bits;
+    int32_t i;
     memset(&q, 0, sizeof q);
     q.s.p = p;
     result = mosaic_lap__examine(p, &q.s.stride, &q.room, &out->col);
@@ -3514,22 +3634,27 @@ static mosaic_lap_result mosaic_lap__solve_exact(const mosaic_lap_problem *p, co
     for (i = 0; i < q.rows; i++) q.col_of[i] = -1;
     for (i = 0; i <= q.cols; i++) q.spare[i] = 0;
 
-    bad = mosaic_lap__bits((uint64_t)q.rows + (uint64_t)q.cols + 2);
-    k = q.s.range - (p->row_start ? 59 - bad : 29);
+    size_bits = mosaic_lap__bits((uint64_t)q.rows + (uint64_t)q.cols + 2);
+    row_bits = mosaic_lap__bits((uint64_t)q.rows);
+    k = q.s.range - (59 - size_bits); /* in the search below all costs, and sums along a path, stay below 2^61 */
+    table = !p->row_start && (size_t)q.rows * (size_t)q.cols > MOSAIC_LAP__FEW;
+    if (table) k = mosaic_lap__table_step(&q.s, &clipped);
     if (k < 0) k = 0;
     { /* the smallest cost counts as 0: the rows, or the columns if it is they who are all served, pay it */
         uint64_t *price = q.rows > q.room ? q.v : q.u;
-        int64_t base = mosaic_lap__steps(q.s.low_mantissa, q.s.low_shift, k);
-        for (i = 0; i < (q.rows > q.room ? q.cols : q.rows); i++) mosaic_lap__long_add(price + (size_t)i * (size_t)q.s.words, q.s.words, base, k, 0);
+        q.base = mosaic_lap__steps(q.s.low_mantissa, q.s.low_shift, k);
+        for (i = 0; i < (q.rows > q.room ? q.cols : q.rows); i++)
+            mosaic_lap__long_add(price + (size_t)i * (size_t)q.s.words, q.s.words, q.base, k, 0);
     }
-    result = p->row_start ? mosaic_lap__round(&q, &inner, -1, k, out) : mosaic_lap__round_table(&q, &inner, k, out);
-    while (result == MOSAIC_LAP_OK && k > 0) {
-        int limit = k + mosaic_lap__bits((uint64_t)q.rows);
+    result = table ? mosaic_lap__round_table(&q, &inner, k, out) : mosaic_lap__round(&q, &inner, -1, k, out);
+    while (result == MOSAIC_LAP_OK && (k > 0 || clipped)) {
+        int limit = (clipped ? mosaic_lap__most_left(&q) : k) + row_bits;
+        clipped = 0;
         mosaic_lap__close_net(&q);
         k = limit > 59 ? limit - 59 : 0;
         result = mosaic_lap__round(&q, &inner, limit, k, out);
     }
-    exact = q.s.top + bad + 2 <= 53; /* so that SciPy's sums are exact, and it finds the only optimum, if there is only one */
+    exact = q.s.top + size_bits + 2 <= 53; /* so that SciPy's sums are exact, and it finds the only optimum, if there is only one */
     if (result == MOSAIC_LAP_OK && p->order && !(exact && q.unique)) result = mosaic_lap__scipy_order(&q, &inner);
     if (result == MOSAIC_LAP_OK) result = mosaic_lap__exact_answer(&q, out);
     mosaic_lap__close(options, memory);
