@@ -102,6 +102,17 @@ typedef enum mosaic_flow_method {
 /* "none", "dis", "raft"; null outside the list. */
 MOSAIC_FLOW_API const char *mosaic_flow_method_name(int method);
 
+/* How DIS trades time for accuracy. The names are those of OpenCV's DISOpticalFlow; each takes less time than its namesake and is more accurate. */
+typedef enum mosaic_flow_preset {
+    MOSAIC_FLOW_FAST = 0,  /* at half the field's size, refined */
+    MOSAIC_FLOW_ULTRAFAST, /* at half the field's size, not refined */
+    MOSAIC_FLOW_MEDIUM,    /* at the field's size, refined */
+    MOSAIC_FLOW_PRESETS    /* how many there are */
+} mosaic_flow_preset;
+
+/* "fast", "ultrafast", "medium"; null outside the list. */
+MOSAIC_FLOW_API const char *mosaic_flow_preset_name(int preset);
+
 /* The motion between two consecutive frames, the older one `previous` and the newer one `current`. A field covers the whole frame;
    it may have fewer pixels than the frame has. Vectors are pairs dx, dy in 1/64 of the field's own pixels, x to the right, y down. */
 typedef struct mosaic_flow_field {
@@ -155,6 +166,9 @@ typedef struct mosaic_flow_options {
     int width, height; /* size of the field; 0 = the frame's own. Frames are reduced or enlarged to it */
     int forward_only;  /* 1: leave the backward vectors out (null), half the work */
     int simd;          /* 0 the best there is, 1 scalar, 2 AVX2, 3 AVX-512, 4 AVX-512 with VNNI; the same result */
+
+    /* DIS: */
+    mosaic_flow_preset preset;
 
     /* RAFT: */
     const mosaic_flow_weights *weights; /* must outlive the flow */
@@ -362,23 +376,29 @@ typedef struct mosaic_flow__backend {
     /* The motion from picture[from] to picture[1 - from]: in 1/64 px to vectors or in px to out; one of them is null. init as in mosaic_flow_pair.
        direction: 0 forward, 1 backward, for what is carried from pair to pair of a stream (flow->streamed frames came before), -1 for a pair alone. */
     void (*estimate)(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out);
+    /* Both directions of a stream at once, from the picture in slot `from`; null: each by estimate. */
+    void (*both)(mosaic_flow *flow, int from);
 } mosaic_flow__backend;
 
+/* The source pixels that an output pixel covers, and the weights of the first and the last. */
 typedef struct mosaic_flow__span {
-    int first, last, first_part, last_part;
+    int first, last;
+    uint32_t head, tail;
 } mosaic_flow__span;
+
+enum { MOSAIC_FLOW__BANDS = 16 }; /* in which frames are brought to the size of the field */
 
 struct mosaic_flow {
     mosaic_flow_options o; /* with the defaults filled in */
     const mosaic_flow__backend *backend;
     int frame_width, frame_height;
-    int level;                      /* of the kernels: 0 scalar, 1 AVX2, 2 AVX-512, 3 with VNNI */
-    int streamed;                   /* pushed since open or reset: 0, 1, 2 = more */
-    int slot;                       /* where the last pushed picture is */
-    uint8_t *memory;                /* the one block */
-    uint8_t *picture[2];            /* of the field's size, packed */
-    mosaic_flow__span *fit_columns; /* with fit_sums: for frames of another size than the field's */
-    int64_t *fit_sums;
+    int level;                         /* of the kernels: 0 scalar, 1 AVX2, 2 AVX-512, 3 with VNNI */
+    int streamed;                      /* pushed since open or reset: 0, 1, 2 = more */
+    int slot;                          /* where the last pushed picture is */
+    uint8_t *memory;                   /* the one block */
+    uint8_t *picture[2];               /* of the field's size, packed */
+    mosaic_flow__span *columns, *rows; /* of the field in the frame, where they differ in size */
+    uint32_t *sums;                    /* of each band, a row of the frame */
     mosaic_flow_field field;
     int16_t *vectors[2]; /* forward, backward */
     void *method;        /* state of the backend, in the block */
@@ -1544,6 +1564,193 @@ MOSAIC__UNUSED static void mosaic_flow__raft_shape(mosaic_flow__raft *raft, cons
     }
 }
 
+/* ==== What the kernels of DIS work on ====
+   Dense inverse search (Kroeger, Timofte, Dai, Van Gool: Fast optical flow using dense inverse search, 2016) on grey pictures, from coarse to
+   fine. At each level: every patch of 8 x 8 pixels, one each 4 pixels, begins at the best of what the coarser level found around it, descends by
+   the inverse Lucas-Kanade step, and twice looks at what its neighbours found; patches are then blended to a dense field by how well they fit;
+   and the field is refined by the variational method (Brox, Bruhn, Papenberg, Weickert 2004: constancy of grey and gradient, robust, smooth), with
+   red-black successive over-relaxation. Patches are integers but for the step itself; the refinement is float32, each operation in one fixed
+   order at each pixel. */
+
+enum {
+    MOSAIC_FLOW__DIS_LEVELS = 13,
+    MOSAIC_FLOW__DIS_PATCH = 8,
+    MOSAIC_FLOW__DIS_STEP = 4,    /* pixels from patch to patch */
+    MOSAIC_FLOW__DIS_BORDER = 16, /* replicated pixels around each level; a patch may leave the picture by its own width */
+    MOSAIC_FLOW__DIS_PAD = 16,    /* floats before and after each row of a plane, at least as many as any kernel has lanes */
+    MOSAIC_FLOW__DIS_DESCENTS = 16,
+    MOSAIC_FLOW__DIS_ALIKE = 24, /* 1/64 px: vectors nearer to each other are tried once */
+    MOSAIC_FLOW__DIS_SWEEPS = 6  /* of the over-relaxation, for each of the rounds below */
+};
+
+/* The presets: the finest level (0 is the field itself), rounds of the refinement, whether a median filter replaces it. */
+static const struct {
+    int finest, rounds, median;
+} mosaic_flow__dis_presets[3] = {{1, 3, 0}, {1, 0, 1}, {0, 4, 0}}; /* fast, ultrafast, medium */
+
+typedef struct mosaic_flow__dis_level {
+    int width, height;    /* of the picture */
+    int columns, rows;    /* of patches */
+    ptrdiff_t stride;     /* of pixels and slopes */
+    ptrdiff_t plane;      /* of a row of floats */
+    uint8_t *pixels[2];   /* of both pictures: the top left pixel, with a border around it */
+    int16_t *slope[2][2]; /* Sobel's filter / 4, across and down; right and below of small pictures as far as a patch reaches */
+} mosaic_flow__dis_level;
+
+/* Where a patch went: 1/64 px, and what is left there: the sum of squared differences less their mean, 1/64 of a squared grey level. */
+typedef struct mosaic_flow__dis_vector {
+    int32_t x, y, error;
+} mosaic_flow__dis_vector;
+
+/* Planes of float32, as large as the finest level, with two rows above and below. */
+enum {
+    MOSAIC_FLOW__DIS_U, /* the field in px of this level */
+    MOSAIC_FLOW__DIS_V,
+    MOSAIC_FLOW__DIS_U_DOWN, /* of the level below: the four change roles from level to level */
+    MOSAIC_FLOW__DIS_V_DOWN,
+    MOSAIC_FLOW__DIS_GREY, /* mean of the picture and the other one brought back to it; while blending, the weights */
+    /* Of the refinement alone: */
+    MOSAIC_FLOW__DIS_CHANGE, /* the other one brought back less the picture */
+    MOSAIC_FLOW__DIS_U_FROM, /* the field before and while it is refined */
+    MOSAIC_FLOW__DIS_V_FROM,
+    MOSAIC_FLOW__DIS_U_NOW,
+    MOSAIC_FLOW__DIS_V_NOW,
+    MOSAIC_FLOW__DIS_A12, /* the linear system of a round, see there */
+    MOSAIC_FLOW__DIS_B1,
+    MOSAIC_FLOW__DIS_B2,
+    MOSAIC_FLOW__DIS_R1,
+    MOSAIC_FLOW__DIS_R2,
+    MOSAIC_FLOW__DIS_EAST, /* smoothness between a pixel and the one to its right */
+    MOSAIC_FLOW__DIS_SOUTH,
+    MOSAIC_FLOW__DIS_PLANES
+};
+
+typedef struct mosaic_flow__kernels mosaic_flow__kernels;
+typedef struct mosaic_flow__dis mosaic_flow__dis;
+
+/* One direction of a pair. */
+typedef struct mosaic_flow__dis_way {
+    const mosaic_flow__dis *dis;
+    int from;  /* picture[from] to picture[1 - from] */
+    int scale; /* the level at work */
+    mosaic_flow__dis_vector *found[2];
+    float *plane[MOSAIC_FLOW__DIS_PLANES];
+    int16_t *vectors; /* where the result goes: here or there */
+    float *out;
+} mosaic_flow__dis_way;
+
+struct mosaic_flow__dis {
+    int finest, coarsest, rounds, median;
+    int width, height; /* of the field */
+    mosaic_flow__dis_level level[MOSAIC_FLOW__DIS_LEVELS];
+    mosaic_flow__dis_way way[2];
+    int ways, pass; /* at work */
+    const mosaic_flow__kernels *kernels;
+};
+
+static int mosaic_flow__dis_clamp(int v, int low, int high) { return v < low ? low : v > high ? high : v; }
+
+/* Nearest whole number, halves away from zero; |v| below 2^31. */
+MOSAIC_FLOW__INLINE int32_t mosaic_flow__dis_round(float v) { return (int32_t)(v < 0 ? v - 0.5f : v + 0.5f); }
+
+/* First pixel of patch i of a row or column of n pixels. */
+MOSAIC_FLOW__INLINE int mosaic_flow__dis_place(int i, int n)
+{
+    const int last = n - MOSAIC_FLOW__DIS_PATCH;
+    return i * MOSAIC_FLOW__DIS_STEP < last ? i * MOSAIC_FLOW__DIS_STEP : last < 0 ? 0 : last;
+}
+
+static int mosaic_flow__dis_patches(int n)
+{
+    return n <= MOSAIC_FLOW__DIS_PATCH ? 1 : (n - MOSAIC_FLOW__DIS_PATCH + MOSAIC_FLOW__DIS_STEP - 1) / MOSAIC_FLOW__DIS_STEP + 1;
+}
+
+/* A row of a plane, its pixel 0. */
+MOSAIC_FLOW__INLINE float *mosaic_flow__dis_row(const mosaic_flow__dis_way *way, int plane, const mosaic_flow__dis_level *level, int y)
+{
+    return way->plane[plane] + (y + 2) * level->plane + MOSAIC_FLOW__DIS_PAD;
+}
+
+/* In the planes of the refinement the pixels with x + y even stand in the first half of a row, the others in the second: colour 0 and 1. Of one
+   colour, pixel x stands at x / 2, rounded down; its neighbours above and below at the same place of the other colour, those to the left and the
+   right there too, or one place before or behind it. */
+MOSAIC_FLOW__INLINE float *mosaic_flow__dis_half(const mosaic_flow__dis_way *way, int plane, const mosaic_flow__dis_level *level, int y, int colour)
+{
+    return way->plane[plane] + (y + 2) * level->plane + colour * (level->plane / 2) + MOSAIC_FLOW__DIS_PAD;
+}
+
+/* Pixel x, from -2 on. */
+MOSAIC_FLOW__INLINE float *mosaic_flow__dis_at(const mosaic_flow__dis_way *way, int plane, const mosaic_flow__dis_level *level, int x, int y)
+{
+    return mosaic_flow__dis_half(way, plane, level, y, (x + y) & 1) + ((x + 2) / 2 - 1);
+}
+
+MOSAIC__UNUSED static void mosaic_flow__dis_copy_row(const mosaic_flow__dis_way *way, int plane, int from, int to)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    int colour;
+    for (colour = 0; colour < 2; colour++)
+        memcpy(mosaic_flow__dis_half(way, plane, level, to, (colour + to - from) & 1) - MOSAIC_FLOW__DIS_PAD,
+               mosaic_flow__dis_half(way, plane, level, from, colour) - MOSAIC_FLOW__DIS_PAD, (size_t)(level->plane / 2) * sizeof(float));
+}
+
+/* The field from rows of pixels to rows of colours, and back. */
+MOSAIC__UNUSED static void mosaic_flow__dis_split(const mosaic_flow__dis_way *way)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    int y, colour, k, x;
+    for (y = 0; y < level->height; y++)
+        for (colour = 0; colour < 2; colour++)
+            for (k = 0; k < 2; k++) {
+                const int odd = (y + colour) & 1;
+                const float *p = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, y) + odd;
+                float *from = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_FROM + k, level, y, colour);
+                float *now = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW + k, level, y, colour);
+                for (x = 0; 2 * x + odd < level->width; x++) from[x] = now[x] = p[2 * x];
+            }
+}
+
+MOSAIC__UNUSED static void mosaic_flow__dis_join(const mosaic_flow__dis_way *way)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    int y, colour, k, x;
+    for (y = 0; y < level->height; y++)
+        for (colour = 0; colour < 2; colour++)
+            for (k = 0; k < 2; k++) {
+                const int odd = (y + colour) & 1;
+                float *p = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, y) + odd;
+                const float *now = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW + k, level, y, colour);
+                for (x = 0; 2 * x + odd < level->width; x++) p[2 * x] = now[x];
+            }
+}
+
+/* The candidates of a patch, 1/64 px: what the coarser level found at its centre and a patch away; none twice. At the coarsest level: no motion. */
+MOSAIC__UNUSED static int mosaic_flow__dis_candidates(const mosaic_flow__dis_way *way, int x, int y, int32_t candidate[9][2])
+{
+    static const int8_t around[9][2] = {{0, 0}, {0, -1}, {-1, 0}, {1, 0}, {0, 1}, {-1, -1}, {1, -1}, {-1, 1}, {1, 1}};
+    const mosaic_flow__dis_level *coarse = &way->dis->level[way->scale + 1];
+    int count = 0, i, k;
+    if (way->scale == way->dis->coarsest) {
+        candidate[0][0] = candidate[0][1] = 0;
+        return 1;
+    }
+    for (i = 0; i < 9; i++) {
+        const int cx = mosaic_flow__dis_clamp(x / 2 + 2 + 4 * around[i][0], 0, coarse->width - 1);
+        const int cy = mosaic_flow__dis_clamp(y / 2 + 2 + 4 * around[i][1], 0, coarse->height - 1);
+        const int32_t u = mosaic_flow__dis_round(128.0f * mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U_DOWN, coarse, cy)[cx]);
+        const int32_t v = mosaic_flow__dis_round(128.0f * mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_V_DOWN, coarse, cy)[cx]);
+        for (k = 0; k < count; k++) {
+            const int32_t du = candidate[k][0] - u, dv = candidate[k][1] - v;
+            if (du < MOSAIC_FLOW__DIS_ALIKE && -du < MOSAIC_FLOW__DIS_ALIKE && dv < MOSAIC_FLOW__DIS_ALIKE && -dv < MOSAIC_FLOW__DIS_ALIKE) break;
+        }
+        if (k < count) continue;
+        candidate[count][0] = u;
+        candidate[count][1] = v;
+        count++;
+    }
+    return count;
+}
+
 /* ==== RAFT in float32 ====
    Every output of a convolution is one chain: it begins with the bias, and adds with one fused multiply-add each, in the order kernel row, kernel column,
    input channel, zeros of the padding included. The gates of the recurrent unit take the channels of the context first, all rows and columns of them;
@@ -1596,7 +1803,7 @@ typedef struct mosaic_flow__windows {
 #define MOSAIC_FLOW__MARGIN 16 /* zeros on each side of a row of features: windows reach over the edge */
 #define MOSAIC_FLOW__TAPS 32   /* floats in a row of a window that is put together */
 
-typedef struct mosaic_flow__kernels {
+struct mosaic_flow__kernels {
     int lanes;
     void (*conv)(const mosaic_flow__conv *c, int top, int bottom);
     /* Sums of `count` pixels and of their squares, for each channel. */
@@ -1614,7 +1821,18 @@ typedef struct mosaic_flow__kernels {
     void (*look)(const mosaic_flow__windows *w);
     /* The 8 x 8 vectors that a pixel becomes: mask of 9 * 64 and the nine vectors around. */
     void (*convex)(const float *mask, const float flow[9][2], float *out);
-} mosaic_flow__kernels;
+    /* DIS: */
+    void (*dis_slopes)(const mosaic_flow__dis_level *level, int slot);
+    void (*dis_search)(const mosaic_flow__dis_way *way, int row);
+    void (*dis_spread)(const mosaic_flow__dis_way *way, int row, int pass);
+    void (*dis_blend)(const mosaic_flow__dis_way *way);
+    void (*dis_refine)(const mosaic_flow__dis_way *way);
+    void (*dis_write)(const mosaic_flow__dis_way *way, int y);
+    void (*dis_grey)(const uint8_t *rgb, uint8_t *grey, int count);
+    void (*dis_halve)(const uint8_t *p, ptrdiff_t stride, uint8_t *to, int count);
+    void (*dis_smooth)(const mosaic_flow__dis_way *way);
+    void (*fit_row)(const uint8_t *p, uint32_t weight, uint32_t *sums, int count);
+};
 
 /* a * b + c rounded once. The product is exact in double; the sum is rounded to odd (if it is not exact, its last bit is made 1), which keeps what the
    second rounding needs to know (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd",
@@ -2492,11 +2710,189 @@ static mosaic_flow_result mosaic_flow__float_start(mosaic_flow *flow)
 }
 
 static const mosaic_flow__backend mosaic_flow__float_backend = {mosaic_flow__float_plan, mosaic_flow__float_start, mosaic_flow__float_encode,
-                                                                mosaic_flow__float_estimate};
+                                                                mosaic_flow__float_estimate, 0};
 
 /* ==== RAFT in integers ==== */
 
 /* ==== DIS ==== */
+
+/* ---- levels ---- */
+
+/* Sets the border of a level's picture. */
+static void mosaic_flow__dis_border(const mosaic_flow__dis_level *level, int slot)
+{
+    enum { BORDER = MOSAIC_FLOW__DIS_BORDER };
+    const ptrdiff_t s = level->stride;
+    uint8_t *p = level->pixels[slot];
+    const size_t row = (size_t)level->width + 2 * BORDER;
+    int y;
+    for (y = 0; y < level->height; y++) {
+        memset(p + y * s - BORDER, p[y * s], BORDER);
+        memset(p + y * s + level->width, p[y * s + level->width - 1], BORDER);
+    }
+    for (y = 1; y <= BORDER; y++) {
+        memcpy(p - y * s - BORDER, p - BORDER, row);
+        memcpy(p + (level->height - 1 + y) * s - BORDER, p + (level->height - 1) * s - BORDER, row);
+    }
+}
+
+static void mosaic_flow__dis_encode(mosaic_flow *flow, int slot)
+{
+    const mosaic_flow__dis *dis = (const mosaic_flow__dis *)flow->method;
+    int y, i;
+    for (i = 0; i <= dis->coarsest; i++) {
+        const mosaic_flow__dis_level *level = &dis->level[i];
+        for (y = 0; y < level->height; y++) {
+            uint8_t *to = level->pixels[slot] + y * level->stride;
+            if (i == 0)
+                dis->kernels->dis_grey(flow->picture[slot] + (size_t)y * (size_t)level->width * 3, to, level->width);
+            else /* the border stands in for a missing last row or column */
+                dis->kernels->dis_halve(dis->level[i - 1].pixels[slot] + 2 * y * dis->level[i - 1].stride, dis->level[i - 1].stride, to,
+                                        level->width);
+        }
+        mosaic_flow__dis_border(level, slot);
+        if (i >= dis->finest) dis->kernels->dis_slopes(level, slot);
+    }
+}
+
+/* ---- jobs ---- */
+
+static void mosaic_flow__dis_search_job(void *arg, int index)
+{
+    const mosaic_flow__dis *dis = (const mosaic_flow__dis *)arg;
+    const int rows = dis->level[dis->way[0].scale].rows;
+    dis->kernels->dis_search(&dis->way[index / rows], index % rows);
+}
+
+static void mosaic_flow__dis_spread_job(void *arg, int index)
+{
+    const mosaic_flow__dis *dis = (const mosaic_flow__dis *)arg;
+    const int rows = dis->level[dis->way[0].scale].rows;
+    dis->kernels->dis_spread(&dis->way[index / rows], index % rows, dis->pass);
+}
+
+/* Patches are found: the rest of a level. */
+static void mosaic_flow__dis_finish_job(void *arg, int index)
+{
+    mosaic_flow__dis *dis = (mosaic_flow__dis *)arg;
+    mosaic_flow__dis_way *way = &dis->way[index];
+    int k;
+    if (dis->median) dis->kernels->dis_smooth(way);
+    dis->kernels->dis_blend(way);
+    if (dis->rounds) dis->kernels->dis_refine(way);
+    if (way->scale == dis->finest) {
+        for (k = 0; k < dis->height; k++) dis->kernels->dis_write(way, k);
+        return;
+    }
+    for (k = 0; k < 2; k++) {
+        float *t = way->plane[MOSAIC_FLOW__DIS_U + k];
+        way->plane[MOSAIC_FLOW__DIS_U + k] = way->plane[MOSAIC_FLOW__DIS_U_DOWN + k];
+        way->plane[MOSAIC_FLOW__DIS_U_DOWN + k] = t;
+    }
+}
+
+/* ---- the method ---- */
+
+static void mosaic_flow__dis_run(mosaic_flow *flow)
+{
+    mosaic_flow__dis *dis = (mosaic_flow__dis *)flow->method;
+    int scale, i;
+    for (scale = dis->coarsest; scale >= dis->finest; scale--) {
+        const int jobs = dis->ways * dis->level[scale].rows;
+        for (i = 0; i < dis->ways; i++) dis->way[i].scale = scale;
+        mosaic_flow__jobs(flow, mosaic_flow__dis_search_job, dis, jobs);
+        for (dis->pass = 0; dis->pass < 2; dis->pass++) mosaic_flow__jobs(flow, mosaic_flow__dis_spread_job, dis, jobs);
+        mosaic_flow__jobs(flow, mosaic_flow__dis_finish_job, dis, dis->ways);
+    }
+}
+
+static void mosaic_flow__dis_estimate(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
+{
+    mosaic_flow__dis *dis = (mosaic_flow__dis *)flow->method;
+    (void)direction, (void)init;
+    dis->ways = 1;
+    dis->way[0].from = from;
+    dis->way[0].vectors = vectors;
+    dis->way[0].out = out;
+    mosaic_flow__dis_run(flow);
+}
+
+/* Both directions at once: twice as many jobs. */
+static void mosaic_flow__dis_both(mosaic_flow *flow, int from)
+{
+    mosaic_flow__dis *dis = (mosaic_flow__dis *)flow->method;
+    int i;
+    dis->ways = 2;
+    for (i = 0; i < 2; i++) {
+        dis->way[i].from = i ? 1 - from : from;
+        dis->way[i].vectors = flow->vectors[i];
+        dis->way[i].out = 0;
+    }
+    mosaic_flow__dis_run(flow);
+}
+
+static mosaic_flow_result mosaic_flow__dis_plan(mosaic_flow *flow, mosaic_flow__arena *arena)
+{
+    enum { BORDER = MOSAIC_FLOW__DIS_BORDER, PAD = MOSAIC_FLOW__DIS_PAD };
+    mosaic_flow__dis plan, *dis = &plan;
+    mosaic_flow__dis *made = (mosaic_flow__dis *)mosaic_flow__take(arena, 1, sizeof plan);
+    int w = flow->field.width, h = flow->field.height, i, k, slot;
+    memset(dis, 0, sizeof plan);
+    dis->width = w;
+    dis->height = h;
+    /* Levels as long as the larger side has about three patches and the smaller one has one. */
+    while ((w > h ? w : h) >> (dis->coarsest + 1) >= 23 && (w < h ? w : h) >> (dis->coarsest + 1) >= MOSAIC_FLOW__DIS_PATCH) dis->coarsest++;
+    dis->finest = mosaic_flow__dis_presets[flow->o.preset].finest;
+    dis->rounds = mosaic_flow__dis_presets[flow->o.preset].rounds;
+    dis->median = mosaic_flow__dis_presets[flow->o.preset].median;
+    if (dis->finest > dis->coarsest) dis->finest = dis->coarsest;
+    for (i = 0; i <= dis->coarsest; i++) {
+        mosaic_flow__dis_level *level = &dis->level[i];
+        const int reach_w = w < MOSAIC_FLOW__DIS_PATCH ? MOSAIC_FLOW__DIS_PATCH : w,
+                  reach_h = h < MOSAIC_FLOW__DIS_PATCH ? MOSAIC_FLOW__DIS_PATCH : h;
+        level->width = w;
+        level->height = h;
+        level->columns = mosaic_flow__dis_patches(w);
+        level->rows = mosaic_flow__dis_patches(h);
+        level->stride = (reach_w + 2 * BORDER + 15) / 16 * 16;
+        level->plane = 2 * ((reach_w / 2 + 16) / 16 * 16 + 2 * PAD);
+        for (slot = 0; slot < 2; slot++) {
+            uint8_t *block = (uint8_t *)mosaic_flow__take(arena, (size_t)level->stride, (size_t)(reach_h + 2 * BORDER) + 1);
+            level->pixels[slot] = block ? block + BORDER * level->stride + BORDER : 0;
+            for (k = 0; k < 2 && i >= dis->finest; k++)
+                level->slope[slot][k] = (int16_t *)mosaic_flow__take(arena, (size_t)level->stride, (size_t)reach_h * sizeof(int16_t));
+        }
+        if (i == dis->finest) {
+            const int ways = flow->o.forward_only ? 1 : 2;
+            int way;
+            for (way = 0; way < ways; way++) {
+                for (k = 0; k < 2; k++)
+                    dis->way[way].found[k] = (mosaic_flow__dis_vector *)mosaic_flow__take(arena, (size_t)level->columns * (size_t)level->rows,
+                                                                                          sizeof(mosaic_flow__dis_vector));
+                for (k = 0; k < (dis->rounds ? MOSAIC_FLOW__DIS_PLANES : MOSAIC_FLOW__DIS_CHANGE); k++)
+                    dis->way[way].plane[k] = (float *)mosaic_flow__take(arena, (size_t)level->plane, (size_t)(reach_h + 4) * sizeof(float));
+            }
+        }
+        w = (w + 1) / 2;
+        h = (h + 1) / 2;
+    }
+    if (made) {
+        *made = plan;
+        for (i = 0; i < 2; i++) made->way[i].dis = made;
+        flow->method = made;
+    }
+    return MOSAIC_FLOW_OK;
+}
+
+static mosaic_flow_result mosaic_flow__dis_start(mosaic_flow *flow)
+{
+    mosaic_flow__dis *dis = (mosaic_flow__dis *)flow->method;
+    dis->kernels = mosaic_flow__float_kernels(flow->level);
+    return MOSAIC_FLOW_OK;
+}
+
+static const mosaic_flow__backend mosaic_flow__dis_backend = {mosaic_flow__dis_plan, mosaic_flow__dis_start, mosaic_flow__dis_encode,
+                                                              mosaic_flow__dis_estimate, mosaic_flow__dis_both};
 
 /* ==== Streams ==== */
 
@@ -2523,12 +2919,13 @@ static void mosaic_flow__nothing_estimate(mosaic_flow *flow, int from, int direc
 }
 
 static const mosaic_flow__backend mosaic_flow__nothing = {mosaic_flow__nothing_plan, mosaic_flow__nothing_start, mosaic_flow__nothing_encode,
-                                                          mosaic_flow__nothing_estimate};
+                                                          mosaic_flow__nothing_estimate, 0};
 
 /* The backend of an options struct; null where this version has none. */
 static const mosaic_flow__backend *mosaic_flow__choose(const mosaic_flow_options *o)
 {
     if (o->method == MOSAIC_FLOW_NONE) return &mosaic_flow__nothing;
+    if (o->method == MOSAIC_FLOW_DIS) return &mosaic_flow__dis_backend;
     if (o->method == MOSAIC_FLOW_RAFT && o->arithmetic == 1) return &mosaic_flow__float_backend;
     return 0;
 }
@@ -2562,6 +2959,26 @@ MOSAIC_FLOW_API const char *mosaic_flow_method_name(int method)
     return method >= 0 && method < MOSAIC_FLOW_METHODS ? names[method] : 0;
 }
 
+MOSAIC_FLOW_API const char *mosaic_flow_preset_name(int preset)
+{
+    static const char *const names[MOSAIC_FLOW_PRESETS] = {"fast", "ultrafast", "medium"};
+    return preset >= 0 && preset < MOSAIC_FLOW_PRESETS ? names[preset] : 0;
+}
+
+/* Along one axis, `to` pixels cover `from` source pixels: source pixel i of output pixel k has the weight of what they share, in units of
+   1 / to of a source pixel; weights of one output pixel sum to `from`, those between the first and the last are `to`. */
+static void mosaic_flow__cover(mosaic_flow__span *span, int from, int to)
+{
+    int k;
+    for (k = 0; k < to; k++, span++) {
+        const int64_t low = (int64_t)k * from, high = low + from;
+        span->first = (int)(low / to);
+        span->last = (int)((high + to - 1) / to) - 1;
+        span->head = span->first == span->last ? (uint32_t)from : (uint32_t)((int64_t)(span->first + 1) * to - low);
+        span->tail = (uint32_t)(high - (int64_t)span->last * to);
+    }
+}
+
 /* What a stream holds whatever its method, then the method's own. */
 static mosaic_flow_result mosaic_flow__plan(mosaic_flow *flow, mosaic_flow__arena *arena)
 {
@@ -2572,21 +2989,15 @@ static mosaic_flow_result mosaic_flow__plan(mosaic_flow *flow, mosaic_flow__aren
         flow->vectors[i] = i && flow->o.forward_only ? 0 : (int16_t *)mosaic_flow__take(arena, pixels, 2 * sizeof(int16_t));
     }
     if (flow->frame_width != flow->field.width || flow->frame_height != flow->field.height) {
-        flow->fit_columns = (mosaic_flow__span *)mosaic_flow__take(arena, (size_t)flow->field.width, sizeof *flow->fit_columns);
-        flow->fit_sums = (int64_t *)mosaic_flow__take(arena, (size_t)flow->field.width, 3 * sizeof *flow->fit_sums);
+        flow->columns = (mosaic_flow__span *)mosaic_flow__take(arena, (size_t)flow->field.width, sizeof *flow->columns);
+        flow->rows = (mosaic_flow__span *)mosaic_flow__take(arena, (size_t)flow->field.height, sizeof *flow->rows);
+        flow->sums = (uint32_t *)mosaic_flow__take(arena, (size_t)flow->frame_width, 3 * MOSAIC_FLOW__BANDS * sizeof *flow->sums);
+        if (arena->base) {
+            mosaic_flow__cover(flow->columns, flow->frame_width, flow->field.width);
+            mosaic_flow__cover(flow->rows, flow->frame_height, flow->field.height);
+        }
     }
     return flow->backend->plan(flow, arena);
-}
-
-/* Along one axis, pixel k of the field covers the source from k * from to (k + 1) * from, in units of which a source pixel has `to`: all of the
-   pixels between `first` and `last`, and those in part. */
-static void mosaic_flow__cover(mosaic_flow__span *span, int k, int from, int to)
-{
-    const int64_t low = (int64_t)k * from, high = low + from;
-    span->first = (int)(low / to);
-    span->last = (int)((high - 1) / to);
-    span->first_part = span->first == span->last ? from : (int)((int64_t)(span->first + 1) * to - low);
-    span->last_part = (int)(high - (int64_t)span->last * to);
 }
 
 MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const mosaic_flow_options *options, mosaic_flow **flow)
@@ -2596,7 +3007,7 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const
     mosaic_flow__arena arena;
     mosaic_flow_result result;
     size_t size;
-    int level = 0, i;
+    int level = 0;
 
     if (!flow) return MOSAIC_FLOW_ERROR_NULL;
     *flow = 0;
@@ -2607,6 +3018,7 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const
     if (o.height == 0) o.height = height;
     if (width <= 0 || height <= 0 || width > 32767 || height > 32767 || o.width <= 0 || o.height <= 0 || o.width > 32767 || o.height > 32767)
         return MOSAIC_FLOW_ERROR_SIZE;
+    if ((int)o.preset < 0 || o.preset >= MOSAIC_FLOW_PRESETS) return MOSAIC_FLOW_ERROR_OPTION;
     if (o.forward_only < 0 || o.forward_only > 1 || o.arithmetic < 0 || o.arithmetic > 1 || o.iterations < 0 || o.iterations > 1000 ||
         o.padding < 0 || o.padding > 1 || o.warm_start < 0 || o.warm_start > 1)
         return MOSAIC_FLOW_ERROR_OPTION;
@@ -2646,8 +3058,6 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const
     mosaic_flow__plan(made, &arena);
     made->field.forward = made->vectors[0];
     made->field.backward = made->vectors[1];
-    if (made->fit_columns)
-        for (i = 0; i < o.width; i++) mosaic_flow__cover(&made->fit_columns[i], i, width, o.width);
     result = made->backend->start(made);
     if (result != MOSAIC_FLOW_OK) {
         mosaic_flow_close(made);
@@ -2657,38 +3067,70 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const
     return MOSAIC_FLOW_OK;
 }
 
+typedef struct mosaic_flow__fitting {
+    mosaic_flow *flow;
+    const uint8_t *rgb;
+    size_t stride;
+    uint8_t *out;
+} mosaic_flow__fitting;
+
+/* A band of rows: sums down the columns, then across. */
+static void mosaic_flow__fit_band(void *arg, int band)
+{
+    const mosaic_flow__fitting *fitting = (const mosaic_flow__fitting *)arg;
+    const mosaic_flow *flow = fitting->flow;
+    const int w = flow->field.width, h = flow->field.height, width = flow->frame_width;
+    const int first = (int)((int64_t)h * band / MOSAIC_FLOW__BANDS), end = (int)((int64_t)h * (band + 1) / MOSAIC_FLOW__BANDS);
+    const uint64_t area = (uint64_t)width * (uint64_t)flow->frame_height;
+    const double inverse = 1.0 / (double)area;
+    uint32_t *sums = flow->sums + (size_t)band * (size_t)width * 3;
+    const mosaic_flow__kernels *kernels = mosaic_flow__float_kernels(flow->level);
+    int x, y, i, c;
+    for (y = first; y < end; y++) {
+        const mosaic_flow__span *rows = flow->rows + y;
+        uint8_t *out = fitting->out + (size_t)y * (size_t)w * 3;
+        memset(sums, 0, (size_t)width * 3 * sizeof *sums);
+        for (i = rows->first; i <= rows->last; i++)
+            kernels->fit_row(fitting->rgb + (size_t)i * fitting->stride,
+                             i == rows->first  ? rows->head
+                             : i == rows->last ? rows->tail
+                                               : (uint32_t)h,
+                             sums, width * 3);
+        for (x = 0; x < w; x++, out += 3) {
+            const mosaic_flow__span *columns = flow->columns + x;
+            const uint32_t *p = sums + (size_t)columns->first * 3;
+            uint64_t total[3], between[3] = {0, 0, 0};
+            for (c = 0; c < 3; c++) total[c] = (uint64_t)p[c] * columns->head + area / 2;
+            if (columns->last > columns->first) {
+                for (i = columns->first + 1, p += 3; i < columns->last; i++, p += 3)
+                    for (c = 0; c < 3; c++) between[c] += p[c];
+                for (c = 0; c < 3; c++) total[c] += between[c] * (uint64_t)w + (uint64_t)p[c] * columns->tail;
+            }
+            for (c = 0; c < 3; c++) {
+                uint64_t q = (uint64_t)((double)total[c] * inverse); /* off by one at most */
+                q += (q + 1) * area <= total[c];
+                q -= q * area > total[c];
+                out[c] = (uint8_t)q;
+            }
+        }
+    }
+}
+
 /* Brings a frame to the size of the field: means over areas, exact and rounded once. */
 static void mosaic_flow__fit(mosaic_flow *flow, const uint8_t *rgb, size_t stride, int slot)
 {
-    const int fw = flow->frame_width, fh = flow->frame_height, w = flow->field.width, h = flow->field.height;
-    const int64_t area = (int64_t)fw * fh;
-    uint8_t *out = flow->picture[slot];
-    int x, y, i, k, c;
-    for (y = 0; y < h; y++, out += (size_t)w * 3) {
-        mosaic_flow__span rows;
-        if (w == fw && h == fh) {
-            memcpy(out, rgb + (size_t)y * stride, (size_t)w * 3);
-            continue;
-        }
-        mosaic_flow__cover(&rows, y, fh, h);
-        for (x = 0; x < 3 * w; x++) flow->fit_sums[x] = area / 2;
-        for (k = rows.first; k <= rows.last; k++) {
-            const int64_t weight = k == rows.first ? rows.first_part : k == rows.last ? rows.last_part : h;
-            const uint8_t *row = rgb + (size_t)k * stride;
-            for (x = 0; x < w; x++) {
-                const mosaic_flow__span *span = &flow->fit_columns[x];
-                const uint8_t *p = row + (size_t)span->first * 3;
-                int32_t sum[3]; /* at most 255 * fw */
-                for (c = 0; c < 3; c++) sum[c] = span->first_part * p[c];
-                for (i = span->first + 1; i < span->last; i++)
-                    for (c = 0, p += 3; c < 3; c++) sum[c] += w * p[c];
-                if (span->last > span->first)
-                    for (c = 0, p += 3; c < 3; c++) sum[c] += span->last_part * p[c];
-                for (c = 0; c < 3; c++) flow->fit_sums[3 * x + c] += weight * sum[c];
-            }
-        }
-        for (x = 0; x < 3 * w; x++) out[x] = (uint8_t)(flow->fit_sums[x] / area);
+    const int w = flow->field.width, h = flow->field.height;
+    mosaic_flow__fitting fitting;
+    int y;
+    if (w == flow->frame_width && h == flow->frame_height) {
+        for (y = 0; y < h; y++) memcpy(flow->picture[slot] + (size_t)y * (size_t)w * 3, rgb + (size_t)y * stride, (size_t)w * 3);
+        return;
     }
+    fitting.flow = flow;
+    fitting.rgb = rgb;
+    fitting.stride = stride;
+    fitting.out = flow->picture[slot];
+    mosaic_flow__jobs(flow, mosaic_flow__fit_band, &fitting, MOSAIC_FLOW__BANDS);
 }
 
 MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_push(mosaic_flow *flow, const uint8_t *rgb, size_t stride, const mosaic_flow_field **field)
@@ -2702,8 +3144,12 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_push(mosaic_flow *flow, const uin
     mosaic_flow__fit(flow, rgb, stride, flow->slot);
     flow->backend->encode(flow, flow->slot);
     if (flow->streamed > 0) {
-        flow->backend->estimate(flow, 1 - flow->slot, 0, 0, flow->vectors[0], 0);
-        if (flow->vectors[1]) flow->backend->estimate(flow, flow->slot, 1, 0, flow->vectors[1], 0);
+        if (flow->backend->both && flow->vectors[1]) {
+            flow->backend->both(flow, 1 - flow->slot);
+        } else {
+            flow->backend->estimate(flow, 1 - flow->slot, 0, 0, flow->vectors[0], 0);
+            if (flow->vectors[1]) flow->backend->estimate(flow, flow->slot, 1, 0, flow->vectors[1], 0);
+        }
         *field = &flow->field;
     }
     if (flow->streamed < 2) flow->streamed++;
@@ -3217,10 +3663,771 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(convex)(const float *mask, const 
     }
 }
 
-static const mosaic_flow__kernels MOSAIC_FLOW__NAME(kernels) = {MOSAIC_FLOW__LANES,           MOSAIC_FLOW__NAME(conv),  MOSAIC_FLOW__NAME(sums),
-                                                                MOSAIC_FLOW__NAME(normalise), MOSAIC_FLOW__NAME(join),  MOSAIC_FLOW__NAME(tanh),
-                                                                MOSAIC_FLOW__NAME(relu),      MOSAIC_FLOW__NAME(gates), MOSAIC_FLOW__NAME(update),
-                                                                MOSAIC_FLOW__NAME(look),      MOSAIC_FLOW__NAME(convex)};
+/* ==== Kernels of DIS ==== */
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_within)(MOSAIC_FLOW__V v, float low, float high)
+{
+    v = MOSAIC_FLOW__NAME(select)(MOSAIC_FLOW__SET(low), v, v, MOSAIC_FLOW__SET(low));
+    return MOSAIC_FLOW__NAME(select)(v, MOSAIC_FLOW__SET(high), v, MOSAIC_FLOW__SET(high));
+}
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__I MOSAIC_FLOW__NAME(dis_integer)(MOSAIC_FLOW__V v)
+{
+#if MOSAIC_FLOW__LANES == 1
+    return (int32_t)v;
+#else
+    return __builtin_convertvector(v, MOSAIC_FLOW__I);
+#endif
+}
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_number)(MOSAIC_FLOW__I v)
+{
+#if MOSAIC_FLOW__LANES == 1
+    return (float)v;
+#else
+    return __builtin_convertvector(v, MOSAIC_FLOW__V);
+#endif
+}
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_whole)(const int32_t *p)
+{
+    MOSAIC_FLOW__I v;
+    memcpy(&v, p, sizeof v);
+    return MOSAIC_FLOW__NAME(dis_number)(v);
+}
+
+/* ---- patches ---- */
+
+/* A patch of the first picture, ready to be searched for. */
+typedef struct MOSAIC_FLOW__NAME(dis_patch) {
+    int16_t grey[64], across[64], down[64]; /* 1/16 grey level; slopes */
+    int32_t sum_across, sum_down;
+    int x, y;
+    float xx, xy, yy; /* inverse of the sums of products of slopes less their mean */
+} MOSAIC_FLOW__NAME(dis_patch);
+
+/* How the second picture at v (1/64 px) differs from a patch, 1/16 grey level. v is brought to where the patch touches the picture. */
+#if MOSAIC_FLOW__LANES >= 8
+MOSAIC_FLOW__KERNEL __m256i MOSAIC_FLOW__NAME(dis_two_rows)(const uint8_t *p, ptrdiff_t stride, __m256i weights)
+{
+    const __m256i pairs = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8));
+    const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)p), high = _mm_loadu_si128((const __m128i *)(const void *)(p + stride));
+    return _mm256_maddubs_epi16(_mm256_shuffle_epi8(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1), pairs), weights);
+}
+MOSAIC_FLOW__KERNEL __m256i MOSAIC_FLOW__NAME(dis_blend_rows)(__m256i upper, __m256i lower, __m256i weight, const int16_t *grey)
+{
+    const __m256i m = _mm256_add_epi16(upper, _mm256_mulhrs_epi16(_mm256_sub_epi16(lower, upper), weight));
+    return _mm256_sub_epi16(_mm256_srai_epi16(_mm256_add_epi16(m, _mm256_set1_epi16(2)), 2), _mm256_loadu_si256((const __m256i *)(const void *)grey));
+}
+#endif
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_differ)(const mosaic_flow__dis_level *level, int slot, const MOSAIC_FLOW__NAME(dis_patch) * patch,
+                                                       int32_t v[2], int16_t difference[64])
+{
+    const int x = mosaic_flow__dis_clamp(patch->x * 64 + v[0], -8 * 64, level->width * 64);
+    const int y = mosaic_flow__dis_clamp(patch->y * 64 + v[1], -8 * 64, level->height * 64);
+    const int wx = x & 63, wy = y & 63;
+    const uint8_t *p = level->pixels[slot] + (y >> 6) * level->stride + (x >> 6);
+    int i;
+    v[0] = x - patch->x * 64;
+    v[1] = y - patch->y * 64;
+#if MOSAIC_FLOW__LANES >= 8
+    {
+        const __m256i weights = _mm256_set1_epi16((short)(wx << 8 | (64 - wx))), weight = _mm256_set1_epi16((short)(wy * 512));
+        __m256i rows = MOSAIC_FLOW__NAME(dis_two_rows)(p, level->stride, weights);
+        for (i = 0; i < 4; i++) {
+            const __m256i next = MOSAIC_FLOW__NAME(dis_two_rows)(p + (2 * i + 2) * level->stride, i < 3 ? level->stride : 0, weights);
+            _mm256_storeu_si256((__m256i *)(void *)(difference + 16 * i),
+                                MOSAIC_FLOW__NAME(dis_blend_rows)(rows, _mm256_permute2x128_si256(rows, next, 0x21), weight, patch->grey + 16 * i));
+            rows = next;
+        }
+    }
+#else
+    for (i = 0; i < 64; i++) {
+        const uint8_t *q = p + i / 8 * level->stride + i % 8;
+        const int upper = q[0] * (64 - wx) + q[1] * wx, lower = q[level->stride] * (64 - wx) + q[level->stride + 1] * wx;
+        const int m = upper + (((lower - upper) * (wy * 512) + 16384) >> 15);
+        difference[i] = (int16_t)(((m + 2) >> 2) - patch->grey[i]);
+    }
+#endif
+}
+
+/* Sums of a, a^2 / 4, a * b, a * c. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_sums)(const int16_t a[64], const int16_t b[64], const int16_t c[64], int32_t sum[4])
+{
+    int i;
+#if MOSAIC_FLOW__LANES >= 8
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
+    for (i = 0; i < 64; i += 16) {
+        const __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(a + i)), half = _mm256_srai_epi16(v, 1);
+        s0 = _mm256_add_epi32(s0, _mm256_madd_epi16(v, _mm256_set1_epi16(1)));
+        s1 = _mm256_add_epi32(s1, _mm256_madd_epi16(half, half));
+        s2 = _mm256_add_epi32(s2, _mm256_madd_epi16(v, _mm256_loadu_si256((const __m256i *)(const void *)(b + i))));
+        s3 = _mm256_add_epi32(s3, _mm256_madd_epi16(v, _mm256_loadu_si256((const __m256i *)(const void *)(c + i))));
+    }
+    s0 = _mm256_hadd_epi32(_mm256_hadd_epi32(s0, s1), _mm256_hadd_epi32(s2, s3));
+    _mm_storeu_si128((__m128i *)(void *)sum, _mm_add_epi32(_mm256_castsi256_si128(s0), _mm256_extracti128_si256(s0, 1)));
+#else
+    sum[0] = sum[1] = sum[2] = sum[3] = 0;
+    for (i = 0; i < 64; i++) {
+        sum[0] += a[i];
+        sum[1] += (a[i] >> 1) * (a[i] >> 1);
+        sum[2] += a[i] * b[i];
+        sum[3] += a[i] * c[i];
+    }
+#endif
+}
+
+/* The pixels of a patch, 1/16 grey level. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_greys)(const uint8_t *p, ptrdiff_t stride, int16_t grey[64])
+{
+    int i;
+#if MOSAIC_FLOW__LANES >= 8
+    for (i = 0; i < 8; i++)
+        _mm_storeu_si128((__m128i *)(void *)(grey + 8 * i),
+                         _mm_slli_epi16(_mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)(p + i * stride))), 4));
+#else
+    for (i = 0; i < 64; i++) grey[i] = (int16_t)(p[i / 8 * stride + i % 8] << 4);
+#endif
+}
+
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_take)(const mosaic_flow__dis_level *level, int slot, int x, int y,
+                                                     MOSAIC_FLOW__NAME(dis_patch) * patch)
+{
+    const int16_t *across = level->slope[slot][0] + y * level->stride + x, *down = level->slope[slot][1] + y * level->stride + x;
+    int32_t of_across[4], of_down[4];
+    double xx, xy, yy, determinant;
+    int i;
+    MOSAIC_FLOW__NAME(dis_greys)(level->pixels[slot] + y * level->stride + x, level->stride, patch->grey);
+    for (i = 0; i < 8; i++) {
+        memcpy(patch->across + 8 * i, across, 16);
+        memcpy(patch->down + 8 * i, down, 16);
+        across += level->stride;
+        down += level->stride;
+    }
+    MOSAIC_FLOW__NAME(dis_sums)(patch->across, patch->across, patch->down, of_across);
+    MOSAIC_FLOW__NAME(dis_sums)(patch->down, patch->down, patch->down, of_down);
+    patch->x = x;
+    patch->y = y;
+    patch->sum_across = of_across[0];
+    patch->sum_down = of_down[0];
+    /* 64 times the sums; the constant keeps flat patches from leaping. All exact but the products. */
+    xx = 64.0 * of_across[2] - (double)of_across[0] * of_across[0] + 4096.0;
+    xy = 64.0 * of_across[3] - (double)of_across[0] * of_down[0];
+    yy = 64.0 * of_down[2] - (double)of_down[0] * of_down[0] + 4096.0;
+    determinant = xx * yy - xy * xy;
+    patch->xx = (float)(64.0 * yy / determinant);
+    patch->xy = (float)(-64.0 * xy / determinant);
+    patch->yy = (float)(64.0 * xx / determinant);
+}
+
+/* The error of a patch at v, and the step (1/64 px) that would take it away if pictures were planes. */
+MOSAIC_FLOW__KERNEL int32_t MOSAIC_FLOW__NAME(dis_look)(const mosaic_flow__dis_level *level, int slot, const MOSAIC_FLOW__NAME(dis_patch) * patch,
+                                                        int32_t v[2], float step[2])
+{
+    int16_t difference[64];
+    int32_t sum[4], half;
+    float bx, by;
+    MOSAIC_FLOW__NAME(dis_differ)(level, slot, patch, v, difference);
+    MOSAIC_FLOW__NAME(dis_sums)(difference, patch->across, patch->down, sum);
+    half = sum[0] / 2;
+    bx = (float)sum[2] - (float)sum[0] * ((float)patch->sum_across * (1.0f / 64));
+    by = (float)sum[3] - (float)sum[0] * ((float)patch->sum_down * (1.0f / 64));
+    step[0] = (patch->xx * bx + patch->xy * by) * -8.0f;
+    step[1] = (patch->xy * bx + patch->yy * by) * -8.0f;
+    return sum[1] - (int32_t)((int64_t)half * half / 64);
+}
+
+/* Takes v for the patch's vector if it fits better; step belongs to the vector. */
+MOSAIC_FLOW__KERNEL int MOSAIC_FLOW__NAME(dis_try)(const mosaic_flow__dis_level *level, int slot, const MOSAIC_FLOW__NAME(dis_patch) * patch,
+                                                   int32_t x, int32_t y, mosaic_flow__dis_vector *best, float step[2])
+{
+    int32_t v[2], error;
+    float next[2];
+    v[0] = x;
+    v[1] = y;
+    error = MOSAIC_FLOW__NAME(dis_look)(level, slot, patch, v, next);
+    if (error >= best->error) return 0;
+    best->x = v[0];
+    best->y = v[1];
+    best->error = error;
+    step[0] = next[0];
+    step[1] = next[1];
+    return 1;
+}
+
+/* Goes downhill for as long as that helps. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_descend)(const mosaic_flow__dis_level *level, int slot, const MOSAIC_FLOW__NAME(dis_patch) * patch,
+                                                        mosaic_flow__dis_vector *best, float step[2])
+{
+    int i;
+    for (i = 0; i < MOSAIC_FLOW__DIS_DESCENTS; i++) {
+        int32_t dx, dy;
+        if (step[0] < 1 && step[0] > -1 && step[1] < 1 && step[1] > -1) return;
+        dx = mosaic_flow__dis_clamp(mosaic_flow__dis_round(step[0]), -512, 512);
+        dy = mosaic_flow__dis_clamp(mosaic_flow__dis_round(step[1]), -512, 512);
+        if (!MOSAIC_FLOW__NAME(dis_try)(level, slot, patch, best->x + dx, best->y + dy, best, step)) return;
+    }
+}
+
+/* A row of patches: from what the coarser level found. */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_search)(const mosaic_flow__dis_way *way, int row)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const int y = mosaic_flow__dis_place(row, level->height), other = 1 - way->from;
+    int column, i;
+    for (column = 0; column < level->columns; column++) {
+        const int x = mosaic_flow__dis_place(column, level->width);
+        MOSAIC_FLOW__NAME(dis_patch) patch;
+        mosaic_flow__dis_vector best = {0, 0, INT32_MAX};
+        int32_t candidate[9][2];
+        float step[2] = {0, 0};
+        const int count = mosaic_flow__dis_candidates(way, x, y, candidate);
+        MOSAIC_FLOW__NAME(dis_take)(level, way->from, x, y, &patch);
+        for (i = 0; i < count; i++) MOSAIC_FLOW__NAME(dis_try)(level, other, &patch, candidate[i][0], candidate[i][1], &best, step);
+        MOSAIC_FLOW__NAME(dis_descend)(level, other, &patch, &best, step);
+        way->found[0][row * level->columns + column] = best;
+    }
+}
+
+/* A row of patches: from what the four neighbours found. Odd passes bring it back from found[1] to found[0]. */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_spread)(const mosaic_flow__dis_way *way, int row, int pass)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const mosaic_flow__dis_vector *from = way->found[pass] + row * level->columns;
+    mosaic_flow__dis_vector *to = way->found[1 - pass] + row * level->columns;
+    const int y = mosaic_flow__dis_place(row, level->height), other = 1 - way->from;
+    int column, i;
+    for (column = 0; column < level->columns; column++) {
+        MOSAIC_FLOW__NAME(dis_patch) patch;
+        mosaic_flow__dis_vector best = from[column];
+        float step[2] = {0, 0};
+        int taken = 0;
+        for (i = 0; i < 4; i++) {
+            const int dx = i == 1 ? -1 : i == 2, dy = i == 0 ? -1 : i == 3;
+            const mosaic_flow__dis_vector *v = from + column + dy * level->columns + dx;
+            if (column + dx < 0 || column + dx >= level->columns || row + dy < 0 || row + dy >= level->rows) continue;
+            if (v->x - best.x < MOSAIC_FLOW__DIS_ALIKE && best.x - v->x < MOSAIC_FLOW__DIS_ALIKE && v->y - best.y < MOSAIC_FLOW__DIS_ALIKE &&
+                best.y - v->y < MOSAIC_FLOW__DIS_ALIKE)
+                continue;
+            if (!taken) MOSAIC_FLOW__NAME(dis_take)(level, way->from, mosaic_flow__dis_place(column, level->width), y, &patch);
+            taken = 1;
+            MOSAIC_FLOW__NAME(dis_try)(level, other, &patch, v->x, v->y, &best, step);
+        }
+        if (taken) MOSAIC_FLOW__NAME(dis_descend)(level, other, &patch, &best, step);
+        to[column] = best;
+    }
+}
+
+/* Medians of 3 x 3 vectors, each component for itself, from found[0] to found[1]; beyond the border the nearest patch counts. Numbers of this size
+   are exact as float32. */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_smooth)(const mosaic_flow__dis_way *way)
+{
+    /* The exchanges that leave the median of nine in place 4 (Paeth, Graphics Gems, 1990). */
+    static const uint8_t order[19][2] = {{1, 2}, {4, 5}, {7, 8}, {0, 1}, {3, 4}, {6, 7}, {1, 2}, {4, 5}, {7, 8}, {0, 3},
+                                         {5, 8}, {4, 7}, {3, 6}, {1, 4}, {2, 5}, {4, 7}, {4, 2}, {6, 4}, {4, 2}};
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const int columns = level->columns, rows = level->rows;
+    int row, x, i, k;
+    for (row = -1; row <= rows; row++) {
+        const mosaic_flow__dis_vector *v = way->found[0] + mosaic_flow__dis_clamp(row, 0, rows - 1) * columns;
+        float *to[2];
+        for (k = 0; k < 2; k++) to[k] = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, row);
+        for (x = -1; x <= columns; x++) {
+            to[0][x] = (float)v[mosaic_flow__dis_clamp(x, 0, columns - 1)].x;
+            to[1][x] = (float)v[mosaic_flow__dis_clamp(x, 0, columns - 1)].y;
+        }
+    }
+    for (row = 0; row < rows; row++)
+        for (k = 0; k < 2; k++)
+            for (x = 0; x < columns; x += MOSAIC_FLOW__LANES) {
+                MOSAIC_FLOW__V v[9];
+                float middle[MOSAIC_FLOW__LANES];
+                for (i = 0; i < 9; i++)
+                    v[i] = MOSAIC_FLOW__NAME(load)(mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, row + i / 3 - 1) + x + i % 3 - 1);
+                for (i = 0; i < 19; i++) {
+                    const MOSAIC_FLOW__V a = v[order[i][0]], b = v[order[i][1]];
+                    v[order[i][0]] = MOSAIC_FLOW__NAME(select)(a, b, a, b);
+                    v[order[i][1]] = MOSAIC_FLOW__NAME(select)(a, b, b, a);
+                }
+                MOSAIC_FLOW__NAME(store)(middle, v[4]);
+                for (i = 0; i < MOSAIC_FLOW__LANES && x + i < columns; i++) {
+                    mosaic_flow__dis_vector *to = way->found[1] + row * columns + x + i;
+                    if (k == 0)
+                        to->x = (int32_t)middle[i];
+                    else
+                        to->y = (int32_t)middle[i];
+                }
+            }
+}
+
+/* ---- from patches to a field ---- */
+
+/* Adds a patch's vector (px) to the sums of its pixels, weighing 1 / difference (grey levels). */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_add)(const int16_t difference[64], float fx, float fy, float *u, float *v, float *weights,
+                                                    ptrdiff_t plane)
+{
+    int i;
+#if MOSAIC_FLOW__LANES >= 8
+    for (i = 0; i < 8; i++, u += plane, v += plane, weights += plane) {
+        const __m128i d = _mm_srli_epi16(_mm_abs_epi16(_mm_loadu_si128((const __m128i *)(const void *)(difference + 8 * i))), 4);
+        const __m256 one = _mm256_set1_ps(1), k = _mm256_div_ps(one, _mm256_max_ps(_mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(d)), one));
+        _mm256_storeu_ps(u, _mm256_add_ps(_mm256_loadu_ps(u), _mm256_mul_ps(k, _mm256_set1_ps(fx))));
+        _mm256_storeu_ps(v, _mm256_add_ps(_mm256_loadu_ps(v), _mm256_mul_ps(k, _mm256_set1_ps(fy))));
+        _mm256_storeu_ps(weights, _mm256_add_ps(_mm256_loadu_ps(weights), k));
+    }
+#else
+    for (i = 0; i < 64; i++) {
+        const ptrdiff_t p = i / 8 * plane + i % 8;
+        const int d = (difference[i] < 0 ? -difference[i] : difference[i]) >> 4;
+        const float k = 1.0f / (float)(d > 1 ? d : 1);
+        u[p] += k * fx;
+        v[p] += k * fy;
+        weights[p] += k;
+    }
+#endif
+}
+
+/* Each pixel's vector: the mean over the patches that cover it. */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_blend)(const mosaic_flow__dis_way *way)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const mosaic_flow__dis_vector *found = way->found[way->dis->median];
+    const int height = level->height < 8 ? 8 : level->height;
+    int row, column, x, y, i;
+    memset(mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U, level, 0), 0, (size_t)level->plane * (size_t)height * sizeof(float));
+    memset(mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_V, level, 0), 0, (size_t)level->plane * (size_t)height * sizeof(float));
+    memset(mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_GREY, level, 0), 0, (size_t)level->plane * (size_t)height * sizeof(float));
+    for (row = 0; row < level->rows; row++)
+        for (column = 0; column < level->columns; column++, found++) {
+            MOSAIC_FLOW__NAME(dis_patch) patch;
+            int16_t difference[64];
+            int32_t at[2];
+            at[0] = found->x;
+            at[1] = found->y;
+            patch.x = mosaic_flow__dis_place(column, level->width);
+            patch.y = mosaic_flow__dis_place(row, level->height);
+            MOSAIC_FLOW__NAME(dis_greys)(level->pixels[way->from] + patch.y * level->stride + patch.x, level->stride, patch.grey);
+            MOSAIC_FLOW__NAME(dis_differ)(level, 1 - way->from, &patch, at, difference);
+            MOSAIC_FLOW__NAME(dis_add)
+            (difference, (float)at[0] * (1.0f / 64), (float)at[1] * (1.0f / 64),
+             mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U, level, patch.y) + patch.x,
+             mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_V, level, patch.y) + patch.x,
+             mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_GREY, level, patch.y) + patch.x, level->plane);
+        }
+    for (y = 0; y < level->height; y++)
+        for (i = 0; i < 2; i++) {
+            float *sum = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + i, level, y);
+            const float *weights = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_GREY, level, y);
+            for (x = 0; x < level->width; x += MOSAIC_FLOW__LANES) /* 1e-6: beyond the last pixel there is no weight */
+                MOSAIC_FLOW__NAME(store)
+            (sum + x, MOSAIC_FLOW__NAME(load)(sum + x) / MOSAIC_FLOW__NAME(dis_within)(MOSAIC_FLOW__NAME(load)(weights + x), 1e-6f, 1024));
+        }
+}
+
+/* ---- refinement, on planes split by colour ---- */
+
+/* 1 / sqrt(v) to 5e-6 of it, v positive: two steps of Newton from the logarithm that the bits of a float32 nearly are. */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_root)(MOSAIC_FLOW__V v)
+{
+    const MOSAIC_FLOW__V half = v * 0.5f;
+    MOSAIC_FLOW__V y = MOSAIC_FLOW__NAME(from_bits)(0x5f3759df - (MOSAIC_FLOW__NAME(bits)(v) >> 1));
+    y = y * (1.5f - half * (y * y));
+    return y * (1.5f - half * (y * y));
+}
+
+/* A row of the second picture, brought back by the field, and its mean with the first, with borders. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_warp)(const mosaic_flow__dis_way *way, int y)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const int w = level->width;
+    const uint8_t *first = level->pixels[way->from] + y * level->stride, *second = level->pixels[1 - way->from];
+    float ramp[MOSAIC_FLOW__LANES];
+    int colour, x, i;
+    for (colour = 0; colour < 2; colour++) {
+        const int odd = (y + colour) & 1;
+        const float *u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_FROM, level, y, colour);
+        const float *v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_FROM, level, y, colour);
+        float *grey = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y, colour);
+        float *change = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y, colour);
+        MOSAIC_FLOW__V column;
+        for (i = 0; i < MOSAIC_FLOW__LANES; i++) ramp[i] = (float)(2 * i + odd);
+        column = MOSAIC_FLOW__NAME(load)(ramp);
+        for (x = 0; 2 * x + odd < w; x += MOSAIC_FLOW__LANES) {
+            /* Counted from 8 pixels outside, where truncation is the floor. */
+            const MOSAIC_FLOW__V px = MOSAIC_FLOW__NAME(dis_within)(column + (float)(2 * x + 8) + MOSAIC_FLOW__NAME(load)(u + x), 0, (float)(w + 15));
+            const MOSAIC_FLOW__V py = MOSAIC_FLOW__NAME(dis_within)((float)(y + 8) + MOSAIC_FLOW__NAME(load)(v + x), 0, (float)(level->height + 15));
+            const MOSAIC_FLOW__I ix = MOSAIC_FLOW__NAME(dis_integer)(px), iy = MOSAIC_FLOW__NAME(dis_integer)(py);
+            const MOSAIC_FLOW__V wx = px - MOSAIC_FLOW__NAME(dis_number)(ix), wy = py - MOSAIC_FLOW__NAME(dis_number)(iy);
+            MOSAIC_FLOW__V a, b, c, d, p, q;
+            int32_t corner[5][MOSAIC_FLOW__LANES], cx[MOSAIC_FLOW__LANES], cy[MOSAIC_FLOW__LANES];
+            memcpy(cx, &ix, sizeof ix);
+            memcpy(cy, &iy, sizeof iy);
+            for (i = 0; i < MOSAIC_FLOW__LANES; i++) {
+                const uint8_t *s = second + (cy[i] - 8) * level->stride + cx[i] - 8;
+                corner[0][i] = s[0];
+                corner[1][i] = s[1];
+                corner[2][i] = s[level->stride];
+                corner[3][i] = s[level->stride + 1];
+                corner[4][i] = first[2 * (x + i) + odd];
+            }
+            a = MOSAIC_FLOW__NAME(dis_whole)(corner[0]);
+            b = MOSAIC_FLOW__NAME(dis_whole)(corner[1]);
+            c = MOSAIC_FLOW__NAME(dis_whole)(corner[2]);
+            d = MOSAIC_FLOW__NAME(dis_whole)(corner[3]);
+            p = a + (b - a) * wx;
+            q = c + (d - c) * wx;
+            p = p + (q - p) * wy;
+            q = MOSAIC_FLOW__NAME(dis_whole)(corner[4]);
+            MOSAIC_FLOW__NAME(store)(grey + x, (p + q) * 0.5f);
+            MOSAIC_FLOW__NAME(store)(change + x, p - q);
+        }
+    }
+    for (i = 1; i <= 2; i++) {
+        *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_GREY, level, -i, y) = *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_GREY, level, 0, y);
+        *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_GREY, level, w - 1 + i, y) = *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_GREY, level, w - 1, y);
+    }
+    *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_CHANGE, level, -1, y) = *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_CHANGE, level, 0, y);
+    *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_CHANGE, level, w, y) = *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_CHANGE, level, w - 1, y);
+}
+
+/* Smoothness of a row: alpha / 2 over the length of the field's gradient, between a pixel and those to its right and below; none across the border. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_smoothness)(const mosaic_flow__dis_way *way, int y)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const int w = level->width, last = y == level->height - 1;
+    const MOSAIC_FLOW__V below = MOSAIC_FLOW__SET(last ? 0.0f : 1.0f);
+    int colour, x;
+    for (x = 0; x < 2; x++)
+        *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_U_NOW + x, level, w, y) = *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_U_NOW + x, level, w - 1, y);
+    for (colour = 0; colour < 2; colour++) {
+        const int odd = (y + colour) & 1, other = 1 - colour;
+        const float *u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, colour);
+        const float *v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, colour);
+        const float *right_u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, other) + odd;
+        const float *right_v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, other) + odd;
+        const float *lower_u = last ? u : mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y + 1, other);
+        const float *lower_v = last ? v : mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y + 1, other);
+        float *east = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, colour);
+        float *south = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y, colour);
+        for (x = 0; 2 * x + odd < w; x += MOSAIC_FLOW__LANES) {
+            const MOSAIC_FLOW__V here_u = MOSAIC_FLOW__NAME(load)(u + x), here_v = MOSAIC_FLOW__NAME(load)(v + x);
+            const MOSAIC_FLOW__V ux = MOSAIC_FLOW__NAME(load)(right_u + x) - here_u, uy = MOSAIC_FLOW__NAME(load)(lower_u + x) - here_u;
+            const MOSAIC_FLOW__V vx = MOSAIC_FLOW__NAME(load)(right_v + x) - here_v, vy = MOSAIC_FLOW__NAME(load)(lower_v + x) - here_v;
+            const MOSAIC_FLOW__V k = MOSAIC_FLOW__NAME(dis_root)(ux * ux + uy * uy + (vx * vx + vy * vy) + 1e-6f) * 10.0f;
+            MOSAIC_FLOW__NAME(store)(east + x, k);
+            MOSAIC_FLOW__NAME(store)(south + x, k * below);
+        }
+    }
+    *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_EAST, level, -1, y) = 0;
+    *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_EAST, level, w - 1, y) = 0;
+}
+
+/* A row of the linear system of one round. At each pixel, for the field u, v:
+       (a11 + all) u + a12 v = b1 + sum of smoothness times the neighbour's u, and the same for v; all is the sum of the four smoothnesses.
+   Kept are a12, b1, b2 and the relaxation over (a11 + all) and (a22 + all). */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_system)(const mosaic_flow__dis_way *way, int y)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    int colour, x;
+    for (colour = 0; colour < 2; colour++) {
+        const int odd = (y + colour) & 1, other = 1 - colour, right = odd, left = odd - 1;
+        const float *u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, colour);
+        const float *v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, colour);
+        const float *from_u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_FROM, level, y, colour);
+        const float *from_v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_FROM, level, y, colour);
+        /* Grey: this row, the one above and below, those above and below them; _o of the other colour. */
+        const float *g = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y, colour);
+        const float *g_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y, other);
+        const float *up = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y - 1, colour);
+        const float *up_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y - 1, other);
+        const float *down = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y + 1, colour);
+        const float *down_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y + 1, other);
+        const float *up_2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y - 2, colour);
+        const float *down_2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y + 2, colour);
+        const float *t = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y, colour);
+        const float *t_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y, other);
+        const float *t_up = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y - 1, other);
+        const float *t_down = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y + 1, other);
+        const float *east = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, colour);
+        const float *west = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, other) + left;
+        const float *south = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y, colour);
+        const float *north = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y - 1, other);
+        float *to12 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_A12, level, y, colour);
+        float *to1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B1, level, y, colour);
+        float *to2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B2, level, y, colour);
+        float *r1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R1, level, y, colour);
+        float *r2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R2, level, y, colour);
+        for (x = 0; 2 * x + odd < level->width; x += MOSAIC_FLOW__LANES) {
+            const MOSAIC_FLOW__V middle = MOSAIC_FLOW__NAME(load)(g + x) * 2.0f;
+            const MOSAIC_FLOW__V gx = (MOSAIC_FLOW__NAME(load)(g_o + x + right) - MOSAIC_FLOW__NAME(load)(g_o + x + left)) * 0.5f;
+            const MOSAIC_FLOW__V gy = (MOSAIC_FLOW__NAME(load)(down_o + x) - MOSAIC_FLOW__NAME(load)(up_o + x)) * 0.5f;
+            const MOSAIC_FLOW__V gxx = (MOSAIC_FLOW__NAME(load)(g + x + 1) - middle + MOSAIC_FLOW__NAME(load)(g + x - 1)) * 0.25f;
+            const MOSAIC_FLOW__V gyy = (MOSAIC_FLOW__NAME(load)(down_2 + x) - middle + MOSAIC_FLOW__NAME(load)(up_2 + x)) * 0.25f;
+            const MOSAIC_FLOW__V gxy = ((MOSAIC_FLOW__NAME(load)(down + x + right) - MOSAIC_FLOW__NAME(load)(down + x + left)) -
+                                        (MOSAIC_FLOW__NAME(load)(up + x + right) - MOSAIC_FLOW__NAME(load)(up + x + left))) *
+                                       0.25f;
+            const MOSAIC_FLOW__V z = MOSAIC_FLOW__NAME(load)(t + x);
+            const MOSAIC_FLOW__V zx = (MOSAIC_FLOW__NAME(load)(t_o + x + right) - MOSAIC_FLOW__NAME(load)(t_o + x + left)) * 0.5f;
+            const MOSAIC_FLOW__V zy = (MOSAIC_FLOW__NAME(load)(t_down + x) - MOSAIC_FLOW__NAME(load)(t_up + x)) * 0.5f;
+            const MOSAIC_FLOW__V u0 = MOSAIC_FLOW__NAME(load)(from_u + x), v0 = MOSAIC_FLOW__NAME(load)(from_v + x);
+            const MOSAIC_FLOW__V du = MOSAIC_FLOW__NAME(load)(u + x) - u0, dv = MOSAIC_FLOW__NAME(load)(v + x) - v0;
+            /* Each constraint is divided by the squared gradient of what it compares. */
+            const MOSAIC_FLOW__V n = gx * gx + gy * gy + 0.01f, nx = gxx * gxx + gxy * gxy + 0.01f, ny = gyy * gyy + gxy * gxy + 0.01f;
+            const MOSAIC_FLOW__V inverse = 1.0f / (n * nx * ny), in = inverse * (nx * ny), inx = inverse * (n * ny), iny = inverse * (n * nx);
+            const MOSAIC_FLOW__V d = z + gx * du + gy * dv, dx = zx + gxx * du + gxy * dv, dy = zy + gxy * du + gyy * dv;
+            const MOSAIC_FLOW__V grey = MOSAIC_FLOW__NAME(dis_root)(d * d * in + 1e-6f) * (in * 2.5f);
+            const MOSAIC_FLOW__V slope = MOSAIC_FLOW__NAME(dis_root)(dx * dx * inx + dy * dy * iny + 1e-6f) * 5.0f, kx = slope * inx,
+                                 ky = slope * iny;
+            const MOSAIC_FLOW__V a11 = grey * (gx * gx) + kx * (gxx * gxx) + ky * (gxy * gxy) + 1e-3f;
+            const MOSAIC_FLOW__V a22 = grey * (gy * gy) + kx * (gxy * gxy) + ky * (gyy * gyy) + 1e-3f;
+            const MOSAIC_FLOW__V a12 = grey * (gx * gy) + kx * (gxx * gxy) + ky * (gxy * gyy);
+            const MOSAIC_FLOW__V b1 = grey * (gx * z) + kx * (gxx * zx) + ky * (gxy * zy), b2 = grey * (gy * z) + kx * (gxy * zx) + ky * (gyy * zy);
+            const MOSAIC_FLOW__V all = (MOSAIC_FLOW__NAME(load)(east + x) + MOSAIC_FLOW__NAME(load)(west + x)) +
+                                       (MOSAIC_FLOW__NAME(load)(south + x) + MOSAIC_FLOW__NAME(load)(north + x));
+            MOSAIC_FLOW__NAME(store)(to12 + x, a12);
+            MOSAIC_FLOW__NAME(store)(to1 + x, a11 * u0 + a12 * v0 - b1);
+            MOSAIC_FLOW__NAME(store)(to2 + x, a12 * u0 + a22 * v0 - b2);
+            MOSAIC_FLOW__NAME(store)(r1 + x, 1.8f / (a11 + all));
+            MOSAIC_FLOW__NAME(store)(r2 + x, 1.8f / (a22 + all));
+        }
+    }
+}
+
+/* Relaxes the pixels of one colour of a row. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_relax)(const mosaic_flow__dis_way *way, int y, int colour)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const int odd = (y + colour) & 1, other = 1 - colour, right = odd, left = odd - 1;
+    float *u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, colour);
+    float *v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, colour);
+    const float *u_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, other), *u_up = u_o - level->plane, *u_down = u_o + level->plane;
+    const float *v_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, other), *v_up = v_o - level->plane, *v_down = v_o + level->plane;
+    const float *east = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, colour);
+    const float *west = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, other) + left;
+    const float *south = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y, colour);
+    const float *north = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y - 1, other);
+    const float *a12 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_A12, level, y, colour);
+    const float *b1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B1, level, y, colour);
+    const float *b2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B2, level, y, colour);
+    const float *r1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R1, level, y, colour);
+    const float *r2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R2, level, y, colour);
+    int x;
+    for (x = 0; 2 * x + odd < level->width; x += MOSAIC_FLOW__LANES) {
+        const MOSAIC_FLOW__V e = MOSAIC_FLOW__NAME(load)(east + x), w = MOSAIC_FLOW__NAME(load)(west + x);
+        const MOSAIC_FLOW__V s = MOSAIC_FLOW__NAME(load)(south + x), n = MOSAIC_FLOW__NAME(load)(north + x), cross = MOSAIC_FLOW__NAME(load)(a12 + x);
+        const MOSAIC_FLOW__V old_u = MOSAIC_FLOW__NAME(load)(u + x), old_v = MOSAIC_FLOW__NAME(load)(v + x);
+        const MOSAIC_FLOW__V around_u = (e * MOSAIC_FLOW__NAME(load)(u_o + x + right) + w * MOSAIC_FLOW__NAME(load)(u_o + x + left)) +
+                                        (s * MOSAIC_FLOW__NAME(load)(u_down + x) + n * MOSAIC_FLOW__NAME(load)(u_up + x));
+        const MOSAIC_FLOW__V around_v = (e * MOSAIC_FLOW__NAME(load)(v_o + x + right) + w * MOSAIC_FLOW__NAME(load)(v_o + x + left)) +
+                                        (s * MOSAIC_FLOW__NAME(load)(v_down + x) + n * MOSAIC_FLOW__NAME(load)(v_up + x));
+        const MOSAIC_FLOW__V new_u = (MOSAIC_FLOW__NAME(load)(b1 + x) + around_u - cross * old_v) * MOSAIC_FLOW__NAME(load)(r1 + x) - old_u * 0.8f;
+        const MOSAIC_FLOW__V new_v = (MOSAIC_FLOW__NAME(load)(b2 + x) + around_v - cross * new_u) * MOSAIC_FLOW__NAME(load)(r2 + x) - old_v * 0.8f;
+        MOSAIC_FLOW__NAME(store)(u + x, new_u);
+        MOSAIC_FLOW__NAME(store)(v + x, new_v);
+    }
+}
+
+/* The rounds. Sweep k of a round follows k rows behind the system's rows: each row finds above and below it what sweeping the whole picture once
+   after the other would have left there, while a few rows stay in the cache. */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_refine)(const mosaic_flow__dis_way *way)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const int h = level->height, sweeps = 2 * MOSAIC_FLOW__DIS_SWEEPS;
+    int y, k, round;
+    mosaic_flow__dis_split(way);
+    for (y = 0; y < h; y++) MOSAIC_FLOW__NAME(dis_warp)(way, y);
+    for (k = 1; k <= 2; k++) {
+        mosaic_flow__dis_copy_row(way, MOSAIC_FLOW__DIS_GREY, 0, -k);
+        mosaic_flow__dis_copy_row(way, MOSAIC_FLOW__DIS_GREY, h - 1, h - 1 + k);
+    }
+    mosaic_flow__dis_copy_row(way, MOSAIC_FLOW__DIS_CHANGE, 0, -1);
+    mosaic_flow__dis_copy_row(way, MOSAIC_FLOW__DIS_CHANGE, h - 1, h);
+    memset(mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_SOUTH, level, -1) - MOSAIC_FLOW__DIS_PAD, 0, (size_t)level->plane * sizeof(float));
+    for (round = 0; round < way->dis->rounds; round++)
+        for (y = 0; y < h + sweeps; y++) {
+            if (y < h) {
+                MOSAIC_FLOW__NAME(dis_smoothness)(way, y);
+                MOSAIC_FLOW__NAME(dis_system)(way, y);
+            }
+            for (k = 0; k < sweeps; k++)
+                if (y - k >= 0 && y - k < h) MOSAIC_FLOW__NAME(dis_relax)(way, y - k, k & 1);
+        }
+    mosaic_flow__dis_join(way);
+}
+
+/* Writes a row of the result: of a field of half the size, or of the size itself. */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_write)(const mosaic_flow__dis_way *way, int y)
+{
+    const mosaic_flow__dis *dis = way->dis;
+    const mosaic_flow__dis_level *level = &dis->level[way->scale];
+    const int half = way->scale == 1, w = level->width;
+    /* Pixel y of the field lies at y / 2 - 1/4 of the half size. */
+    const int y0 = half ? y / 2 : y, y1 = half ? mosaic_flow__dis_clamp(y / 2 + (y & 1 ? 1 : -1), 0, level->height - 1) : y;
+    const float scale = way->vectors ? 64.0f : 1.0f, least = way->vectors ? -32767.0f : -1e9f;
+    float *row[2];
+    int x, k, i;
+    for (k = 0; k < 2; k++) {
+        const float *p = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, y0),
+                    *q = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, y1);
+        row[k] = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U_DOWN + k, level, 0); /* done with */
+        for (x = 0; x < w; x += MOSAIC_FLOW__LANES) {
+            MOSAIC_FLOW__V v = MOSAIC_FLOW__NAME(load)(p + x);
+            if (half) v = (v * 0.75f + MOSAIC_FLOW__NAME(load)(q + x) * 0.25f) * 2.0f;
+            MOSAIC_FLOW__NAME(store)(row[k] + x, v);
+        }
+        row[k][-1] = row[k][0];
+        row[k][w] = row[k][w - 1];
+    }
+    for (i = 0; i <= half; i++)
+        for (x = 0; x < w; x += MOSAIC_FLOW__LANES) {
+            float ready[2][MOSAIC_FLOW__LANES];
+            int32_t whole[2][MOSAIC_FLOW__LANES];
+            int count = (dis->width - i + half) >> half;
+            for (k = 0; k < 2; k++) {
+                MOSAIC_FLOW__V v = MOSAIC_FLOW__NAME(load)(row[k] + x);
+                if (half) v = v * 0.75f + MOSAIC_FLOW__NAME(load)(row[k] + x + (i ? 1 : -1)) * 0.25f;
+                v = MOSAIC_FLOW__NAME(dis_within)(v * scale, least, -least);
+                if (way->vectors) {
+                    const MOSAIC_FLOW__I rounded = MOSAIC_FLOW__NAME(dis_integer)(
+                        v + MOSAIC_FLOW__NAME(select)(v, MOSAIC_FLOW__SET(0), MOSAIC_FLOW__SET(-0.5f), MOSAIC_FLOW__SET(0.5f)));
+                    memcpy(whole[k], &rounded, sizeof rounded);
+                } else {
+                    MOSAIC_FLOW__NAME(store)(ready[k], v + 0.0f); /* no negative zeros */
+                }
+            }
+            count = count - x < MOSAIC_FLOW__LANES ? count - x : MOSAIC_FLOW__LANES;
+            for (k = 0; k < count; k++) {
+                const size_t to = ((size_t)y * (size_t)dis->width + (size_t)((x + k) << half) + (size_t)i) * 2;
+                if (way->vectors) {
+                    way->vectors[to] = (int16_t)whole[0][k];
+                    way->vectors[to + 1] = (int16_t)whole[1][k];
+                } else {
+                    way->out[to] = ready[0][k];
+                    way->out[to + 1] = ready[1][k];
+                }
+            }
+        }
+}
+
+/* ---- pictures ---- */
+
+/* Grey of packed RGB, (77 R + 150 G + 29 B) / 256. */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_grey)(const uint8_t *rgb, uint8_t *grey, int count)
+{
+    int x = 0;
+#if MOSAIC_FLOW__LANES >= 8
+    /* Sixteen pixels are three vectors; each channel has its sixteenth part of a byte pattern in each of them. */
+    const __m128i red[3] = {_mm_setr_epi8(0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1),
+                            _mm_setr_epi8(-1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14, -1, -1, -1, -1, -1),
+                            _mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 4, 7, 10, 13)};
+    const __m128i green[3] = {_mm_setr_epi8(1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1),
+                              _mm_setr_epi8(-1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1),
+                              _mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14)};
+    const __m128i blue[3] = {_mm_setr_epi8(2, 5, 8, 11, 14, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1),
+                             _mm_setr_epi8(-1, -1, -1, -1, -1, 1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1),
+                             _mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15)};
+    for (; x + 16 <= count; x += 16, rgb += 48) {
+        __m128i r = _mm_setzero_si128(), g = r, b = r;
+        __m256i sum;
+        int i;
+        for (i = 0; i < 3; i++) {
+            const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(rgb + 16 * i));
+            r = _mm_or_si128(r, _mm_shuffle_epi8(v, red[i]));
+            g = _mm_or_si128(g, _mm_shuffle_epi8(v, green[i]));
+            b = _mm_or_si128(b, _mm_shuffle_epi8(v, blue[i]));
+        }
+        sum = _mm256_add_epi16(_mm256_add_epi16(_mm256_mullo_epi16(_mm256_cvtepu8_epi16(r), _mm256_set1_epi16(77)),
+                                                _mm256_mullo_epi16(_mm256_cvtepu8_epi16(g), _mm256_set1_epi16(150))),
+                               _mm256_add_epi16(_mm256_mullo_epi16(_mm256_cvtepu8_epi16(b), _mm256_set1_epi16(29)), _mm256_set1_epi16(128)));
+        sum = _mm256_srli_epi16(sum, 8);
+        _mm_storeu_si128((__m128i *)(void *)(grey + x), _mm_packus_epi16(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1)));
+    }
+#endif
+    for (; x < count; x++, rgb += 3) grey[x] = (uint8_t)((77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8);
+}
+
+/* Means of 2 x 2 pixels. */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_halve)(const uint8_t *p, ptrdiff_t stride, uint8_t *to, int count)
+{
+    int x = 0;
+#if MOSAIC_FLOW__LANES >= 8
+    const __m128i ones = _mm_set1_epi8(1);
+    for (; x + 8 <= count; x += 8) {
+        const __m128i upper = _mm_maddubs_epi16(_mm_loadu_si128((const __m128i *)(const void *)(p + 2 * x)), ones);
+        const __m128i lower = _mm_maddubs_epi16(_mm_loadu_si128((const __m128i *)(const void *)(p + stride + 2 * x)), ones);
+        const __m128i mean = _mm_srli_epi16(_mm_add_epi16(_mm_add_epi16(upper, lower), _mm_set1_epi16(2)), 2);
+        _mm_storel_epi64((__m128i *)(void *)(to + x), _mm_packus_epi16(mean, mean));
+    }
+#endif
+    for (; x < count; x++) to[x] = (uint8_t)((p[2 * x] + p[2 * x + 1] + p[stride + 2 * x] + p[stride + 2 * x + 1] + 2) >> 2);
+}
+
+/* Sobel's filter / 4, rounded, for the rows and columns that patches read. */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_slopes)(const mosaic_flow__dis_level *level, int slot)
+{
+    const int w = level->width < 8 ? 8 : level->width, h = level->height < 8 ? 8 : level->height;
+    const ptrdiff_t s = level->stride;
+    int x, y;
+    for (y = 0; y < h; y++) {
+        const uint8_t *p = level->pixels[slot] + y * s;
+        int16_t *across = level->slope[slot][0] + y * s, *down = level->slope[slot][1] + y * s;
+        x = 0;
+#if MOSAIC_FLOW__LANES >= 8
+        for (; x < w; x += 16, p += 16) { /* rows of slopes are as long as those of pixels */
+            __m256i n[9], two = _mm256_set1_epi16(2), a, d;
+            int i;
+            for (i = 0; i < 9; i++) n[i] = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(p + (i / 3 - 1) * s + i % 3 - 1)));
+            a = _mm256_sub_epi16(n[5], n[3]);
+            d = _mm256_sub_epi16(n[7], n[1]);
+            a = _mm256_add_epi16(_mm256_add_epi16(a, a), _mm256_add_epi16(_mm256_sub_epi16(n[2], n[0]), _mm256_sub_epi16(n[8], n[6])));
+            d = _mm256_add_epi16(_mm256_add_epi16(d, d), _mm256_add_epi16(_mm256_sub_epi16(n[6], n[0]), _mm256_sub_epi16(n[8], n[2])));
+            _mm256_storeu_si256((__m256i *)(void *)(across + x), _mm256_srai_epi16(_mm256_add_epi16(a, two), 2));
+            _mm256_storeu_si256((__m256i *)(void *)(down + x), _mm256_srai_epi16(_mm256_add_epi16(d, two), 2));
+        }
+#endif
+        for (; x < w; x++, p++) {
+            const int nw = p[-s - 1], n = p[-s], ne = p[-s + 1], west = p[-1], e = p[1], sw = p[s - 1], so = p[s], se = p[s + 1];
+            across[x] = (int16_t)((ne - nw + 2 * (e - west) + se - sw + 2) >> 2);
+            down[x] = (int16_t)((sw - nw + 2 * (so - n) + se - ne + 2) >> 2);
+        }
+    }
+}
+
+/* sums[i] += weight * p[i] */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(fit_row)(const uint8_t *p, uint32_t weight, uint32_t *sums, int count)
+{
+    int i = 0;
+#if MOSAIC_FLOW__LANES >= 8
+    const __m256i w = _mm256_set1_epi32((int)weight);
+    for (; i + 8 <= count; i += 8) {
+        const __m256i v = _mm256_mullo_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p + i))), w);
+        _mm256_storeu_si256((__m256i *)(void *)(sums + i), _mm256_add_epi32(v, _mm256_loadu_si256((const __m256i *)(const void *)(sums + i))));
+    }
+#endif
+    for (; i < count; i++) sums[i] += weight * p[i];
+}
+
+static const mosaic_flow__kernels MOSAIC_FLOW__NAME(kernels) = {MOSAIC_FLOW__LANES,
+                                                                MOSAIC_FLOW__NAME(conv),
+                                                                MOSAIC_FLOW__NAME(sums),
+                                                                MOSAIC_FLOW__NAME(normalise),
+                                                                MOSAIC_FLOW__NAME(join),
+                                                                MOSAIC_FLOW__NAME(tanh),
+                                                                MOSAIC_FLOW__NAME(relu),
+                                                                MOSAIC_FLOW__NAME(gates),
+                                                                MOSAIC_FLOW__NAME(update),
+                                                                MOSAIC_FLOW__NAME(look),
+                                                                MOSAIC_FLOW__NAME(convex),
+                                                                MOSAIC_FLOW__NAME(dis_slopes),
+                                                                MOSAIC_FLOW__NAME(dis_search),
+                                                                MOSAIC_FLOW__NAME(dis_spread),
+                                                                MOSAIC_FLOW__NAME(dis_blend),
+                                                                MOSAIC_FLOW__NAME(dis_refine),
+                                                                MOSAIC_FLOW__NAME(dis_write),
+                                                                MOSAIC_FLOW__NAME(dis_grey),
+                                                                MOSAIC_FLOW__NAME(dis_halve),
+                                                                MOSAIC_FLOW__NAME(dis_smooth),
+                                                                MOSAIC_FLOW__NAME(fit_row)};
 
 #undef MOSAIC_FLOW__PASTE2
 #undef MOSAIC_FLOW__PASTE
