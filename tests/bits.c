@@ -84,6 +84,37 @@ static void ssim(void)
     print("ssim", hash);
 }
 
+static void dis(void)
+{
+    enum { W = 203, H = 121 };
+    static uint8_t rgb[W * H * 3];
+    int preset, i;
+    for (preset = 0; preset < MOSAIC_FLOW_PRESETS; preset++) {
+        mosaic_flow_options options;
+        const mosaic_flow_field *field;
+        mosaic_flow *flow = NULL;
+        uint64_t hash = START;
+        char name[32];
+        memset(&options, 0, sizeof options);
+        options.method = MOSAIC_FLOW_DIS;
+        options.preset = (mosaic_flow_preset)preset;
+        options.width = 160;
+        options.height = 90;
+        options.simd = simd;
+        options.run = test_run;
+        options.run_ctx = &threads;
+        if (mosaic_flow_open(W, H, &options, &flow) != MOSAIC_FLOW_OK) printf("no flow\n");
+        for (i = 10; i < 14 && flow; i++) {
+            procedural_frame(i, W, H, rgb);
+            if (mosaic_flow_push(flow, rgb, W * 3, &field) != MOSAIC_FLOW_OK) printf("flow failed\n");
+            if (field) hash = fnv(fnv(hash, field->forward, 160 * 90 * 4), field->backward, 160 * 90 * 4);
+        }
+        mosaic_flow_close(flow);
+        snprintf(name, sizeof name, "dis %s", mosaic_flow_preset_name(preset));
+        print(name, hash);
+    }
+}
+
 static void engine(const char *name, mosaic_preset preset)
 {
     enum { W = 320, H = 180 };
@@ -139,6 +170,7 @@ int main(int argc, char **argv)
     threads = argc > 2 ? atoi(argv[2]) : 1;
     lap();
     ssim();
+    dis();
     for (preset = 0; preset < MOSAIC_PRESETS; preset++) engine(mosaic_preset_name(preset), (mosaic_preset)preset);
     return 0;
 }
