@@ -1297,7 +1297,7 @@ typedef struct mosaic_lap__core {
     int32_t *line_of, *slot_of, *next, *prev;
     int32_t *first, *left; /* slots: a unit in it or -1, how many more it can take */
     int64_t *u;            /* lines: price */
-    int32_t *own;          /* lines of one unit: the cost of its slot, where the unit has one */
+    int32_t *own;          /* lines: the cost of their slot, in an auction */
 
     /* groups; t.price of a slot includes the group's */
     int32_t groups, *group, *member, *member_start, *group_left; /* of slots: -1 for none; slots by group; how many more a group can take */
@@ -2373,6 +2373,82 @@ static void mosaic_lap__free_loose(mosaic_lap__core *q)
     }
 }
 
+/* ---- the auction ----
+   For as many lines as slots, one unit each. A line without a slot bids for its cheapest one: it lowers the price by as much as the second
+   cheapest is dearer, and eps more, and the line that was there bids anew. In the end every line is within eps of its cheapest slot. eps falls
+   from a 128th of the range of the costs to 1, each time from the prices so far; what is not exact then is left to the searches, which have
+   next to nothing to do. (Bertsekas 1979; scaling 1988.) Without it they flood the whole table when many lines want the same few slots. The
+   number of bids is bounded; with the bound reached the searches do the rest. */
+#define MOSAIC_LAP__BIDS 400 /* for each line */
+
+/* Takes its slot from each line that is more than `slack` from its cheapest one, and puts the lines without a slot into `queue`. */
+static int32_t mosaic_lap__loosen(mosaic_lap__core *q, int64_t slack, int32_t *queue)
+{
+    int64_t least[2];
+    int32_t line, count = 0;
+    for (line = 0; line < q->t.lines; line++) {
+        int32_t slot = q->slot_of[line];
+        mosaic_lap__line_best(q, line, least);
+        q->u[line] = least[0];
+        if (slot >= 0 && mosaic_lap__reduced(&q->t, q->own[line], slot) - least[0] > slack) mosaic_lap__place(q, line, slot = -1);
+        if (slot < 0) queue[count++] = line;
+    }
+    return count;
+}
+
+static void mosaic_lap__auction(mosaic_lap__core *q)
+{
+    int32_t *queue = q->seen, lines = q->t.lines;
+    int64_t range = q->high - q->low, eps = range / 128, bids = (int64_t)lines * MOSAIC_LAP__BIDS, least[2];
+    for (;; eps /= 8) {
+        int32_t waiting, head = 0;
+        if (eps < 1) eps = 1;
+        for (waiting = mosaic_lap__loosen(q, eps, queue); waiting > 0 && bids > 0; bids--) {
+            int32_t line = queue[head], at = mosaic_lap__line_best(q, line, least);
+            int32_t slot = q->list_slot[(size_t)line * MOSAIC_LAP__LIST + (size_t)at], rival = q->first[slot];
+            int64_t step = least[1] < least[0] + range ? least[1] - least[0] : range;
+            mosaic_lap__set_price(q, slot, q->t.price[slot] - step - eps);
+            if (++head == lines) head = 0;
+            waiting--;
+            if (rival >= 0) {
+                mosaic_lap__place(q, rival, -1);
+                queue[(head + waiting++) % lines] = rival;
+            }
+            mosaic_lap__place(q, line, slot);
+            q->own[line] = q->list_cost[(size_t)line * MOSAIC_LAP__LIST + (size_t)at];
+        }
+        if (eps == 1 || bids == 0) break;
+    }
+    mosaic_lap__loosen(q, 0, queue);
+}
+
+/* Whether many lines want the same few slots. */
+static int mosaic_lap__crowded(mosaic_lap__core *q)
+{
+    int64_t least[2];
+    int32_t line, wanted = 0, at;
+    for (line = 0; line < q->t.slots; line++) q->from[line] = 0;
+    for (line = 0; line < q->t.lines; line++) {
+        at = mosaic_lap__line_best(q, line, least);
+        if (at >= 0) wanted += !q->from[q->list_slot[(size_t)line * MOSAIC_LAP__LIST + (size_t)at]]++;
+    }
+    return wanted < q->t.lines / 5 * 2;
+}
+
+/* Whether an auction is allowed, and is wished for or promises something. */
+static int mosaic_lap__wants_auction(mosaic_lap__solver *s)
+{
+    mosaic_lap__core *q = &s->core;
+    int32_t i;
+    if (s->options->solver == 1 || s->options->start || q->groups > 0 || q->units != q->t.slots || q->units != q->t.lines || q->forbidden) return 0;
+    for (i = 0; i < q->t.slots; i++)
+        if (q->left[i] != 1) return 0;
+    for (i = 0; i < q->t.lines; i++)
+        if (q->line_of[i] != i) return 0;
+    if (s->options->solver == 2) return q->units > 0;
+    return q->units >= 200 && q->high - q->low >= 1024 && mosaic_lap__crowded(q);
+}
+
 /* Prepares the core and gives every unit its slot. Returns the unit for which there is none, or -1. */
 static int32_t mosaic_lap__serve(mosaic_lap__solver *s, int level)
 {
@@ -2383,6 +2459,7 @@ static int32_t mosaic_lap__serve(mosaic_lap__solver *s, int level)
     if (s->options->start) mosaic_lap__take_start(s);
     mosaic_lap__read_all(s);
     if (s->options->start) mosaic_lap__free_loose(q);
+    if (mosaic_lap__wants_auction(s)) mosaic_lap__auction(q);
     q->waiting = 0;
     for (i = 0; i < q->units; i++) q->waiting += q->slot_of[i] < 0;
     mosaic_lap__count_surplus(q);
