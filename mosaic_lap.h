@@ -429,6 +429,8 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 #define MOSAIC_LAP__FIRST_BLOCKS 6
 #define MOSAIC_LAP__JOBS 64
 #define MOSAIC_LAP__TIE_WORDS 16
+#define MOSAIC_LAP__FEATURES 16
+#define MOSAIC_LAP__CLUSTER_FROM (8 << 20)
 #define MOSAIC_LAP__FAR INT64_MAX
 #define MOSAIC_LAP__NO_SHRINK ((int64_t)1 << 61)
 #define MOSAIC_LAP__NARROW_COST ((int64_t)1 << 29)
@@ -566,8 +568,8 @@ static int32_t mosaic_lap__vector_value(const mosaic_lap_vectors *vectors, const
     return vectors->bits == 8 ? ((const uint8_t *)data)[at] : ((const int16_t *)data)[at];
 }
 
-/* Fills in line_word, slot_word and the norms. */
-static void mosaic_lap__pack(mosaic_lap__table *t, int level)
+/* Fills in line_word, slot_word and the norms. `order` says which vector a slot has; null: that of the same number. */
+static void mosaic_lap__pack(mosaic_lap__table *t, int level, const int32_t *order)
 {
     const mosaic_lap_vectors *x = t->problem->vectors;
     const void *line_data = t->turned ? x->col : x->row, *slot_data = t->turned ? x->row : x->col;
@@ -587,7 +589,11 @@ static void mosaic_lap__pack(mosaic_lap__table *t, int level)
         for (k = 0; k < t->words; k++) {
             uint32_t packed = 0;
             for (j = 0; j < per_word && k * per_word + j < x->length && slot < t->slots; j++) {
-                int32_t value = mosaic_lap__vector_value(x, slot < 0 ? line_data : slot_data, slot < 0 ? i : slot, k * per_word + j);
+                int32_t value = mosaic_lap__vector_value(x, slot < 0 ? line_data : slot_data,
+                                                         slot < 0 ? i
+                                                         : order  ? order[slot]
+                                                                  : slot,
+                                                         k * per_word + j);
                 norm += (uint32_t)(value * value) - (uint32_t)(bytes && slot >= 0 ? 256 * value : 0);
                 packed |= ((uint32_t)(value - (bytes && slot < 0 ? 128 : 0)) & mask) << (bits * j);
             }
@@ -2084,8 +2090,10 @@ typedef struct mosaic_lap__solver {
     const mosaic_lap_problem *problem;
     const mosaic_lap_options *options;
     size_t stride;
-    int turned;     /* more rows than room: the lines are the columns */
-    int32_t *order; /* slots: which column it is; null: that of the same number. Columns that are alike stand together */
+    int turned;       /* more rows than room: the lines are the columns */
+    int32_t *order;   /* slots: which column it is; null: that of the same number. Columns that are alike stand together */
+    int32_t *feature; /* slots: by what they are told to be alike */
+    int64_t *key;
     int32_t *copy;  /* the table with its lines and slots where the solver wants them, when they are not there already */
     uint64_t *maps; /* words of the ties of 64 rows, when turned */
     int64_t *sum;   /* groups: scratch */
@@ -2181,20 +2189,26 @@ static int64_t mosaic_lap__room_in_groups(const mosaic_lap_problem *p, int64_t *
     return room;
 }
 
-static void mosaic_lap__layout(mosaic_lap__solver *s, int64_t room, int level, mosaic_lap__arena *a)
+static void mosaic_lap__layout(mosaic_lap__solver *s, int64_t room, int level, int start, mosaic_lap__arena *a)
 {
     const mosaic_lap_problem *p = s->problem;
     mosaic_lap__core *q = &s->core;
     mosaic_lap__ties *g = &s->ties;
     size_t rows = (size_t)p->rows, words = ((size_t)p->cols + (size_t)p->groups + 2 + 63) / 64;
+    int cluster;
     s->turned = p->rows > room && p->groups == 0;
     mosaic_lap__source_layout(&q->t, p, s->stride, s->turned, level, a);
     q->units = s->turned ? (int32_t)room : p->rows;
     q->groups = p->groups;
-    s->order = NULL;
-    s->copy = NULL;
+    s->order = s->feature = s->copy = NULL;
+    cluster = !s->turned && !p->fill && (int64_t)p->rows * p->cols >= MOSAIC_LAP__CLUSTER_FROM && (p->vectors || !start);
+    if (cluster) {
+        s->order = (int32_t *)mosaic_lap__take(a, (size_t)p->cols, sizeof(int32_t));
+        s->feature = (int32_t *)mosaic_lap__take(a, (size_t)p->cols, MOSAIC_LAP__FEATURES * sizeof(int32_t));
+        s->key = (int64_t *)mosaic_lap__take(a, (size_t)p->cols, sizeof(int64_t));
+    }
+    if ((s->turned || cluster) && p->cost) s->copy = (int32_t *)mosaic_lap__take(a, rows * (size_t)p->cols, sizeof(int32_t));
     if (s->turned && p->cost) {
-        s->copy = (int32_t *)mosaic_lap__take(a, rows * (size_t)p->cols, sizeof(int32_t));
         q->t.cost = s->copy;
         q->t.stride = rows;
     }
@@ -2211,6 +2225,150 @@ static void mosaic_lap__layout(mosaic_lap__solver *s, int64_t room, int level, m
     mosaic_lap__ties_layout(g, rows * words, a);
 }
 
+/* ---- columns that are alike, together ----
+   The lower bounds of blocks spare much reading when the slots of a block are alike. How a slot looks to a few lines (what it costs them, in 15
+   bits) places it; the slots are halved along the line between two that are far from each other, and the halves again, down to blocks. Then
+   another line is asked: where it sees blocks as colourful as the whole, as with random costs, the slots stay as they are. */
+
+/* Squared distance of two slots by their features, or with `along` the product of x with along - y. */
+static int64_t mosaic_lap__feature_product(const int32_t *x, const int32_t *y, const int32_t *along)
+{
+    int64_t sum = 0;
+    int32_t k;
+    for (k = 0; k < MOSAIC_LAP__FEATURES; k++) sum += along ? (int64_t)x[k] * (along[k] - y[k]) : (int64_t)(x[k] - y[k]) * (x[k] - y[k]);
+    return sum;
+}
+
+static const int32_t *mosaic_lap__feature(const mosaic_lap__solver *s, int32_t place)
+{
+    return s->feature + (size_t)s->order[place] * MOSAIC_LAP__FEATURES;
+}
+
+static const int32_t *mosaic_lap__farthest(const mosaic_lap__solver *s, int32_t from, int32_t to, const int32_t *other)
+{
+    const int32_t *found = other;
+    int64_t most = -1;
+    for (; from < to; from++) {
+        int64_t distance = mosaic_lap__feature_product(mosaic_lap__feature(s, from), other, NULL);
+        if (distance > most) {
+            most = distance;
+            found = mosaic_lap__feature(s, from);
+        }
+    }
+    return found;
+}
+
+/* Brings the slots from ... to - 1 into an order in which none before `middle` has a larger key than one from there on. */
+static void mosaic_lap__halve(mosaic_lap__solver *s, int32_t from, int32_t to, int32_t middle)
+{
+    int32_t low = from, high = to - 1;
+    while (low < high) {
+        int64_t pivot = s->key[low + (high - low) / 2];
+        int32_t a = low, b = high;
+        while (a <= b) {
+            while (s->key[a] < pivot) a++;
+            while (s->key[b] > pivot) b--;
+            if (a <= b) {
+                int64_t k = s->key[a];
+                int32_t o = s->order[a];
+                s->key[a] = s->key[b];
+                s->order[a++] = s->order[b];
+                s->key[b] = k;
+                s->order[b--] = o;
+            }
+        }
+        if (middle <= b)
+            high = b;
+        else if (middle >= a)
+            low = a;
+        else
+            break;
+    }
+}
+
+/* Costs of a line, before anything is in order. */
+static void mosaic_lap__plain_costs(const mosaic_lap__solver *s, int32_t line, int32_t block, int32_t *out)
+{
+    const mosaic_lap__table *t = &s->core.t;
+    int32_t size = mosaic_lap__block_size(t, block);
+    if (t->cost)
+        memcpy(out, t->cost + (size_t)line * t->stride + (size_t)block * MOSAIC_LAP__BLOCK, (size_t)size * sizeof *out);
+    else
+        mosaic_lap__make_costs(t, line, 1, block, MOSAIC_LAP__BLOCK, out);
+}
+
+static void mosaic_lap__cluster(mosaic_lap__solver *s, int level)
+{
+    mosaic_lap__table *t = &s->core.t;
+    int32_t range[2][2] = {{INT32_MAX, 0}, {INT32_MAX, 0}}, costs[MOSAIC_LAP__BLOCK], stack[2 * 64], depth = 0, shift = 0, i, k, b;
+    int64_t spread = 0;
+    for (i = 0; i < t->slots; i++) s->order[i] = i;
+    for (k = 0; k < MOSAIC_LAP__FEATURES; k++)
+        for (b = 0; b < t->blocks; b++) {
+            mosaic_lap__plain_costs(s, (int32_t)((int64_t)t->lines * (2 * k + 1) / (2 * MOSAIC_LAP__FEATURES)), b, costs);
+            for (i = 0; i < mosaic_lap__block_size(t, b); i++) {
+                /* shifted into the unsigned range; forbidden is dearest */
+                uint32_t c = (uint32_t)costs[i] ^ 0x80000000u;
+                s->feature[(size_t)(b * MOSAIC_LAP__BLOCK + i) * MOSAIC_LAP__FEATURES + (size_t)k] = (int32_t)(c >> 1);
+                if ((int32_t)(c >> 1) < range[0][0]) range[0][0] = (int32_t)(c >> 1);
+                if ((int32_t)(c >> 1) > range[0][1]) range[0][1] = (int32_t)(c >> 1);
+            }
+        }
+    while ((range[0][1] - range[0][0]) >> shift >= 1 << 15) shift++;
+    for (i = 0; i < t->slots * MOSAIC_LAP__FEATURES; i++) s->feature[i] = (s->feature[i] - range[0][0]) >> shift;
+
+    stack[depth++] = 0;
+    stack[depth++] = t->slots;
+    while (depth > 0) {
+        int32_t to = stack[--depth], from = stack[--depth], middle;
+        const int32_t *one, *other;
+        if (to - from <= MOSAIC_LAP__BLOCK) continue;
+        middle = from + ((to - from) / 2 + MOSAIC_LAP__BLOCK - 1) / MOSAIC_LAP__BLOCK * MOSAIC_LAP__BLOCK;
+        one = mosaic_lap__farthest(s, from, to, mosaic_lap__feature(s, from));
+        other = mosaic_lap__farthest(s, from, to, one);
+        for (i = from; i < to; i++) s->key[i] = mosaic_lap__feature_product(mosaic_lap__feature(s, i), one, other);
+        mosaic_lap__halve(s, from, to, middle);
+        stack[depth++] = from;
+        stack[depth++] = middle;
+        stack[depth++] = middle;
+        stack[depth++] = to;
+    }
+
+    /* the test: the costs of the first line, by the order that is proposed */
+    for (b = 0; b < t->blocks; b++) {
+        mosaic_lap__plain_costs(s, 0, b, costs);
+        for (i = 0; i < mosaic_lap__block_size(t, b); i++) s->key[b * MOSAIC_LAP__BLOCK + i] = (int32_t)(((uint32_t)costs[i] ^ 0x80000000u) >> 1);
+    }
+    for (b = 0; b < t->blocks; b++) {
+        range[1][0] = INT32_MAX;
+        range[1][1] = 0;
+        for (i = 0; i < mosaic_lap__block_size(t, b); i++) {
+            int32_t c = (int32_t)s->key[s->order[b * MOSAIC_LAP__BLOCK + i]];
+            for (k = 0; k < 2; k++) {
+                if (b == 0 && i == 0 && k == 0) range[0][0] = range[0][1] = c;
+                if (c < range[k][0]) range[k][0] = c;
+                if (c > range[k][1]) range[k][1] = c;
+            }
+        }
+        spread += range[1][1] - range[1][0];
+    }
+    if (spread / t->blocks > (int64_t)(range[0][1] - range[0][0]) * 7 / 10) {
+        s->order = NULL;
+    } else if (t->cost) {
+        t->cost = s->copy;
+        t->stride = (size_t)t->slots;
+    } else {
+        mosaic_lap__pack(t, level, s->order);
+    }
+}
+
+static void mosaic_lap__permute(const int32_t *MOSAIC__RESTRICT from, const int32_t *MOSAIC__RESTRICT order, int32_t count,
+                                int32_t *MOSAIC__RESTRICT to)
+{
+    int32_t i;
+    for (i = 0; i < count; i++) to[i] = from[order[i]];
+}
+
 /* The first, complete pass over the costs, for one part of the lines. */
 static void mosaic_lap__first_pass(void *arg, int index)
 {
@@ -2222,7 +2380,7 @@ static void mosaic_lap__first_pass(void *arg, int index)
     limits[0] = INT32_MAX;
     limits[1] = INT32_MIN;
     limits[2] = 0;
-    if (s->copy) /* in tiles of 16 columns x 16 rows */
+    if (s->turned && s->copy) /* in tiles of 16 columns x 16 rows */
         for (k = line; k < end; k += 16)
             for (i = 0; i < t->slots; i += 16)
                 for (j = k; j < k + 16 && j < end; j++) {
@@ -2230,7 +2388,10 @@ static void mosaic_lap__first_pass(void *arg, int index)
                     for (r = i; r < i + 16 && r < t->slots; r++) to[r] = cost[(size_t)r * s->stride + (size_t)j];
                 }
     if (t->cost) {
-        for (; line < end; line++) s->core.kernels->range(t, line, 0, t->blocks, t->cost + (size_t)line * t->stride, limits);
+        for (; line < end; line++) {
+            if (s->order) mosaic_lap__permute(cost + (size_t)line * s->stride, s->order, t->slots, s->copy + (size_t)line * t->stride);
+            s->core.kernels->range(t, line, 0, t->blocks, t->cost + (size_t)line * t->stride, limits);
+        }
         return;
     }
     for (; line < end; line += MOSAIC_LAP__TILE_LINES) {
@@ -2646,10 +2807,10 @@ static void mosaic_lap__close(const mosaic_lap_options *o, void *memory)
     if (!o->work) MOSAIC_LAP_FREE(o->alloc_ctx, memory);
 }
 
-static size_t mosaic_lap__measure(mosaic_lap__solver *s, int64_t room, int level)
+static size_t mosaic_lap__measure(mosaic_lap__solver *s, int64_t room, int level, int start)
 {
     mosaic_lap__arena a;
-    mosaic_lap__layout(s, room, level, mosaic_lap__ruler(&a));
+    mosaic_lap__layout(s, room, level, start, mosaic_lap__ruler(&a));
     return a.overflow ? 0 : a.used + 64; /* 64 to align the beginning */
 }
 
@@ -2683,13 +2844,14 @@ static mosaic_lap_result mosaic_lap__solve_table(const mosaic_lap_problem *probl
     if (options->start && (((!options->start->col_of_row || !options->start->u) && problem->rows > 0) || (!options->start->v && problem->cols > 0)))
         return MOSAIC_LAP_ERROR_NULL;
     s.options = options;
-    size = mosaic_lap__measure(&s, room, level);
+    size = mosaic_lap__measure(&s, room, level, options->start != NULL);
     if (size == 0) return MOSAIC_LAP_ERROR_SIZE;
     result = mosaic_lap__open(options, size, &memory, &arena);
     if (result != MOSAIC_LAP_OK) return result;
-    mosaic_lap__layout(&s, room, level, &arena);
+    mosaic_lap__layout(&s, room, level, options->start != NULL, &arena);
 
-    if (problem->vectors) mosaic_lap__pack(&s.core.t, level);
+    if (problem->vectors) mosaic_lap__pack(&s.core.t, level, NULL);
+    if (s.order) mosaic_lap__cluster(&s, level);
     if (problem->groups > 0 && problem->rows > mosaic_lap__room_in_groups(problem, s.sum)) {
         mosaic_lap__clash(&s, -1, solution);
         result = MOSAIC_LAP_ERROR_INFEASIBLE;
@@ -3774,7 +3936,7 @@ MOSAIC_LAP_API size_t mosaic_lap_work_size(const mosaic_lap_problem *problem)
     if (mosaic_lap__examine(problem, &s.stride, &room, &bad) != MOSAIC_LAP_OK) return 0;
     s.problem = problem;
     if (!problem->row_start) {
-        size = mosaic_lap__measure(&s, room, 0); /* scalar kernels need most */
+        size = mosaic_lap__measure(&s, room, 0, 0); /* scalar kernels and a cold start need most */
         if (size == 0) return 0;
     }
     return mosaic_lap__is_table(problem) ? size : mosaic_lap__exact_size(problem, size);
@@ -4111,7 +4273,7 @@ static mosaic_lap_result mosaic_lap__check(const mosaic_lap_problem *problem, co
     result = mosaic_lap__open(options, size, &memory, &arena);
     if (result != MOSAIC_LAP_OK) return result;
     mosaic_lap__check_layout(&c, level, &arena);
-    if (p.vectors) mosaic_lap__pack(&c.t, level);
+    if (p.vectors) mosaic_lap__pack(&c.t, level, NULL);
     room = mosaic_lap__room_in_groups(&p, c.sum);
     if (mosaic_lap__check_prices(&c, solution->u, p.rows, given, shift, c.u) &&
         mosaic_lap__check_prices(&c, solution->v, p.cols, given, shift, c.v) &&
