@@ -430,7 +430,9 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 #define MOSAIC_LAP__JOBS 64
 #define MOSAIC_LAP__TIE_WORDS 16
 #define MOSAIC_LAP__FEATURES 16
-#define MOSAIC_LAP__CLUSTER_FROM (8 << 20)
+#ifndef MOSAIC_LAP__CLUSTER_FROM
+#define MOSAIC_LAP__CLUSTER_FROM (8 << 20) /* entries; the tests have it lower */
+#endif
 #define MOSAIC_LAP__FAR INT64_MAX
 #define MOSAIC_LAP__NO_SHRINK ((int64_t)1 << 61)
 #define MOSAIC_LAP__NARROW_COST ((int64_t)1 << 29)
@@ -1334,6 +1336,7 @@ typedef struct mosaic_lap__core {
     int32_t group_seen_count;
     mosaic_lap__heap heap; /* ids: slots, and slots + line for the marker of a line */
 
+    uint64_t *vacant;              /* blocks: which of their slots take a unit, at the beginning */
     int32_t *picked, *picked_cost; /* slots + 16: what `collect` hands back */
     int64_t *value;                /* slots: their reduced costs */
 } mosaic_lap__core;
@@ -1375,6 +1378,7 @@ static void mosaic_lap__core_layout(mosaic_lap__core *q, mosaic_lap__arena *a)
     q->via = (int32_t *)mosaic_lap__take(a, lines, i);
     q->at = (int64_t *)mosaic_lap__take(a, lines, l);
     mosaic_lap__heap_layout(&q->heap, slots + lines, a);
+    q->vacant = (uint64_t *)mosaic_lap__take(a, (size_t)q->t.blocks, sizeof(uint64_t));
     q->picked = (int32_t *)mosaic_lap__take(a, slots + 16, i);
     q->picked_cost = (int32_t *)mosaic_lap__take(a, slots + 16, i);
     q->value = (int64_t *)mosaic_lap__take(a, slots, l);
@@ -2511,21 +2515,26 @@ static void mosaic_lap__take_start(mosaic_lap__solver *s)
     }
 }
 
-/* Sets the prices of the lines to their least cost - v, which the lower bounds tell when all costs have just been read, and takes from its
-   slot each unit for which that is not tight. */
-static void mosaic_lap__free_loose(mosaic_lap__core *q)
+/* Sets the prices of the lines to their least cost - v, which the lower bounds tell when all costs have just been read. */
+static void mosaic_lap__price_lines(mosaic_lap__core *q)
 {
     int32_t i, b;
     for (i = 0; i < q->t.lines; i++) {
         const int32_t *lower = q->t.lower + (size_t)i * (size_t)q->t.blocks;
-        int64_t least[2];
         int32_t u = INT32_MAX;
+        int64_t least[2];
         for (b = 0; b < q->t.blocks; b++)
             if (lower[b] < u) u = lower[b];
         q->u[i] = u;
         if (u != INT32_MAX && u != INT32_MIN) continue;
         q->u[i] = mosaic_lap__line_best(q, i, least) < 0 ? 0 : least[0]; /* beyond what a lower bound can hold, or none at all */
     }
+}
+
+/* Takes from its slot each unit for which that is not tight. */
+static void mosaic_lap__free_loose(mosaic_lap__core *q)
+{
+    int32_t i;
     for (i = 0; i < q->units; i++) {
         int32_t slot = q->slot_of[i], line = q->line_of[i], cost;
         if (slot < 0) continue;
@@ -2583,31 +2592,47 @@ static void mosaic_lap__auction(mosaic_lap__core *q)
     mosaic_lap__loosen(q, 0, queue);
 }
 
-/* Whether many lines want the same few slots. */
-static int mosaic_lap__crowded(mosaic_lap__core *q)
+/* Gives every unit that can have it at once a cheapest slot of its line, the first of them; returns how many that were. All costs have just
+   been read at the price 0: the lower bounds are exact. */
+static int32_t mosaic_lap__greedy(mosaic_lap__core *q)
 {
-    int64_t least[2];
-    int32_t line, wanted = 0, at;
-    for (line = 0; line < q->t.slots; line++) q->from[line] = 0;
-    for (line = 0; line < q->t.lines; line++) {
-        at = mosaic_lap__line_best(q, line, least);
-        if (at >= 0) wanted += !q->from[q->list_slot[(size_t)line * MOSAIC_LAP__LIST + (size_t)at]]++;
+    int32_t unit, b, j, placed = 0;
+    for (b = 0; b < q->t.blocks; b++) {
+        q->vacant[b] = 0;
+        for (j = 0; j < mosaic_lap__block_size(&q->t, b); j++) q->vacant[b] |= (uint64_t)mosaic_lap__takes(q, b * MOSAIC_LAP__BLOCK + j) << j;
     }
-    return wanted < q->t.lines / 5 * 2;
+    for (unit = 0; unit < q->units; unit++) {
+        int32_t line = q->line_of[unit];
+        const int32_t *lower = q->t.lower + (size_t)line * (size_t)q->t.blocks;
+        int64_t u = q->u[line];
+        for (b = 0; b < q->t.blocks && q->slot_of[unit] < 0; b++) {
+            uint64_t bits = lower[b] == u ? q->vacant[b] : 0;
+            if (bits) bits &= q->kernels->tight(&q->t, line, b, u);
+            for (; bits && q->slot_of[unit] < 0; bits &= bits - 1) {
+                int32_t slot = b * MOSAIC_LAP__BLOCK + mosaic_lap__lowest(bits);
+                if (mosaic_lap__takes(q, slot)) {
+                    mosaic_lap__place(q, unit, slot);
+                    if (q->groups > 0 && q->group[slot] >= 0) q->group_left[q->group[slot]]--;
+                    q->own[line] = (int32_t)(q->t.sign ? -u : u);
+                    placed++;
+                }
+                if (!mosaic_lap__takes(q, slot)) q->vacant[b] &= ~((uint64_t)1 << (slot % MOSAIC_LAP__BLOCK));
+            }
+        }
+    }
+    return placed;
 }
 
-/* Whether an auction is allowed, and is wished for or promises something. */
-static int mosaic_lap__wants_auction(mosaic_lap__solver *s)
+/* Whether an auction is allowed, and is wished for or promises something: when few lines have got a slot at once. */
+static int mosaic_lap__wants_auction(const mosaic_lap__solver *s, int32_t placed)
 {
-    mosaic_lap__core *q = &s->core;
+    const mosaic_lap__core *q = &s->core;
     int32_t i;
-    if (s->options->solver == 1 || s->options->start || q->groups > 0 || q->units != q->t.slots || q->units != q->t.lines || q->forbidden) return 0;
+    if (s->options->solver == 1 || q->groups > 0 || q->units != q->t.slots || q->units != q->t.lines || q->forbidden) return 0;
     for (i = 0; i < q->t.slots; i++)
-        if (q->left[i] != 1) return 0;
-    for (i = 0; i < q->t.lines; i++)
-        if (q->line_of[i] != i) return 0;
-    if (s->options->solver == 2) return q->units > 0;
-    return q->units >= 200 && q->high - q->low >= 1024 && mosaic_lap__crowded(q);
+        if (q->left[i] + (q->first[i] >= 0) != 1 || q->line_of[i] != i) return 0;
+    if (s->options->solver == 2) return 1;
+    return q->units >= 200 && placed < q->units / 5 * 2 && q->high - q->low >= 1024;
 }
 
 /* Prepares the core and gives every unit its slot. Returns the unit for which there is none, or -1. */
@@ -2619,20 +2644,22 @@ static int32_t mosaic_lap__serve(mosaic_lap__solver *s, int level)
     mosaic_lap__prepare(s, level);
     if (s->options->start) mosaic_lap__take_start(s);
     mosaic_lap__read_all(s);
-    if (s->options->start) mosaic_lap__free_loose(q);
-    if (mosaic_lap__wants_auction(s)) mosaic_lap__auction(q);
+    q->surplus = q->units; /* for now */
+    mosaic_lap__price_lines(q);
+    if (s->options->start)
+        mosaic_lap__free_loose(q);
+    else if (mosaic_lap__wants_auction(s, mosaic_lap__greedy(q)))
+        mosaic_lap__auction(q);
     q->waiting = 0;
     for (i = 0; i < q->units; i++) q->waiting += q->slot_of[i] < 0;
     mosaic_lap__count_surplus(q);
     for (i = 0; i < q->units; i++) {
         int32_t line = q->line_of[i];
         if (q->slot_of[i] >= 0) continue;
-        /* nothing of the line is placed: its price may rise to what its cheapest entry is now */
-        if ((!s->turned || (!s->options->start && q->list_count[line] < 0)) && mosaic_lap__line_best(q, line, least) >= 0) q->u[line] = least[0];
+        /* where nothing of the line is placed its price may rise to what its cheapest entry is now */
+        if (!s->turned && mosaic_lap__line_best(q, line, least) >= 0) q->u[line] = least[0];
         if (!mosaic_lap__enter(q, i)) return i;
     }
-    for (i = 0; i < q->t.lines && !s->options->start; i++) /* a line without units needs a price all the same */
-        if (q->list_count[i] < 0 && mosaic_lap__line_best(q, i, least) >= 0) q->u[i] = least[0];
     return -1;
 }
 
