@@ -2434,7 +2434,7 @@ static void mosaic_lap__read_all(mosaic_lap__solver *s)
         if (s->limits[i][1] > q->high) q->high = s->limits[i][1];
         q->forbidden |= s->limits[i][2];
     }
-    if (q->low < -MOSAIC_LAP__NARROW_COST || q->high > MOSAIC_LAP__NARROW_COST || q->kernels == q->wide) {
+    if (q->kernels != q->wide && (q->low < -MOSAIC_LAP__NARROW_COST || q->high > MOSAIC_LAP__NARROW_COST)) {
         q->kernels = q->wide;
         mosaic_lap__run(s->options, mosaic_lap__first_pass, s, s->jobs);
     }
