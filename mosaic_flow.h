@@ -128,6 +128,25 @@ typedef struct mosaic_flow_field {
     const int16_t *backward; /* at the pixels of `current`: where the content came from; null when not known */
 } mosaic_flow_field;
 
+/* A part of a frame, in 1/64 of the field's pixels; it may reach beyond the frame. */
+typedef struct mosaic_flow_box {
+    int32_t x, y, width, height;
+} mosaic_flow_box;
+
+/* Where the content of a box went, 1/64 px, and how much of it agrees on that: 0 nothing ... 256 all of it. */
+typedef struct mosaic_flow_motion {
+    int32_t dx, dy;
+    int32_t confidence;
+} mosaic_flow_motion;
+
+/* One vector for each of `count` boxes, from the frame before to this one: each component is the median over 5 x 5 points of the box that are
+   consistent, or over all of them when none is. A point is consistent when the backward vector where it arrives leads back to within a pixel (a point
+   that leaves the frame is, and every point is when one direction is not known); it agrees when it also lies within a pixel and a half of the
+   result. Without forward vectors the backward ones are taken, turned round. Boxes without width or height are points. Threads may share the work:
+   boxes are independent. */
+MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_cells(const mosaic_flow_field *field, const mosaic_flow_box *box, int count,
+                                                     mosaic_flow_motion *motion);
+
 /* ---- the weights of RAFT ---- */
 
 /* A network's numbers, read from a file in memory. They do not change after loading and may be shared by any number of flows and threads. */
@@ -3190,6 +3209,84 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_pair(mosaic_flow *flow, const uin
     flow->backend->encode(flow, 1);
     flow->backend->estimate(flow, 0, -1, init, 0, out);
     mosaic__fp_leave(fp);
+    return MOSAIC_FLOW_OK;
+}
+
+/* ---- cells ---- */
+
+enum { MOSAIC_FLOW__POINTS = 5 }; /* on each side of a box */
+
+/* The pixel of a field that covers a position in 1/64 px. */
+static int mosaic_flow__pixel(int64_t position, int n)
+{
+    const int64_t last = (int64_t)n * 64 - 1;
+    return (int)((position < 0 ? 0 : position > last ? last : position) / 64);
+}
+
+static const int16_t *mosaic_flow__vector(const int16_t *vectors, const mosaic_flow_field *field, int x, int y)
+{
+    return (const int16_t *)(const void *)((const uint8_t *)vectors + (size_t)y * field->stride) + 2 * (size_t)x;
+}
+
+/* Does what goes from a pixel by `v` come back? */
+static int mosaic_flow__returns(const mosaic_flow_field *field, int x, int y, const int16_t v[2])
+{
+    const int64_t to_x = (int64_t)x * 64 + 32 + v[0], to_y = (int64_t)y * 64 + 32 + v[1];
+    const int16_t *back;
+    int32_t dx, dy;
+    if (!field->backward || to_x < 0 || to_y < 0 || to_x >= (int64_t)field->width * 64 || to_y >= (int64_t)field->height * 64) return 1;
+    back = mosaic_flow__vector(field->backward, field, (int)(to_x / 64), (int)(to_y / 64));
+    dx = v[0] + back[0];
+    dy = v[1] + back[1];
+    return (int64_t)dx * dx + (int64_t)dy * dy < 64 * 64;
+}
+
+/* The middle of n numbers, the lower one of two; they are put in order. */
+static int32_t mosaic_flow__middle(int32_t *v, int n)
+{
+    int i, k;
+    for (i = 1; i < n; i++) {
+        const int32_t now = v[i];
+        for (k = i; k > 0 && v[k - 1] > now; k--) v[k] = v[k - 1];
+        v[k] = now;
+    }
+    return v[(n - 1) / 2];
+}
+
+MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_cells(const mosaic_flow_field *field, const mosaic_flow_box *box, int count,
+                                                     mosaic_flow_motion *motion)
+{
+    enum { SIDE = MOSAIC_FLOW__POINTS, ALL = SIDE * SIDE };
+    const int16_t *vectors;
+    int i, k;
+    if (!field || ((!box || !motion) && count > 0)) return MOSAIC_FLOW_ERROR_NULL;
+    vectors = field->forward ? field->forward : field->backward;
+    if (!vectors) return MOSAIC_FLOW_ERROR_NULL;
+    if (field->width < 1 || field->height < 1 || field->width > 32767 || field->height > 32767 || count < 0) return MOSAIC_FLOW_ERROR_SIZE;
+    if (field->stride < (size_t)field->width * 4 || field->stride % 2) return MOSAIC_FLOW_ERROR_STRIDE;
+    for (i = 0; i < count; i++) {
+        const int64_t width = box[i].width > 0 ? box[i].width : 0, height = box[i].height > 0 ? box[i].height : 0;
+        int32_t dx[ALL], dy[ALL], sorted_x[ALL], sorted_y[ALL];
+        int good = 0, agree = 0, other = 0;
+        for (k = 0; k < ALL; k++) {
+            const int x = mosaic_flow__pixel(box[i].x + width * (2 * (k % SIDE) + 1) / (2 * SIDE), field->width);
+            const int y = mosaic_flow__pixel(box[i].y + height * (2 * (k / SIDE) + 1) / (2 * SIDE), field->height);
+            const int16_t *v = mosaic_flow__vector(vectors, field, x, y);
+            /* Consistent points to the front, the others to the back. */
+            const int at = !field->forward || mosaic_flow__returns(field, x, y, v) ? good++ : ALL - 1 - other++;
+            dx[at] = field->forward ? v[0] : -v[0];
+            dy[at] = field->forward ? v[1] : -v[1];
+        }
+        memcpy(sorted_x, dx, sizeof dx);
+        memcpy(sorted_y, dy, sizeof dy);
+        motion[i].dx = mosaic_flow__middle(sorted_x, good ? good : ALL);
+        motion[i].dy = mosaic_flow__middle(sorted_y, good ? good : ALL);
+        for (k = 0; k < good; k++) {
+            const int64_t ex = dx[k] - motion[i].dx, ey = dy[k] - motion[i].dy;
+            agree += ex * ex + ey * ey < 96 * 96;
+        }
+        motion[i].confidence = agree * 256 / ALL;
+    }
     return MOSAIC_FLOW_OK;
 }
 

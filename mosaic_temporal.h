@@ -2120,68 +2120,42 @@ static int mosaic__is_cut(const mosaic_engine *e)
 
 /* ---- Predict: where the content of each cell went, and with it its photograph ---- */
 
-/* Mean of the vectors in a box of 9 x 9 pixels, 1/64 px. */
-static void mosaic__flow_mean(const int16_t *vectors, const mosaic_flow_field *field, int x, int y, int32_t out[2])
-{
-    int64_t sum[2] = {0, 0};
-    int i, k;
-    for (k = y - 4; k <= y + 4; k++) {
-        const int16_t *row =
-            (const int16_t *)(const void *)((const uint8_t *)vectors + (size_t)mosaic__clamp(k, 0, field->height - 1) * field->stride);
-        for (i = x - 4; i <= x + 4; i++) {
-            const int16_t *v = row + (size_t)mosaic__clamp(i, 0, field->width - 1) * 2;
-            sum[0] += v[0];
-            sum[1] += v[1];
-        }
-    }
-    out[0] = (int32_t)mosaic__div_round(sum[0], 81);
-    out[1] = (int32_t)mosaic__div_round(sum[1], 81);
-}
-
 /* A length in 1/1024 cell, kept within the largest grid: vectors are hostile input. */
 static int32_t mosaic__clamp_length(int64_t length) { return (int32_t)(length < -(1 << 22) ? -(1 << 22) : length > 1 << 22 ? 1 << 22 : length); }
 
-/* The pixel of a field of n pixels that covers a position (1/4096 px) in a source of `size` pixels. */
-static int mosaic__field_pixel(int64_t position, int size, int n)
+/* A position (1/4096 px) in a source of `size` pixels, in a field of n pixels, 1/64 px; what is far outside becomes a little less far. */
+static int32_t mosaic__field_position(int64_t position, int size, int n)
 {
-    const int64_t last = ((int64_t)size << 12) - 1;
-    position = position < 0 ? 0 : position > last ? last : position;
-    return (int)((position * n / size) >> 12);
+    const int64_t whole = (int64_t)size << 12;
+    position = position < -whole ? -whole : position > 2 * whole ? 2 * whole : position;
+    return (int32_t)mosaic__div_floor(position * n, (int64_t)size * 64);
 }
 
-/* The motion of the content at a point of the output (1/64 px), in 1/1024 cell a frame. Returns 0 where forward and backward flow disagree by a
-   pixel of the field or more. */
+/* The motion of the content of a cell's size around a point of the output (1/64 px), in 1/1024 cell a frame. Returns 0 where it is not to be
+   trusted: less than half of the content is consistent and moves alike. */
 static int mosaic__motion_at(const mosaic_engine *e, const mosaic_flow_field *field, int64_t x, int64_t y, int32_t motion[2])
 {
     const mosaic_grid *g = &e->grid;
-    const int fx = mosaic__field_pixel(mosaic__source_x(g, x, 1), g->source_width, field->width);
-    const int fy = mosaic__field_pixel(mosaic__source_y(g, y, 1), g->source_height, field->height);
-    int32_t v[2], back[2];
-    int consistent = 1, lx, ly;
+    const int64_t half_x = (int64_t)g->cell_width * 32, half_y = (int64_t)g->cell_height * 32;
+    const int32_t left = mosaic__field_position(mosaic__source_x(g, x - half_x, 1), g->source_width, field->width);
+    const int32_t right = mosaic__field_position(mosaic__source_x(g, x + half_x, 1), g->source_width, field->width);
+    const int32_t top = mosaic__field_position(mosaic__source_y(g, y - half_y, 1), g->source_height, field->height);
+    const int32_t bottom = mosaic__field_position(mosaic__source_y(g, y + half_y, 1), g->source_height, field->height);
+    mosaic_flow_box box;
+    mosaic_flow_motion m;
 
     motion[0] = motion[1] = 0;
-    if (field->forward) {
-        mosaic__flow_mean(field->forward, field, fx, fy, v);
-        if (field->backward) {
-            lx = fx + (int)mosaic__div_round(v[0], 64);
-            ly = fy + (int)mosaic__div_round(v[1], 64);
-            if (lx >= 0 && ly >= 0 && lx < field->width && ly < field->height) {
-                mosaic__flow_mean(field->backward, field, lx, ly, back);
-                consistent = (int64_t)(v[0] + back[0]) * (v[0] + back[0]) + (int64_t)(v[1] + back[1]) * (v[1] + back[1]) < 64 * 64;
-            }
-        }
-    } else if (field->backward) {
-        mosaic__flow_mean(field->backward, field, fx, fy, v);
-        v[0] = -v[0];
-        v[1] = -v[1];
-    } else {
-        return 1;
-    }
+    if (!field->forward && !field->backward) return 1;
+    box.x = left;
+    box.y = top;
+    box.width = right - left;
+    box.height = bottom - top;
+    if (mosaic_flow_cells(field, &box, 1, &m) != MOSAIC_FLOW_OK) return 0;
     motion[0] = mosaic__clamp_length(
-        mosaic__div_round((int64_t)v[0] * g->source_width * g->width * 1024, (int64_t)field->width * g->crop_width * g->cell_width));
+        mosaic__div_round((int64_t)m.dx * g->source_width * g->width * 1024, (int64_t)field->width * g->crop_width * g->cell_width));
     motion[1] = mosaic__clamp_length(
-        mosaic__div_round((int64_t)v[1] * g->source_height * g->height * 1024, (int64_t)field->height * g->crop_height * g->cell_height));
-    return consistent;
+        mosaic__div_round((int64_t)m.dy * g->source_height * g->height * 1024, (int64_t)field->height * g->crop_height * g->cell_height));
+    return m.confidence >= 128;
 }
 
 /* Moves each cell's offset with its content and decides which photographs follow. */
@@ -2899,7 +2873,9 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
                           e->flow != 0,
                           e->options.flow ? (int)e->options.flow->method : 0,
                           e->options.flow ? e->options.flow->width : 0,
-                          e->options.flow ? e->options.flow->height : 0};
+                          e->options.flow ? e->options.flow->height : 0,
+                          e->options.flow ? (int)e->options.flow->preset : 0,
+                          e->options.flow ? e->options.flow->iterations : 0};
     uint8_t bytes[sizeof number / sizeof *number * 4 + 5 * 8];
     uint64_t hash, bits;
     size_t i, n = sizeof number / sizeof *number;

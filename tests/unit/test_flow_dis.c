@@ -256,6 +256,108 @@ static void test_fit(void)
         }
 }
 
+/* ---- cells ---- */
+
+/* The definition once more, with qsort, for a box that lies within the field. */
+static mosaic_flow_motion cell_of(const mosaic_flow_field *field, const mosaic_flow_box *box)
+{
+    mosaic_flow_motion m;
+    int32_t x[25], y[25];
+    int i, good[25], n = 0, pass, agree = 0;
+    for (pass = 0; pass < 2 && n == 0; pass++)
+        for (i = 0; i < 25; i++) {
+            const int px = (box->x + box->width * (2 * (i % 5) + 1) / 10) / 64, py = (box->y + box->height * (2 * (i / 5) + 1) / 10) / 64;
+            const int16_t *v = field->forward + 2 * (py * field->width + px);
+            const int tx = px * 64 + 32 + v[0], ty = py * 64 + 32 + v[1];
+            good[i] = tx < 0 || ty < 0 || tx >= field->width * 64 || ty >= field->height * 64;
+            if (!good[i]) {
+                const int16_t *b = field->backward + 2 * (ty / 64 * field->width + tx / 64);
+                good[i] = (v[0] + b[0]) * (v[0] + b[0]) + (v[1] + b[1]) * (v[1] + b[1]) < 64 * 64;
+            }
+            if (good[i] || pass) {
+                x[n] = v[0];
+                y[n++] = v[1];
+            }
+        }
+    qsort(x, (size_t)n, sizeof *x, compare_ints);
+    qsort(y, (size_t)n, sizeof *y, compare_ints);
+    m.dx = x[(n - 1) / 2];
+    m.dy = y[(n - 1) / 2];
+    for (i = 0; i < 25; i++) {
+        const int px = (box->x + box->width * (2 * (i % 5) + 1) / 10) / 64, py = (box->y + box->height * (2 * (i / 5) + 1) / 10) / 64;
+        const int16_t *v = field->forward + 2 * (py * field->width + px);
+        agree += good[i] && hypot(v[0] - m.dx, v[1] - m.dy) < 96;
+    }
+    m.confidence = agree * 256 / 25;
+    return m;
+}
+
+static void test_cells(void)
+{
+    enum { W = 61, H = 43, BOXES = 300 };
+    static int16_t forward[H][W][2], backward[H][W][2];
+    static mosaic_flow_box box[BOXES];
+    static mosaic_flow_motion motion[BOXES];
+    mosaic_flow_field field;
+    int i, x, y, bad = 0;
+    memset(&field, 0, sizeof field);
+    field.width = W;
+    field.height = H;
+    field.stride = W * 4;
+    field.forward = &forward[0][0][0];
+    field.backward = &backward[0][0][0];
+    for (y = 0; y < H; y++)
+        for (x = 0; x < W; x++)
+            for (i = 0; i < 2; i++) {
+                /* A moving right half, noise on top, and a lower part without any sense. */
+                forward[y][x][i] = (int16_t)((x > W / 2 ? 300 - 150 * i : 0) + test_range(-20, 20) + (y > 30 ? test_range(-400, 400) : 0));
+                backward[y][x][i] = (int16_t)((x > W / 2 ? -300 + 150 * i : 0) + test_range(-20, 20));
+            }
+    for (i = 0; i < BOXES; i++) {
+        box[i].width = test_range(1, 700);
+        box[i].height = test_range(1, 700);
+        box[i].x = test_range(0, W * 64 - 1 - box[i].width);
+        box[i].y = test_range(0, H * 64 - 1 - box[i].height);
+    }
+    CHECK(mosaic_flow_cells(&field, box, BOXES, motion) == MOSAIC_FLOW_OK);
+    for (i = 0; i < BOXES; i++) {
+        const mosaic_flow_motion m = cell_of(&field, &box[i]);
+        bad += m.dx != motion[i].dx || m.dy != motion[i].dy || m.confidence != motion[i].confidence;
+    }
+    CHECK_MSG(bad == 0, "%d of %d boxes", bad, BOXES);
+    box[0].x = W * 64 - 640;
+    box[0].y = 640;
+    box[0].width = box[0].height = 640;
+    CHECK(mosaic_flow_cells(&field, box, 1, motion) == MOSAIC_FLOW_OK);
+    CHECK_MSG(abs(motion[0].dx - 300) < 20 && abs(motion[0].dy - 150) < 20 && motion[0].confidence == 256, "%d %d, %d", (int)motion[0].dx,
+              (int)motion[0].dy, (int)motion[0].confidence);
+    field.forward = NULL; /* turned round, all consistent */
+    CHECK(mosaic_flow_cells(&field, box, 1, motion) == MOSAIC_FLOW_OK);
+    CHECK(abs(motion[0].dx - 300) < 20 && abs(motion[0].dy - 150) < 20 && motion[0].confidence == 256);
+    /* Far outside the nearest pixels count; the ends of what a number holds are no harm. */
+    box[0].x = box[0].y = INT32_MAX;
+    box[0].width = box[0].height = INT32_MAX;
+    box[1].x = box[1].y = INT32_MIN;
+    box[1].width = -5;
+    box[1].height = INT32_MAX;
+    CHECK(mosaic_flow_cells(&field, box, 2, motion) == MOSAIC_FLOW_OK);
+    CHECK(motion[0].dx == -backward[H - 1][W - 1][0] && motion[0].confidence == 256);
+    for (i = 0; i < 2; i++) memset(i ? (void *)backward : (void *)forward, i ? 0x80 : 0x7f, sizeof forward); /* longest vectors both ways */
+    field.forward = &forward[0][0][0];
+    CHECK(mosaic_flow_cells(&field, box, BOXES, motion) == MOSAIC_FLOW_OK);
+    field.stride--;
+    CHECK(mosaic_flow_cells(&field, box, 1, motion) == MOSAIC_FLOW_ERROR_STRIDE);
+    field.stride = W * 4 + 1;
+    CHECK(mosaic_flow_cells(&field, box, 1, motion) == MOSAIC_FLOW_ERROR_STRIDE);
+    field.stride = W * 4;
+    field.width = 0;
+    CHECK(mosaic_flow_cells(&field, box, 1, motion) == MOSAIC_FLOW_ERROR_SIZE);
+    field.width = W;
+    CHECK(mosaic_flow_cells(NULL, box, 1, motion) == MOSAIC_FLOW_ERROR_NULL && mosaic_flow_cells(&field, NULL, 1, motion) == MOSAIC_FLOW_ERROR_NULL);
+    field.forward = field.backward = NULL;
+    CHECK(mosaic_flow_cells(&field, box, 1, motion) == MOSAIC_FLOW_ERROR_NULL);
+}
+
 /* ---- misuse ---- */
 
 static void test_refused(void)
@@ -314,6 +416,7 @@ int main(void)
     test_still();
     test_median();
     test_fit();
+    test_cells();
     test_refused();
     test_wild();
     return test_end("flow_dis");
