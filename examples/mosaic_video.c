@@ -16,6 +16,7 @@
 #include "util/pool_files.h"
 #include "util/progress.h"
 #include "util/queue.h"
+#include "util/read_file.h"
 #include "util/run_report.h"
 #include "util/settings.h"
 #include "util/video_in.h"
@@ -62,6 +63,8 @@ typedef struct pipeline {
     video_in_info source;
     mosaic_grid grid;
     mosaic_options options;
+    mosaic_flow_options flow;
+    mosaic_flow_weights *weights;
     pool_files photos;
     mosaic_engine *engine;
     video_out *out;
@@ -232,6 +235,31 @@ static void choose_options(pipeline *p)
     o->stage_ctx = &p->report;
 }
 
+/* How motion is estimated; for RAFT, its weights. */
+static int choose_flow(pipeline *p)
+{
+    mosaic_flow_result result;
+    unsigned char *bytes;
+    char err[LINE] = "";
+    size_t size;
+    p->flow.method = (mosaic_flow_method)p->s->flow;
+    p->flow.width = p->s->flow_width;
+    p->flow.height = p->s->flow_height;
+    p->flow.iterations = p->s->flow_iterations;
+    p->flow.simd = p->s->simd;
+    p->flow.run = run_jobs;
+    p->flow.run_ctx = p->s;
+    if (p->flow.method != MOSAIC_FLOW_NONE) p->options.flow = &p->flow;
+    if (p->flow.method != MOSAIC_FLOW_RAFT) return DONE;
+    bytes = read_file(p->s->raft_weights, (size_t)1 << 30, &size, err, sizeof err);
+    if (!bytes) return say(FAILED, "%s", err);
+    result = mosaic_flow_weights_load(bytes, size, NULL, &p->weights);
+    free(bytes);
+    if (result) return say(FAILED, "%s: %s", p->s->raft_weights, mosaic_flow_result_string(result));
+    p->flow.weights = p->weights;
+    return DONE;
+}
+
 static int open_engine(pipeline *p)
 {
     const mosaic_result result = mosaic_open(&p->grid, p->photos.pool, &p->options, &p->engine);
@@ -262,6 +290,11 @@ static int open_extras(pipeline *p)
     r->encoder = video_out_encoder(p->out);
     r->preset = mosaic_preset_name(p->s->preset);
     r->simd = simd_levels[p->s->simd];
+    r->flow = mosaic_flow_method_name(p->s->flow);
+    if (p->s->flow != MOSAIC_FLOW_NONE) {
+        r->flow_width = p->flow.width;
+        r->flow_height = p->flow.height;
+    }
     r->rate_num = p->source.fps_num;
     r->rate_den = p->source.fps_den;
     r->threads = p->s->threads;
@@ -290,7 +323,8 @@ static int prepare(pipeline *p)
 {
     int code;
     choose_options(p);
-    code = separate_files(p);
+    code = choose_flow(p);
+    if (!code) code = separate_files(p);
     if (!code) code = open_source(p);
     if (!code) code = fit_grid(p);
     if (!code) code = open_output(p);
@@ -417,6 +451,7 @@ static int finish(pipeline *p, int code)
 static void release(pipeline *p)
 {
     mosaic_close(p->engine);
+    mosaic_flow_weights_free(p->weights);
     video_in_close(p->in);
     queue_free(&p->sources);
     queue_free(&p->mosaics);

@@ -48,7 +48,7 @@ command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || { have_ffmpeg=0
 
 # ---- words on the command line ----
 good "--help" --help
-for name in input frames tiles output preset cells tile-size height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd pool \
+for name in flow raft-weights flow-size flow-iterations input frames tiles output preset cells tile-size height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd pool \
     placements report contact-sheet diagnose quiet help version; do
     holds "--help names --$name" "$out" "--$name "
 done
@@ -400,6 +400,62 @@ if [ $have_ffmpeg = 1 ] && [ -x "$measure" ]; then
     refuses "mosaic_measure: no grid" 2 "--cols" --source $source --mosaic m.mp4
     refuses "mosaic_measure: no mosaic" 1 "nowhere.mp4" --source $source --mosaic nowhere.mp4 --cols 10 --rows 6
 fi
+
+# ---- flow_view, and --flow ----
+mosaic=$build/flow_view
+a=demo/clip/frame_0010.png b=demo/clip/frame_0011.png
+good "flow_view --help" --help
+for name in method preset weights iterations arithmetic out picture truth; do holds "flow_view --help names --$name" "$out" "--$name "; done
+good "flow_view: .flo and picture" $a $b --method dis --out f.flo --picture f.png
+same "flow_view: says nothing" "$out" ""
+good "flow_view: against itself" $a $b --truth f.flo
+same "flow_view: against itself" "$out" "EPE 0.0000"
+good "flow_view: KITTI" $a $b --out k.png
+good "flow_view: KITTI read" $a $b --truth k.png
+about "flow_view: KITTI is rounded to 1/64 px" "${out#EPE }" 0.006 0.006
+good "flow_view: another preset" $a $b --preset ultrafast --out u.flo --truth f.flo
+[ "$(head -c 4 f.flo)" = PIEH ] && [ "$(wc -c <u.flo)" = "$(wc -c <f.flo)" ] && ok || bad "flow_view: no .flo"
+good "flow_view: none" $a $b --method none --truth k.png --out n.flo
+[ "$(tail -c +13 n.flo | tr -d '\0' | wc -c | tr -d ' ')" = 0 ] && ok || bad "flow_view: none moves"
+head -c 5000 f.flo >cut.flo
+cat f.flo f.flo >long.flo
+head -c 12 f.flo | sed 's/PIEH/PIEX/' >no.flo
+printf 'PIEH\377\377\377\177\377\377\377\177' >huge.flo
+refuses "flow_view: truncated .flo" 1 "truncated" $a $b --truth cut.flo
+refuses "flow_view: a .flo too long" 1 "damaged" $a $b --truth long.flo
+refuses "flow_view: no .flo" 1 "is no .flo file" $a $b --truth no.flo
+refuses "flow_view: a huge .flo" 1 "1 to 32767" $a $b --truth huge.flo
+refuses "flow_view: 8 bits are no field" 1 "16 bits" $a $b --truth f.png
+refuses "flow_view: truth of another size" 1 "px" demo/tiles/$(ls demo/tiles | head -1) demo/tiles/$(ls demo/tiles | head -1) --truth f.flo
+refuses "flow_view: no pictures" 2 "two pictures" --method dis --out x.flo
+refuses "flow_view: one picture" 2 "two pictures" $a --method dis --out x.flo
+refuses "flow_view: nothing wanted" 2 "nothing is wanted" $a $b
+refuses "flow_view: unknown flag" 2 "did you mean --method?" $a $b --methot dis
+refuses "flow_view: unknown method" 2 'did you mean "dis"?' $a $b --method diz --out x.flo
+refuses "flow_view: raft without weights" 2 "--weights" $a $b --method raft --out x.flo
+refuses "flow_view: weights without raft" 2 "belongs to --method raft" $a $b --weights f.flo --out x.flo
+refuses "flow_view: no such weights" 1 "nowhere.pth: No such file" $a $b --method raft --weights nowhere.pth --out x.flo
+refuses "flow_view: no weights" 1 "no weight file" $a $b --method raft --weights k.png --out x.flo
+refuses "flow_view: missing picture" 1 "nowhere.png" $a nowhere.png --out x.flo
+refuses "flow_view: unequal sizes" 1 "of one size" $a demo/tiles/$(ls demo/tiles | head -1) --out x.flo
+refuses "flow_view: no place" 1 "nowhere/x.flo" $a $b --out nowhere/x.flo
+nothing "flow_view: refusals" x.flo
+mosaic=$build/mosaic_video
+refuses "unknown flow" 2 'did you mean "raft"?' --input $source $small --output x.mp4 --flow rafd
+refuses "raft without weights" 2 "--raft-weights FILE" --input $source $small --output x.mp4 --flow raft
+refuses "weights without raft" 2 "belongs to --flow raft" --input $source $small --output x.mp4 --raft-weights f.flo
+refuses "iterations without raft" 2 "belongs to --flow raft" --input $source $small --output x.mp4 --flow-iterations 3
+refuses "bad flow size" 2 "--flow-size: \"big\"" --input $source $small --output x.mp4 --flow-size big
+refuses "no weights" 1 "no weight file" --input $source $small --output x.mp4 --flow raft --raft-weights f.png
+good "--flow none" --input $source $small --output fn/ --count 12 --flow none --report fn.json
+good "--flow dis, one thread" --input $source $small --output fd/ --count 12 --flow dis --threads 1 --report fd.json
+good "--flow is dis, scalar" --input $source $small --output fe/ --count 12 --threads 3 --simd scalar --report fe.json
+same "report: no flow" "$(field fn.json flow)" none
+same "report: flow" "$(field fd.json flow) $(field fd.json flow_size)" "dis 480x272"
+same "the same frames with any threads and instruction set" "$(field fd.json frames_sha256)" "$(field fe.json frames_sha256)"
+[ "$(field fd.json frames_sha256)" != "$(field fn.json frames_sha256)" ] && ok || bad "flow changes nothing"
+good "--flow-size" --input $source $small --output fs/ --count 4 --flow-size 96x54 --report fs.json
+same "report: flow size" "$(field fs.json flow_size)" 96x54
 
 [ $skipped = 0 ] || echo "cli: $skipped skipped" >&2
 echo "cli: $passed passed, $failed failed"

@@ -12,8 +12,8 @@
 #include <time.h>
 
 typedef struct run_report {
-    const char *input, *output, *active_codec, *encoder, *preset, *simd;
-    int rate_num, rate_den, threads;
+    const char *input, *output, *active_codec, *encoder, *preset, *simd, *flow;
+    int rate_num, rate_den, threads, flow_width, flow_height; /* of the flow: 0 when there is none */
     mosaic_grid grid;
     const mosaic_pool *pool;
     int skipped;
@@ -241,7 +241,12 @@ static inline cJSON *report__json(const run_report *r)
     cJSON_AddStringToObject(o, "active_codec", r->active_codec);
     cJSON_AddStringToObject(o, "encoder", r->encoder);
     cJSON_AddStringToObject(o, "preset", r->preset);
-    cJSON_AddStringToObject(o, "flow", "none");
+    cJSON_AddStringToObject(o, "flow", r->flow);
+    if (r->flow_width) {
+        char size[48];
+        snprintf(size, sizeof size, "%dx%d", r->flow_width, r->flow_height);
+        cJSON_AddStringToObject(o, "flow_size", size);
+    }
     cJSON_AddStringToObject(o, "gpu", "off");
     cJSON_AddNumberToObject(o, "threads", r->threads);
     cJSON_AddStringToObject(o, "simd", r->simd);

@@ -18,6 +18,8 @@ typedef struct settings {
     const char *tile_size_text, *variants_text, *fps_text, *start_text;
     option_list tiles;
     int preset, cells, height, max_uses, min_distance, rerank, crf, encoder_preset, count, threads, simd;
+    const char *flow_size_text, *raft_weights;
+    int flow, flow_iterations, flow_width, flow_height;
     double coherence;
     int diagnose, quiet, help, version;
     int cell_width, cell_height; /* made from the texts */
@@ -32,6 +34,7 @@ static const char *const simd_levels[] = {"auto", "scalar", "avx2", "avx512", "a
 static const char *preset_names[MOSAIC_PRESETS + 1];
 static char preset_help[1024]; /* a line for each */
 static const char *variant_names[MOSAIC_VARIANTS + 1];
+static const char *flow_names[MOSAIC_FLOW_METHODS + 1];
 
 static int size_from_text(settings *s, char *err, size_t err_size)
 {
@@ -44,6 +47,25 @@ static int size_from_text(settings *s, char *err, size_t err_size)
     if (s->cell_width > 0 && s->cell_height > 0 && s->cell_width <= 4096 && s->cell_height <= 4096) return 0;
     snprintf(err, err_size, "--tile-size: \"%s\" is no size in pixels; write 54, or 60x40 for cells that are not square", s->tile_size_text);
     return -1;
+}
+
+static int flow_from_text(settings *s, char *err, size_t err_size)
+{
+    char rest;
+    if (sscanf(s->flow_size_text, "%dx%d%c", &s->flow_width, &s->flow_height, &rest) != 2 || s->flow_width < 1 || s->flow_height < 1 ||
+        s->flow_width > 8192 || s->flow_height > 8192) {
+        snprintf(err, err_size, "--flow-size: \"%s\" is no size in pixels; write 480x272", s->flow_size_text);
+        return -1;
+    }
+    if (s->flow == MOSAIC_FLOW_RAFT && !s->raft_weights) {
+        snprintf(err, err_size, "--flow raft needs --raft-weights FILE: a .pth or .safetensors file of RAFT-small or RAFT-large");
+        return -1;
+    }
+    if (s->flow != MOSAIC_FLOW_RAFT && (s->raft_weights || s->flow_iterations)) {
+        snprintf(err, err_size, "%s belongs to --flow raft", s->raft_weights ? "--raft-weights" : "--flow-iterations");
+        return -1;
+    }
+    return 0;
 }
 
 static int variants_from_text(settings *s, char *err, size_t err_size)
@@ -93,6 +115,7 @@ static int settings_check(settings *s, char *err, size_t err_size)
     if (s->tile_size_text && size_from_text(s, err, err_size)) return -1;
     if (s->variants_text && variants_from_text(s, err, err_size)) return -1;
     if (times_from_text(s, err, err_size)) return -1;
+    if (flow_from_text(s, err, err_size)) return -1;
     return video_out_kind(s->output, err, err_size) < 0 ? -1 : 0;
 }
 
@@ -125,6 +148,13 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         {"--variants", "LIST", OPTION_TEXT, &s->variants_text, 0, 0, NULL,
          "ways a photograph may be shown, of plain,mirror,bright,dark (default all)"},
         {"--pool", "FILE", OPTION_TEXT, &s->pool, 0, 0, NULL, "keep the finished photographs here; made anew when they change (default: none)"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "Motion, which photographs travel with"},
+        {"--flow", "METHOD", OPTION_CHOICE, &s->flow, 0, 0, flow_names,
+         "none: not estimated; dis: dense inverse search; raft: a neural network, slower (default dis)"},
+        {"--raft-weights", "FILE", OPTION_TEXT, &s->raft_weights, 0, 0, NULL,
+         "the network's numbers: .pth or .safetensors of RAFT-small or RAFT-large"},
+        {"--flow-size", "WxH", OPTION_TEXT, &s->flow_size_text, 0, 0, NULL, "the size frames are brought to for it (default 480x272)"},
+        {"--flow-iterations", "N", OPTION_INT, &s->flow_iterations, 1, 1000, NULL, "of raft (default 12)"},
         {NULL, NULL, 0, NULL, 0, 0, NULL, "Encoding"},
         {"--crf", "0...51", OPTION_INT, &s->crf, 0, 51, NULL, "quality: less is better and larger (default 18)"},
         {"--encoder-preset", "NAME", OPTION_CHOICE, &s->encoder_preset, 0, 0, x264_presets, "of x264, from ultrafast to placebo (default veryfast)"},
@@ -151,7 +181,10 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         snprintf(preset_help + length, sizeof preset_help - length, "%s%s: %s", i ? "\n" : "", preset_names[i], mosaic_preset_summary(i));
     }
     for (i = 0; i < MOSAIC_VARIANTS; i++) variant_names[i] = mosaic_variant_name(i);
+    for (i = 0; i < MOSAIC_FLOW_METHODS; i++) flow_names[i] = mosaic_flow_method_name(i);
     memset(s, 0, sizeof *s);
+    s->flow = MOSAIC_FLOW_DIS;
+    s->flow_size_text = "480x272";
     s->coherence = -1;
     s->max_uses = s->min_distance = -1;
     s->crf = 18;
