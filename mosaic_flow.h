@@ -2737,7 +2737,1537 @@ static mosaic_flow_result mosaic_flow__float_start(mosaic_flow *flow)
 static const mosaic_flow__backend mosaic_flow__float_backend = {mosaic_flow__float_plan, mosaic_flow__float_start, mosaic_flow__float_encode,
                                                                 mosaic_flow__float_estimate, 0};
 
-/* ==== RAFT in integers ==== */
+/* ==== RAFT in integers ====
+
+   Every number of the network is an integer with a fixed number of fraction bits, and every sum is proven to stay inside 32 bits whatever picture
+   comes. So it does not matter in which order, on how many lanes or threads it is added: scalar code, SIMD and a GPU give the same bits.
+
+   Convolutions multiply 16-bit inputs by 16-bit weights. A weight w of output c is stored as round(w * 2^(e_c - f)), f the fraction bits of its
+   input, so a sum has e_c fraction bits; e_c is the largest for which the weights fit 16 bits and no input within its bounds makes a sum leave
+   32 bits. Two things make room for more bits:
+   - In the update block a sum is taken in parts, one for each segment (a tap of the kernel, say): each part fits 32 bits, is shifted right by
+     `part` bits, rounding to nearest, and added to the whole.
+   - In the encoders 15 bits of input are too few, as instance norm enlarges the faint differences that flat parts of a picture consist of.
+     There a number is v = 256 * high + low, 0 <= low < 256; both are convolved with the same weights and high + ((low + 128) >> 8) is the sum. */
+
+#define MOSAIC_FLOW__QF 13 /* fraction bits inside the encoders: 20 bits, values below 128 */
+#define MOSAIC_FLOW__QMAX ((1 << 20) - 1)
+#define MOSAIC_FLOW__QTILE 12     /* pixels that a kernel does at once */
+#define MOSAIC_FLOW__QBANDS 32    /* jobs that a picture is cut into at most */
+#define MOSAIC_FLOW__QINPUTS 576  /* most inputs of a convolution, padding included */
+#define MOSAIC_FLOW__QOUTPUTS 256 /* most channels of a norm */
+#define MOSAIC_FLOW__QFLOW 12     /* fraction bits of the flow, in pixels of an eighth of the picture */
+#define MOSAIC_FLOW__QREACH (1 << 25)
+#define MOSAIC_FLOW__QLIMIT 32767 /* largest input of the update block */
+#define MOSAIC_FLOW__QHIDDEN 12   /* fraction bits of the hidden state as an input; it is kept with 15 */
+
+/* A picture of 16-bit numbers, channel after channel in each pixel, with a border of zeros all around. */
+typedef struct mosaic_flow__qmap {
+    int16_t *at; /* of pixel (0, 0) */
+    int width, height, channels;
+    ptrdiff_t pitch; /* numbers from row to row */
+    ptrdiff_t low;   /* numbers from here to the map of the low parts; 0: none */
+} mosaic_flow__qmap;
+
+/* The weights of a convolution as the kernels want them: [out / 16][segment][pair of inputs][16][2]. */
+typedef struct mosaic_flow__qconv {
+    int16_t *weights;
+    int32_t *bias;       /* with the rounding of the shift added */
+    int32_t *shift;      /* from the fraction bits of the sums to those of the output */
+    int32_t *low, *high; /* what each input is at least and at most: what the proof is about */
+    int in, out, blocks; /* channels, padded to what is stored; blocks of 16 outputs */
+    int height, width, stride;
+    int segments, pairs; /* segments: the taps of the kernel, or pieces of them; or its rows, where those lie in one piece: merged */
+    int merged, part;
+} mosaic_flow__qconv;
+
+/* acc[12][32] += inputs * weights for 12 pixels that are `step` numbers apart and for 1 or 2 blocks of 16 outputs. */
+typedef struct mosaic_flow__qwork {
+    int32_t *acc;
+    const int16_t *x;
+    ptrdiff_t step;
+    const ptrdiff_t *offset;
+    int segments, pairs, part, blocks;
+    const int16_t *weights;
+    ptrdiff_t block; /* numbers from a block to the next */
+} mosaic_flow__qwork;
+typedef void (*mosaic_flow__qmac)(const mosaic_flow__qwork *w);
+
+typedef enum mosaic_flow__qkind {
+    MOSAIC_FLOW__QSUMS,      /* sums as they are */
+    MOSAIC_FLOW__QNORM,      /* the same, and their statistics */
+    MOSAIC_FLOW__QSPLIT,     /* high and low parts */
+    MOSAIC_FLOW__QRELU,      /* 16 bits, not below zero */
+    MOSAIC_FLOW__QCONTEXT,   /* the head of the context encoder: hidden state and context */
+    MOSAIC_FLOW__QGATES,     /* z and r */
+    MOSAIC_FLOW__QCANDIDATE, /* candidate and new hidden state */
+    MOSAIC_FLOW__QDELTA,     /* change of the flow */
+    MOSAIC_FLOW__QCORR       /* correlation, clipped to 16 bits */
+} mosaic_flow__qkind;
+
+/* Statistics of the sums of a band of rows, and what instance norm makes of them:
+   t = (((x - mean) << up) >> down) - rest has 22 bits, (t * factor) >> shift is the output. */
+typedef struct mosaic_flow__qstat {
+    int64_t sum[MOSAIC_FLOW__QOUTPUTS], deviation[MOSAIC_FLOW__QOUTPUTS], square[MOSAIC_FLOW__QOUTPUTS];
+    int32_t low[MOSAIC_FLOW__QOUTPUTS], high[MOSAIC_FLOW__QOUTPUTS];
+} mosaic_flow__qstat;
+typedef struct mosaic_flow__qscale {
+    int32_t mean[MOSAIC_FLOW__QOUTPUTS], coarse[MOSAIC_FLOW__QOUTPUTS]; /* coarse: brings deviations to 15 bits */
+    int32_t up[MOSAIC_FLOW__QOUTPUTS], down[MOSAIC_FLOW__QOUTPUTS], rest[MOSAIC_FLOW__QOUTPUTS];
+    int32_t factor[MOSAIC_FLOW__QOUTPUTS], shift[MOSAIC_FLOW__QOUTPUTS];
+} mosaic_flow__qscale;
+
+/* Fraction bits that differ from network to network; what a calibration finds. */
+enum {
+    MOSAIC_FLOW__SCALE_CONTEXT,
+    MOSAIC_FLOW__SCALE_CORR,
+    MOSAIC_FLOW__SCALE_CORR1,
+    MOSAIC_FLOW__SCALE_CORR2,
+    MOSAIC_FLOW__SCALE_FLOW,
+    MOSAIC_FLOW__SCALE_FLOW1,
+    MOSAIC_FLOW__SCALE_FLOW2,
+    MOSAIC_FLOW__SCALE_MERGE,
+    MOSAIC_FLOW__SCALE_HEAD,
+    MOSAIC_FLOW__SCALE_MASK,
+    MOSAIC_FLOW__SCALES
+};
+
+struct mosaic_flow__qraft;
+
+typedef struct mosaic_flow__qop {
+    const struct mosaic_flow__qraft *q;
+    const mosaic_flow__qconv *conv;
+    const mosaic_flow__qmap *from, *to, *skip; /* skip is added to the output */
+    int from_channel, to_channel, limit;       /* limit: the largest output */
+    const int32_t *start;                      /* sums to begin with; null: the biases */
+    int32_t *sums;                             /* QSUMS and QNORM: where sums go */
+    ptrdiff_t start_step, sums_step;           /* from pixel to pixel */
+    int16_t *hidden;                           /* QCONTEXT: where the hidden state goes */
+    int bands, relu, width, height;            /* of the output */
+    mosaic_flow__qkind kind;
+} mosaic_flow__qop;
+
+typedef struct mosaic_flow__qraft {
+    mosaic_flow__raft shape;
+    const mosaic_flow *flow;
+    mosaic_flow__qmac mac;
+    void (*rows)(const mosaic_flow__qop *op, int from, int to, mosaic_flow__qstat *stat);
+    void (*norm)(const mosaic_flow__qop *op, int from, int to, mosaic_flow__qstat *stat);
+    void (*tanh16)(const int32_t *table, int32_t *t);
+    void (*lookup)(const struct mosaic_flow__qraft *q, int from, int to);
+    mosaic_flow__qconv conv[MOSAIC_FLOW__MAX_LAYERS], gates[2], news[2], context[2];
+    const int32_t *scale; /* MOSAIC_FLOW__QSCALES fraction bits */
+    int32_t *tanh_table, *exp_table;
+    /* encoders: for each of three sizes */
+    mosaic_flow__qmap image, whole[3][2], inner[3][2], before[3], across[3];
+    int32_t *sums;
+    mosaic_flow__qstat *stats; /* [bands] */
+    mosaic_flow__qscale *scales;
+    /* features of the two pictures */
+    int16_t *feature[2];          /* [pixel][features] */
+    int16_t *packed[2][4];        /* levels for the kernels: [pixel / 16][features / 2][16][2] */
+    int feature_bits[2];          /* fraction bits */
+    int16_t *level_feature[2][4]; /* [pixel][features], levels 1 to 3, for correlation when needed */
+    int16_t *volume[4];           /* [pixel][pixels of the level, padded to 16], or null */
+    int volume_step[4];
+    /* context of the two pictures */
+    int context_ready[2];
+    int16_t *hidden_start[2]; /* [pixel][hidden], Q15 */
+    int32_t *context_sums[2]; /* [pixel][context_step] */
+    int context_step;
+    mosaic_flow__qmap context_map;
+    /* update block */
+    mosaic_flow__qmap taps, flow_map, corr1, flow1, merge, state, head;
+    int16_t *hidden, *z;
+    int32_t *vectors;                                /* [pixel][2], QFLOW */
+    int flow_channel, hidden_channel, merge_channel; /* of the state map: reset hidden state, merged motion features, flow, hidden state */
+    int bands, taps_span;
+    int first, corr_shift; /* of the pair in work */
+    mosaic_flow__qmap feature_map[2];
+    mosaic_flow__qmap volume_map[4];
+    mosaic_flow__qconv level_conv[4];
+    int32_t *zeros;
+    mosaic_flow__qmap mask;
+} mosaic_flow__qraft;
+
+/* ---- kernels ---- */
+
+static void mosaic_flow__qmac_scalar(const mosaic_flow__qwork *w)
+{
+    const int32_t half = w->part ? 1 << (w->part - 1) : 0;
+    int i, b, k, c, o;
+    for (i = 0; i < MOSAIC_FLOW__QTILE; i++)
+        for (b = 0; b < w->blocks; b++) {
+            const int16_t *weights = w->weights + b * w->block;
+            int32_t *acc = w->acc + i * 32 + b * 16, part[16];
+            for (o = 0; o < 16; o++) part[o] = half;
+            for (k = 0; k < w->segments; k++) {
+                const int16_t *x = w->x + w->offset[k] + i * w->step;
+                for (c = 0; c < w->pairs; c++, weights += 32)
+                    for (o = 0; o < 16; o++) part[o] += x[2 * c] * weights[2 * o] + x[2 * c + 1] * weights[2 * o + 1];
+                if (!w->part && k + 1 < w->segments) continue;
+                for (o = 0; o < 16; o++) {
+                    acc[o] += part[o] >> w->part;
+                    part[o] = half;
+                }
+            }
+        }
+}
+
+/* The same with vectors of LANES sums: a tile is cut into pieces of PIXELS x 2 vectors, so that all sums of a piece stay in registers. The sums are
+   single variables, not an array: compilers keep those in registers, whatever they do to arrays. */
+#define MOSAIC_FLOW__QEACH4(M) M(0, p0, 0) M(1, p0, s) M(2, p0, 2 * s) M(3, p0, s3)
+#define MOSAIC_FLOW__QEACH6(M) MOSAIC_FLOW__QEACH4(M) M(4, p4, 0) M(5, p4, s)
+#define MOSAIC_FLOW__QEACH12(M) MOSAIC_FLOW__QEACH6(M) M(6, p4, 2 * s) M(7, p4, s3) M(8, p8, 0) M(9, p8, s) M(10, p8, 2 * s) M(11, p8, s3)
+#define MOSAIC_FLOW__QSUM(i, p, d) MOSAIC_FLOW__QV a##i = half, b##i = half;
+#define MOSAIC_FLOW__QSTEP(i, p, d)                                                                                                                  \
+    {                                                                                                                                                \
+        const MOSAIC_FLOW__QV x = MOSAIC_FLOW__QPAIR(p + d);                                                                                         \
+        a##i = MOSAIC_FLOW__QDOT(a##i, x, w0);                                                                                                       \
+        b##i = MOSAIC_FLOW__QDOT(b##i, x, w1);                                                                                                       \
+    }
+#define MOSAIC_FLOW__QFLUSH(i, p, d)                                                                                                                 \
+    MOSAIC_FLOW__QSTORE(acc + 32 * i, MOSAIC_FLOW__QADD(MOSAIC_FLOW__QLOAD(acc + 32 * i), MOSAIC_FLOW__QSRA(a##i)));                                 \
+    MOSAIC_FLOW__QSTORE(acc + 32 * i + lanes, MOSAIC_FLOW__QADD(MOSAIC_FLOW__QLOAD(acc + 32 * i + lanes), MOSAIC_FLOW__QSRA(b##i)));                 \
+    a##i = half;                                                                                                                                     \
+    b##i = half;
+#define MOSAIC_FLOW__QKERNEL(LANES, PIXELS, EACH)                                                                                                    \
+    {                                                                                                                                                \
+        const int lanes = LANES;                                                                                                                     \
+        const ptrdiff_t s = 2 * w->step, s3 = 3 * s, second = lanes == 16 ? 2 * w->block : 4 * lanes;                                                \
+        const MOSAIC_FLOW__QV half = MOSAIC_FLOW__QSET(w->part ? 1 << (w->part - 1) : 0);                                                            \
+        int pixel, o, k, c;                                                                                                                          \
+        for (pixel = 0; pixel < MOSAIC_FLOW__QTILE; pixel += PIXELS)                                                                                 \
+            for (o = 0; o < 16 * w->blocks; o += 2 * lanes) {                                                                                        \
+                int32_t *acc = w->acc + pixel * 32 + o;                                                                                              \
+                const char *weights = (const char *)(w->weights + o / 16 * w->block + o % 16 * 2);                                                   \
+                EACH(MOSAIC_FLOW__QSUM)                                                                                                              \
+                for (k = 0; k < w->segments; k++) {                                                                                                  \
+                    const char *p0 = (const char *)(w->x + w->offset[k]) + pixel * s, *p4 = p0 + 4 * s, *p8 = p4 + 4 * s;                            \
+                    for (c = 0; c < w->pairs; c++) {                                                                                                 \
+                        const MOSAIC_FLOW__QV w0 = MOSAIC_FLOW__QLOAD(weights), w1 = MOSAIC_FLOW__QLOAD(weights + second);                           \
+                        EACH(MOSAIC_FLOW__QSTEP)                                                                                                     \
+                        weights += 64;                                                                                                               \
+                        p0 += 4;                                                                                                                     \
+                        p4 += 4;                                                                                                                     \
+                        p8 += 4;                                                                                                                     \
+                    }                                                                                                                                \
+                    if (!w->part && k + 1 < w->segments) continue;                                                                                   \
+                    EACH(MOSAIC_FLOW__QFLUSH)                                                                                                        \
+                    (void)p8;                                                                                                                        \
+                }                                                                                                                                    \
+                (void)s3;                                                                                                                            \
+            }                                                                                                                                        \
+    }
+
+MOSAIC_FLOW__INLINE int32_t mosaic_flow__qpair(const void *p)
+{
+    int32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+
+/* 128-bit vectors, which need no check at run time: SSE2, NEON, WebAssembly. */
+#if defined(MOSAIC_FLOW_NO_SIMD)
+#define MOSAIC_FLOW__Q128 0
+#elif defined(__SSE2__)
+#define MOSAIC_FLOW__Q128 1
+#define MOSAIC_FLOW__QV __m128i
+#define MOSAIC_FLOW__QLOAD(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
+#define MOSAIC_FLOW__QSTORE(p, v) _mm_storeu_si128((__m128i *)(void *)(p), v)
+#define MOSAIC_FLOW__QSET(v) _mm_set1_epi32(v)
+#define MOSAIC_FLOW__QPAIR(p) _mm_set1_epi32(mosaic_flow__qpair(p))
+#define MOSAIC_FLOW__QADD(a, b) _mm_add_epi32(a, b)
+#define MOSAIC_FLOW__QSRA(a) _mm_sra_epi32(a, _mm_cvtsi32_si128(w->part))
+#define MOSAIC_FLOW__QDOT(a, x, y) _mm_add_epi32(a, _mm_madd_epi16(x, y))
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#define MOSAIC_FLOW__Q128 1
+#define MOSAIC_FLOW__QV v128_t
+#define MOSAIC_FLOW__QLOAD(p) wasm_v128_load(p)
+#define MOSAIC_FLOW__QSTORE(p, v) wasm_v128_store(p, v)
+#define MOSAIC_FLOW__QSET(v) wasm_i32x4_splat(v)
+#define MOSAIC_FLOW__QPAIR(p) wasm_i32x4_splat(mosaic_flow__qpair(p))
+#define MOSAIC_FLOW__QADD(a, b) wasm_i32x4_add(a, b)
+#define MOSAIC_FLOW__QSRA(a) wasm_i32x4_shr(a, (uint32_t)w->part)
+#define MOSAIC_FLOW__QDOT(a, x, y) wasm_i32x4_add(a, wasm_i32x4_dot_i16x8(x, y))
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#include <arm_neon.h>
+#define MOSAIC_FLOW__Q128 1
+#define MOSAIC_FLOW__QV int32x4_t
+#define MOSAIC_FLOW__QLOAD(p) vld1q_s32((const int32_t *)(const void *)(p))
+#define MOSAIC_FLOW__QSTORE(p, v) vst1q_s32((int32_t *)(void *)(p), v)
+#define MOSAIC_FLOW__QSET(v) vdupq_n_s32(v)
+#define MOSAIC_FLOW__QPAIR(p) vdupq_n_s32(mosaic_flow__qpair(p))
+#define MOSAIC_FLOW__QADD(a, b) vaddq_s32(a, b)
+#define MOSAIC_FLOW__QSRA(a) vshlq_s32(a, vdupq_n_s32(-w->part))
+#define MOSAIC_FLOW__QDOT(a, x, y)                                                                                                                   \
+    vaddq_s32(a, vpaddq_s32(vmull_s16(vget_low_s16(vreinterpretq_s16_s32(x)), vget_low_s16(vreinterpretq_s16_s32(y))),                               \
+                            vmull_high_s16(vreinterpretq_s16_s32(x), vreinterpretq_s16_s32(y))))
+#else
+#define MOSAIC_FLOW__Q128 0
+#endif
+#if MOSAIC_FLOW__Q128
+static void mosaic_flow__qmac_128(const mosaic_flow__qwork *w) MOSAIC_FLOW__QKERNEL(4, 4, MOSAIC_FLOW__QEACH4)
+#undef MOSAIC_FLOW__QV
+#undef MOSAIC_FLOW__QLOAD
+#undef MOSAIC_FLOW__QSTORE
+#undef MOSAIC_FLOW__QSET
+#undef MOSAIC_FLOW__QPAIR
+#undef MOSAIC_FLOW__QADD
+#undef MOSAIC_FLOW__QSRA
+#undef MOSAIC_FLOW__QDOT
+#endif
+
+#if MOSAIC_FLOW__SIMD
+#define MOSAIC_FLOW__QV __m256i
+#define MOSAIC_FLOW__QLOAD(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define MOSAIC_FLOW__QSTORE(p, v) _mm256_storeu_si256((__m256i *)(void *)(p), v)
+#define MOSAIC_FLOW__QSET(v) _mm256_set1_epi32(v)
+#define MOSAIC_FLOW__QPAIR(p) _mm256_set1_epi32(mosaic_flow__qpair(p))
+#define MOSAIC_FLOW__QADD(a, b) _mm256_add_epi32(a, b)
+#define MOSAIC_FLOW__QSRA(a) _mm256_sra_epi32(a, _mm_cvtsi32_si128(w->part))
+#define MOSAIC_FLOW__QDOT(a, x, y) _mm256_add_epi32(a, _mm256_madd_epi16(x, y))
+    MOSAIC__TARGET("avx2") static void mosaic_flow__qmac_avx2(const mosaic_flow__qwork *w) MOSAIC_FLOW__QKERNEL(8, 6, MOSAIC_FLOW__QEACH6)
+#undef MOSAIC_FLOW__QV
+#undef MOSAIC_FLOW__QLOAD
+#undef MOSAIC_FLOW__QSTORE
+#undef MOSAIC_FLOW__QSET
+#undef MOSAIC_FLOW__QPAIR
+#undef MOSAIC_FLOW__QADD
+#undef MOSAIC_FLOW__QSRA
+#undef MOSAIC_FLOW__QDOT
+
+#define MOSAIC_FLOW__QV __m512i
+#define MOSAIC_FLOW__QLOAD(p) _mm512_loadu_si512(p)
+#define MOSAIC_FLOW__QSTORE(p, v) _mm512_storeu_si512(p, v)
+#define MOSAIC_FLOW__QSET(v) _mm512_set1_epi32(v)
+#define MOSAIC_FLOW__QPAIR(p) _mm512_set1_epi32(mosaic_flow__qpair(p))
+#define MOSAIC_FLOW__QADD(a, b) _mm512_add_epi32(a, b)
+#define MOSAIC_FLOW__QSRA(a) _mm512_maskz_sra_epi32((__mmask16)-1, a, _mm_cvtsi32_si128(w->part)) /* the plain one warns in gcc 12 */
+#define MOSAIC_FLOW__QDOT(a, x, y) _mm512_add_epi32(a, _mm512_madd_epi16(x, y))
+        MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2") static void mosaic_flow__qmac_avx512(const mosaic_flow__qwork *w)
+{
+    if (w->blocks == 1) {
+        mosaic_flow__qmac_avx2(w);
+        return;
+    }
+    MOSAIC_FLOW__QKERNEL(16, 12, MOSAIC_FLOW__QEACH12)
+}
+#undef MOSAIC_FLOW__QDOT
+#define MOSAIC_FLOW__QDOT(a, x, y) _mm512_dpwssd_epi32(a, x, y)
+MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2") static void mosaic_flow__qmac_vnni(const mosaic_flow__qwork *w)
+{
+    if (w->blocks == 1) {
+        mosaic_flow__qmac_avx2(w);
+        return;
+    }
+    MOSAIC_FLOW__QKERNEL(16, 12, MOSAIC_FLOW__QEACH12)
+}
+#undef MOSAIC_FLOW__QV
+#undef MOSAIC_FLOW__QLOAD
+#undef MOSAIC_FLOW__QSTORE
+#undef MOSAIC_FLOW__QSET
+#undef MOSAIC_FLOW__QPAIR
+#undef MOSAIC_FLOW__QADD
+#undef MOSAIC_FLOW__QSRA
+#undef MOSAIC_FLOW__QDOT
+#endif
+
+/* ---- what becomes of the sums; written once, compiled for each instruction set ---- */
+
+MOSAIC_FLOW__INLINE int32_t mosaic_flow__qclamp(int32_t v, int32_t low, int32_t high) { return v < low ? low : v > high ? high : v; }
+
+/* tanh of x / 4096 in Q15: a table with steps of 1/64, between them straight lines. Entries are value * 65536 + difference to the next. */
+MOSAIC_FLOW__INLINE int32_t mosaic_flow__qtanh(const int32_t *table, int32_t x)
+{
+    const int32_t i = mosaic_flow__qclamp(x, -32767, 32767) + 32768, entry = table[i >> 6];
+    return (entry >> 16) + (((entry & 0xffff) * (i & 63) + 32) >> 6);
+}
+
+/* A dot product of features, rounded and clipped to 16 bits. */
+MOSAIC_FLOW__INLINE int16_t mosaic_flow__qcorrelation(int32_t sum, int shift)
+{
+    if (shift > 0) return (int16_t)mosaic_flow__qclamp((sum + (1 << (shift - 1))) >> shift, -32767, 32767);
+    return (int16_t)(mosaic_flow__qclamp(sum, -(32767 >> -shift), 32767 >> -shift) * (1 << -shift));
+}
+
+/* The same of 16 numbers; one function for each level, as compilers do not gather by themselves. */
+static void mosaic_flow__qtanh16_plain(const int32_t *table, int32_t *t)
+{
+    int c;
+    for (c = 0; c < 16; c++) t[c] = mosaic_flow__qtanh(table, t[c]);
+}
+#if MOSAIC_FLOW__SIMD
+MOSAIC__TARGET("avx2") static void mosaic_flow__qtanh16_avx2(const int32_t *table, int32_t *t)
+{
+    const __m256i most = _mm256_set1_epi32(32767), low = _mm256_set1_epi32(0xffff);
+    int c;
+    for (c = 0; c < 16; c += 8) {
+        __m256i i = _mm256_loadu_si256((const __m256i *)(const void *)(t + c)), entry;
+        i = _mm256_add_epi32(_mm256_max_epi32(_mm256_min_epi32(i, most), _mm256_set1_epi32(-32767)), _mm256_set1_epi32(32768));
+        entry = _mm256_i32gather_epi32((const int *)table, _mm256_srli_epi32(i, 6), 4);
+        i = _mm256_madd_epi16(_mm256_and_si256(entry, low), _mm256_and_si256(i, _mm256_set1_epi32(63)));
+        i = _mm256_srai_epi32(_mm256_add_epi32(i, _mm256_set1_epi32(32)), 6);
+        _mm256_storeu_si256((__m256i *)(void *)(t + c), _mm256_add_epi32(_mm256_srai_epi32(entry, 16), i));
+    }
+}
+#endif
+
+/* 16 outputs of an encoder: the skipped branch added, in two parts. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qparts(const mosaic_flow__qop *op, int32_t *t, int x, int y, int o)
+{
+    int16_t *to = op->to->at + y * op->to->pitch + (ptrdiff_t)x * op->to->channels + o, v[16], low[16];
+    int c;
+    if (op->skip) {
+        const int16_t *s = op->skip->at + y * op->skip->pitch + (ptrdiff_t)x * op->skip->channels + o;
+        memcpy(v, s, sizeof v);
+        memcpy(low, s + op->skip->low, sizeof low);
+        for (c = 0; c < 16; c++) t[c] = mosaic_flow__qclamp(t[c] + v[c] * 256 + low[c], 0, MOSAIC_FLOW__QMAX);
+    }
+    for (c = 0; c < 16; c++) v[c] = (int16_t)(t[c] >> 8);
+    for (c = 0; c < 16; c++) low[c] = (int16_t)(t[c] & 255);
+    memcpy(to, v, sizeof v);
+    memcpy(to + op->to->low, low, sizeof low);
+}
+
+/* The flow of a pixel as input of the network: 16 bits, and what they leave. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qset_flow(const mosaic_flow__qraft *q, int x, int y)
+{
+    const int down = MOSAIC_FLOW__QFLOW - q->scale[MOSAIC_FLOW__SCALE_FLOW], half = 1 << down >> 1;
+    const int32_t *f = q->vectors + 2 * ((ptrdiff_t)y * q->shape.w8 + x);
+    int16_t *to = q->flow_map.at + y * q->flow_map.pitch + 4 * x;
+    int16_t *state = q->state.at + y * q->state.pitch + (ptrdiff_t)x * q->state.channels + q->flow_channel;
+    int c;
+    for (c = 0; c < 2; c++) {
+        const int32_t coarse = mosaic_flow__qclamp((f[c] + half) >> down, -MOSAIC_FLOW__QLIMIT, MOSAIC_FLOW__QLIMIT);
+        to[c] = state[c] = (int16_t)coarse;
+        to[2 + c] = state[2 + c] = (int16_t)mosaic_flow__qclamp(f[c] - coarse * (1 << down), -half, half);
+    }
+}
+
+/* A number of the hidden state as an input. */
+MOSAIC_FLOW__INLINE int16_t mosaic_flow__qhidden(int16_t h)
+{
+    return (int16_t)((h + (1 << (14 - MOSAIC_FLOW__QHIDDEN))) >> (15 - MOSAIC_FLOW__QHIDDEN));
+}
+
+/* 16 sums of one pixel: outputs o to o + 15 of pixel x, y. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qfinish(const mosaic_flow__qop *op, const int32_t *acc, int x, int y, int o, mosaic_flow__qstat *stat)
+{
+    const mosaic_flow__qraft *q = op->q;
+    const int hidden = q->shape.model->hidden;
+    const size_t pixel = (size_t)y * (size_t)op->width + (size_t)x;
+    int16_t *to = op->to ? op->to->at + y * op->to->pitch + (ptrdiff_t)x * op->to->channels + op->to_channel + o : 0;
+    int16_t v[16] = {0}, low[16];
+    int32_t t[16], shift[16];
+    int c;
+    memcpy(t, acc, sizeof t);
+    if (op->kind >= MOSAIC_FLOW__QSPLIT) {
+        memcpy(shift, op->conv->shift + o, sizeof shift);
+        for (c = 0; c < 16; c++) t[c] >>= shift[c];
+    }
+    switch (op->kind) {
+    case MOSAIC_FLOW__QNORM:
+        for (c = 0; c < 16; c++) stat->sum[o + c] += t[c];
+        for (c = 0; c < 16; c++) stat->low[o + c] = t[c] < stat->low[o + c] ? t[c] : stat->low[o + c];
+        for (c = 0; c < 16; c++) stat->high[o + c] = t[c] > stat->high[o + c] ? t[c] : stat->high[o + c];
+        /* fall through */
+    case MOSAIC_FLOW__QSUMS: memcpy(op->sums + (ptrdiff_t)pixel * op->sums_step + o, t, sizeof t); return;
+    case MOSAIC_FLOW__QSPLIT:
+        for (c = 0; c < 16; c++) t[c] = mosaic_flow__qclamp(t[c], op->relu ? 0 : -op->limit, op->limit);
+        mosaic_flow__qparts(op, t, x, y, o);
+        return;
+    case MOSAIC_FLOW__QRELU:
+        for (c = 0; c < 16; c++) v[c] = (int16_t)mosaic_flow__qclamp(t[c], 0, MOSAIC_FLOW__QLIMIT);
+        if (op->conv->out - o < 16) {
+            memcpy(to, v, (size_t)(op->conv->out - o) * sizeof *v);
+            return;
+        }
+        break;
+    case MOSAIC_FLOW__QCORR:
+        for (c = 0; c < 16; c++) v[c] = mosaic_flow__qcorrelation(t[c], q->corr_shift);
+        break;
+    case MOSAIC_FLOW__QCONTEXT:
+        if (o < hidden) {
+            q->tanh16(q->tanh_table, t);
+            for (c = 0; c < 16; c++) v[c] = (int16_t)t[c];
+            to = op->hidden + pixel * (size_t)hidden + o;
+        } else {
+            for (c = 0; c < 16; c++) v[c] = (int16_t)mosaic_flow__qclamp(t[c], 0, MOSAIC_FLOW__QLIMIT);
+            to -= hidden;
+        }
+        break;
+    case MOSAIC_FLOW__QGATES: /* the logistic function is (1 + tanh(x / 2)) / 2, in Q14 */
+        q->tanh16(q->tanh_table, t);
+        for (c = 0; c < 16; c++) t[c] = (32768 + t[c] + 2) >> 2;
+        if (o < hidden) {
+            for (c = 0; c < 16; c++) v[c] = (int16_t)t[c];
+            to = q->z + pixel * (size_t)hidden + o;
+        } else {
+            memcpy(low, q->hidden + pixel * (size_t)hidden + (o - hidden), sizeof low);
+            for (c = 0; c < 16; c++) v[c] = (int16_t)((t[c] * low[c] + (1 << (28 - MOSAIC_FLOW__QHIDDEN))) >> (29 - MOSAIC_FLOW__QHIDDEN));
+            to -= hidden;
+        }
+        break;
+    case MOSAIC_FLOW__QCANDIDATE:
+        q->tanh16(q->tanh_table, t);
+        memcpy(low, q->hidden + pixel * (size_t)hidden + o, sizeof low);
+        memcpy(v, q->z + pixel * (size_t)hidden + o, sizeof v);
+        for (c = 0; c < 16; c++) v[c] = (int16_t)(((16384 - v[c]) * low[c] + v[c] * t[c] + 8192) >> 14);
+        memcpy(q->hidden + pixel * (size_t)hidden + o, v, sizeof v);
+        for (c = 0; c < 16; c++) v[c] = mosaic_flow__qhidden(v[c]);
+        break;
+    case MOSAIC_FLOW__QDELTA: {
+        int32_t *f = q->vectors + 2 * pixel;
+        for (c = 0; c < 2; c++) f[c] = mosaic_flow__qclamp(f[c] + t[c], -MOSAIC_FLOW__QREACH, MOSAIC_FLOW__QREACH);
+        mosaic_flow__qset_flow(q, x, y);
+        return;
+    }
+    }
+    memcpy(to, v, sizeof v);
+}
+
+/* Rows from ... to - 1 of a convolution. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qrows(const mosaic_flow__qop *op, int from, int to, mosaic_flow__qstat *stat)
+{
+    const mosaic_flow__qconv *c = op->conv;
+    const mosaic_flow__qmap *m = op->from;
+    const int taps = c->merged ? c->height : c->height * c->width, pieces = c->segments / taps, across = c->merged ? 1 : c->width;
+    int32_t acc[MOSAIC_FLOW__QTILE * 32], low[MOSAIC_FLOW__QTILE * 32];
+    ptrdiff_t offset[64];
+    mosaic_flow__qwork w;
+    int i, b, k, x, y, o;
+    for (i = 0; i < taps; i++)
+        for (k = 0; k < pieces; k++)
+            offset[i * pieces + k] =
+                (i / across - (c->height - 1) / 2) * m->pitch + (ptrdiff_t)(i % across - (c->width - 1) / 2) * m->channels + 2 * k * c->pairs;
+    w.step = (ptrdiff_t)c->stride * m->channels;
+    w.offset = offset;
+    w.segments = c->segments;
+    w.pairs = c->pairs;
+    w.part = c->part;
+    w.block = (ptrdiff_t)c->segments * c->pairs * 32;
+    for (y = from; y < to; y++)
+        for (o = 0; o < c->blocks; o += 2) {
+            w.blocks = c->blocks - o < 2 ? 1 : 2;
+            w.weights = c->weights + o * w.block;
+            for (x = 0; x < op->width; x += MOSAIC_FLOW__QTILE) {
+                const int n = op->width - x < MOSAIC_FLOW__QTILE ? op->width - x : MOSAIC_FLOW__QTILE;
+                const int32_t *start = c->bias + 16 * o;
+                ptrdiff_t next = 0;
+                if (op->start) {
+                    start = op->start + ((ptrdiff_t)y * op->width + x) * op->start_step + 16 * o;
+                    next = op->start_step;
+                }
+                memset(acc + 32 * n, 0, (size_t)(MOSAIC_FLOW__QTILE - n) * 32 * sizeof *acc);
+                for (i = 0; i < n; i++)
+                    for (b = 0; b < w.blocks; b++) memcpy(acc + 32 * i + 16 * b, start + i * next + 16 * b, 16 * sizeof *acc);
+                w.acc = acc;
+                w.x = m->at + (ptrdiff_t)y * c->stride * m->pitch + (ptrdiff_t)x * w.step + op->from_channel;
+                op->q->mac(&w);
+                if (m->low) {
+                    for (i = 0; i < MOSAIC_FLOW__QTILE * 32; i++) low[i] = 128;
+                    w.acc = low;
+                    w.x += m->low;
+                    op->q->mac(&w);
+                    for (i = 0; i < MOSAIC_FLOW__QTILE * 32; i++) acc[i] += low[i] >> 8;
+                }
+                for (i = 0; i < n; i++)
+                    for (b = 0; b < w.blocks; b++) mosaic_flow__qfinish(op, acc + 32 * i + 16 * b, x + i, y, 16 * (o + b), stat);
+            }
+        }
+}
+
+/* Instance norm of rows from ... to - 1: with stat, measures deviations from the mean; without, makes the output. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qnorm(const mosaic_flow__qop *op, int from, int to, mosaic_flow__qstat *stat)
+{
+    const mosaic_flow__qscale *s = op->q->scales;
+    int x, y, o, c;
+    for (y = from; y < to; y++)
+        for (x = 0; x < op->width; x++)
+            for (o = 0; o < op->conv->out; o += 16) {
+                int32_t t[16];
+                memcpy(t, op->sums + ((ptrdiff_t)y * op->width + x) * op->sums_step + o, sizeof t);
+                for (c = 0; c < 16; c++) t[c] -= s->mean[o + c];
+                if (stat) {
+                    for (c = 0; c < 16; c++) t[c] >>= s->coarse[o + c];
+                    for (c = 0; c < 16; c++) stat->deviation[o + c] += t[c];
+                    for (c = 0; c < 16; c++) t[c] *= t[c];
+                    for (c = 0; c < 16; c++) stat->square[o + c] += t[c];
+                } else {
+                    for (c = 0; c < 16; c++) t[c] = ((t[c] * (1 << s->up[o + c])) >> s->down[o + c]) - s->rest[o + c];
+                    for (c = 0; c < 16; c++) t[c] = ((t[c] >> 8) * s->factor[o + c] + (((t[c] & 255) * s->factor[o + c]) >> 8)) >> s->shift[o + c];
+                    for (c = 0; c < 16; c++) t[c] = mosaic_flow__qclamp(t[c], op->relu ? 0 : -op->limit, op->limit);
+                    mosaic_flow__qparts(op, t, x, y, o);
+                }
+            }
+}
+
+/* The correlation around where each pixel's motion points to, at all levels: rows of 2 r + 1 values, y slowly, each row padded to `span`. A value
+   between four pixels is their mean with weights of 14 bits that sum to one; outside it is zero. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qlookup(const mosaic_flow__qraft *q, int from, int to)
+{
+    const int r = q->shape.model->radius, side = 2 * r + 2, features = q->shape.model->features, span = q->taps_span;
+    int16_t window[12][16];
+    int x, y, l, i, j, k;
+    memset(window, 0, sizeof window);
+    for (y = from; y < to; y++)
+        for (x = 0; x < q->shape.w8; x++) {
+            const size_t pixel = (size_t)y * (size_t)q->shape.w8 + (size_t)x;
+            int16_t *out = q->taps.at + (ptrdiff_t)pixel * q->taps.channels;
+            for (l = 0; l < 4; l++, out += (2 * r + 1) * span) {
+                const int w = q->shape.level_width[l], h = q->shape.level_height[l], unit = MOSAIC_FLOW__QFLOW + l;
+                const int32_t cx = (x << MOSAIC_FLOW__QFLOW) + q->vectors[2 * pixel], cy = (y << MOSAIC_FLOW__QFLOW) + q->vectors[2 * pixel + 1];
+                const int32_t mask = (1 << unit) - 1, fx = ((cx & mask) << 2) >> l, fy = ((cy & mask) << 2) >> l;
+                const int left = (cx >> unit) - r, top = (cy >> unit) - r;
+                const int32_t d = (fx * fy + 8192) >> 14, b = fx - d, c = fy - d, a = 16384 - fx - c;
+                const int i0 = left < 0 ? -left : 0, i1 = w - left < side ? w - left : side;
+                const int j0 = top < 0 ? -top : 0, j1 = h - top < side ? h - top : side;
+                const int16_t *row0;
+                ptrdiff_t step = 16;
+                if (q->volume[l] && i0 == 0 && j0 == 0 && i1 == side && j1 == side && left + 16 <= w) {
+                    row0 = q->volume[l] + pixel * (size_t)q->volume_step[l] + top * w + left;
+                    step = w;
+                } else {
+                    row0 = &window[0][0];
+                    if (i1 - i0 < side || j1 - j0 < side) memset(window, 0, sizeof window);
+                    for (j = j0; j < j1; j++)
+                        if (q->volume[l]) {
+                            const int16_t *p = q->volume[l] + pixel * (size_t)q->volume_step[l] + (ptrdiff_t)(top + j) * w + left;
+                            for (i = i0; i < i1; i++) window[j][i] = p[i];
+                        } else {
+                            for (i = i0; i < i1; i++) {
+                                const int16_t *f = q->feature[q->first] + pixel * (size_t)features;
+                                const int16_t *g =
+                                    q->level_feature[1 - q->first][l] + ((size_t)(top + j) * (size_t)w + (size_t)(left + i)) * (size_t)features;
+                                int32_t sum = 0;
+                                for (k = 0; k < features; k++) sum += f[k] * g[k];
+                                window[j][i] = mosaic_flow__qcorrelation(sum, q->corr_shift);
+                            }
+                        }
+                }
+                for (j = 0; j < 2 * r + 1; j++, row0 += step)
+                    for (i = 0; i < span; i += 8) {
+                        int16_t p[4][8], v[8];
+                        memcpy(p[0], row0 + i, sizeof p[0]);
+                        memcpy(p[1], row0 + i + 1, sizeof p[1]);
+                        memcpy(p[2], row0 + step + i, sizeof p[2]);
+                        memcpy(p[3], row0 + step + i + 1, sizeof p[3]);
+                        for (k = 0; k < 8; k++) v[k] = (int16_t)((p[0][k] * a + p[1][k] * b + p[2][k] * c + p[3][k] * d + 8192) >> 14);
+                        memcpy(out + j * span + i, v, sizeof v);
+                    }
+            }
+        }
+}
+
+#define MOSAIC_FLOW__QSTAMP(name, target)                                                                                                            \
+    target static void mosaic_flow__qrows_##name(const mosaic_flow__qop *op, int from, int to, mosaic_flow__qstat *stat)                             \
+    {                                                                                                                                                \
+        mosaic_flow__qrows(op, from, to, stat);                                                                                                      \
+    }                                                                                                                                                \
+    target static void mosaic_flow__qnorm_##name(const mosaic_flow__qop *op, int from, int to, mosaic_flow__qstat *stat)                             \
+    {                                                                                                                                                \
+        mosaic_flow__qnorm(op, from, to, stat);                                                                                                      \
+    }                                                                                                                                                \
+    target static void mosaic_flow__qlookup_##name(const mosaic_flow__qraft *q, int from, int to) { mosaic_flow__qlookup(q, from, to); }
+MOSAIC_FLOW__QSTAMP(plain, )
+#if MOSAIC_FLOW__SIMD
+MOSAIC_FLOW__QSTAMP(avx2, MOSAIC__TARGET("avx2"))
+MOSAIC_FLOW__QSTAMP(avx512, MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2"))
+#endif
+
+/* ---- running the network ---- */
+
+typedef struct mosaic_flow__qjob {
+    const mosaic_flow__qop *op;
+    const mosaic_flow__qraft *q;
+    int pass, height;
+} mosaic_flow__qjob;
+
+static int mosaic_flow__qband(const mosaic_flow__qraft *q, int height, int index) { return (int)((int64_t)height * index / q->bands); }
+
+static void mosaic_flow__qrows_job(void *arg, int index)
+{
+    const mosaic_flow__qjob *job = (const mosaic_flow__qjob *)arg;
+    const int from = mosaic_flow__qband(job->q, job->height, index), to = mosaic_flow__qband(job->q, job->height, index + 1);
+    mosaic_flow__qstat *stat = job->q->stats + index;
+    int c;
+    if (job->pass == 0) {
+        if (job->op->kind == MOSAIC_FLOW__QNORM) {
+            memset(stat, 0, sizeof *stat);
+            for (c = 0; c < MOSAIC_FLOW__QOUTPUTS; c++) {
+                stat->low[c] = 0x7fffffff;
+                stat->high[c] = -0x7fffffff;
+            }
+        }
+        job->q->rows(job->op, from, to, stat);
+    } else
+        job->q->norm(job->op, from, to, job->pass == 1 ? stat : 0);
+}
+
+static void mosaic_flow__qlookup_job(void *arg, int index)
+{
+    const mosaic_flow__qjob *job = (const mosaic_flow__qjob *)arg;
+    job->q->lookup(job->q, mosaic_flow__qband(job->q, job->height, index), mosaic_flow__qband(job->q, job->height, index + 1));
+}
+
+static void mosaic_flow__qpass(const mosaic_flow__qraft *q, const mosaic_flow__qop *op, int pass)
+{
+    mosaic_flow__qjob job;
+    job.op = op;
+    job.q = q;
+    job.pass = pass;
+    job.height = op->height;
+    mosaic_flow__jobs(q->flow, mosaic_flow__qrows_job, &job, q->bands);
+}
+
+static uint32_t mosaic_flow__qroot(uint64_t v)
+{
+    uint64_t root = 0, bit;
+    for (bit = (uint64_t)1 << 31; bit; bit >>= 1)
+        if ((root + bit) * (root + bit) <= v) root += bit;
+    return (uint32_t)root;
+}
+
+/* 1e-5 * 2^e, rounded. */
+static int64_t mosaic_flow__qepsilon(int e)
+{
+    const int64_t mantissa = 2814749767; /* 1e-5 * 2^48 */
+    if (e >= 48) return mantissa << (e - 48 > 20 ? 20 : e - 48);
+    return e < 0 ? 0 : ((mantissa >> (47 - e)) + 1) >> 1;
+}
+
+/* n / d and the rest, rounded down. */
+static int64_t mosaic_flow__qfloor(int64_t n, int64_t d, int64_t *rest)
+{
+    int64_t quotient = n / d;
+    if (n % d < 0) quotient--;
+    *rest = n - quotient * d;
+    return quotient;
+}
+
+/* Instance norm of op's sums: to op->to. `bits` are the fraction bits of the sums. */
+static void mosaic_flow__qnormalise(const mosaic_flow__qraft *q, const mosaic_flow__qop *op, const int32_t *bits)
+{
+    const int64_t n = (int64_t)op->width * op->height;
+    mosaic_flow__qscale *s = q->scales;
+    int c, b;
+    for (c = 0; c < op->conv->blocks * 16; c++) {
+        int64_t sum = 0, rest, high, low;
+        high = -0x7fffffff;
+        low = 0x7fffffff;
+        for (b = 0; b < q->bands; b++) {
+            const mosaic_flow__qstat *t = &q->stats[b];
+            sum += t->sum[c];
+            low = t->low[c] < low ? t->low[c] : low;
+            high = t->high[c] > high ? t->high[c] : high;
+        }
+        s->mean[c] = (int32_t)mosaic_flow__qfloor(sum, n, &rest);
+        high -= s->mean[c];
+        low = s->mean[c] - low;
+        high = high > low ? high : low; /* the largest deviation */
+        s->coarse[c] = s->up[c] = s->down[c] = 0;
+        while (high >> s->coarse[c] > 32767) s->coarse[c]++;
+        while (high >> s->down[c] >= (1 << 22) - 1) s->down[c]++;
+        while (s->up[c] < 20 && high << (s->up[c] + 1) < (1 << 22) - 1) s->up[c]++;
+        s->rest[c] = (int32_t)((rest << s->up[c]) / n >> s->down[c]);
+    }
+    mosaic_flow__qpass(q, op, 1);
+    for (c = 0; c < op->conv->blocks * 16; c++) {
+        int64_t deviation = 0, square = 0, mean, rest, v;
+        int e = 0;
+        for (b = 0; b < q->bands; b++) {
+            deviation += q->stats[b].deviation[c];
+            square += q->stats[b].square[c];
+        }
+        mean = mosaic_flow__qfloor(deviation, n, &rest);
+        square -= mean * (deviation + rest) + rest * rest / n; /* n times the variance */
+        v = (square / n << 10) + (square % n << 10) / n + mosaic_flow__qepsilon(2 * (bits[c] - s->coarse[c]) + 10);
+        if (v < 1) v = 1;
+        while (v >> e >= (int64_t)1 << 32) e += 2;
+        v >>= e;
+        while (v < (int64_t)1 << 30) {
+            v <<= 2;
+            e -= 2;
+        }
+        /* 2^31 / sqrt(v) has 16 bits; t is in units of 2^(down - up), v in those of 2^coarse and with 10 fraction bits. */
+        s->factor[c] = (int32_t)mosaic_flow__qroot(((uint64_t)1 << 62) / (uint64_t)v);
+        s->shift[c] = 31 - 5 + e / 2 + s->coarse[c] - MOSAIC_FLOW__QF - (s->down[c] - s->up[c]) - 8;
+        for (; s->shift[c] > 30; s->shift[c]--) s->factor[c] >>= 1;
+        for (; s->shift[c] < 0; s->shift[c]++) s->up[c]++;
+    }
+    mosaic_flow__qpass(q, op, 2);
+}
+
+static void mosaic_flow__qop_start(const mosaic_flow__qraft *q, mosaic_flow__qop *op, const mosaic_flow__qconv *conv, const mosaic_flow__qmap *from,
+                                   const mosaic_flow__qmap *to, mosaic_flow__qkind kind, int limit)
+{
+    memset(op, 0, sizeof *op);
+    op->q = q;
+    op->conv = conv;
+    op->from = from;
+    op->to = to;
+    op->kind = kind;
+    op->limit = limit;
+    op->relu = 1;
+    op->width = (from->width + conv->stride - 1) / conv->stride;
+    op->height = (from->height + conv->stride - 1) / conv->stride;
+}
+
+/* A convolution of an encoder with its norm. */
+static void mosaic_flow__qlayer(const mosaic_flow__qraft *q, int layer, const mosaic_flow__qmap *from, const mosaic_flow__qmap *to,
+                                const mosaic_flow__qmap *skip, int relu)
+{
+    const int norm = q->shape.model->layers[layer].norm == 1;
+    mosaic_flow__qop op;
+    mosaic_flow__qop_start(q, &op, &q->conv[layer], from, to, norm ? MOSAIC_FLOW__QNORM : MOSAIC_FLOW__QSPLIT, MOSAIC_FLOW__QMAX);
+    op.skip = skip;
+    op.relu = relu;
+    op.sums = q->sums;
+    op.sums_step = q->conv[layer].blocks * 16;
+    mosaic_flow__qpass(q, &op, 0);
+    if (norm) mosaic_flow__qnormalise(q, &op, q->conv[layer].shift);
+}
+
+/* An encoder up to its last layer; returns its last map. */
+static const mosaic_flow__qmap *mosaic_flow__qencoder(const mosaic_flow__qraft *q, int layer)
+{
+    const mosaic_flow__model *model = q->shape.model;
+    const mosaic_flow__qmap *x = &q->whole[0][0];
+    int block, size = 0, side = 0, i;
+    mosaic_flow__qlayer(q, layer++, &q->image, x, 0, 1);
+    for (block = 0; block < 6; block++) {
+        const int smaller = block == 2 || block == 4;
+        const mosaic_flow__qmap *y = x, *skip = x;
+        if (smaller) {
+            skip = &q->across[size + 1];
+            mosaic_flow__qlayer(q, layer + model->bottleneck, x, skip, 0, 0);
+        }
+        for (i = 0; i + 1 < model->bottleneck; i++) {
+            const mosaic_flow__qmap *to;
+            size += model->layers[layer + i].stride - 1;
+            to = model->layers[layer + i + 1].stride == 2 ? &q->before[size] : &q->inner[size][i];
+            mosaic_flow__qlayer(q, layer + i, y, to, 0, 1);
+            y = to;
+        }
+        side = smaller ? 0 : 1 - side;
+        x = &q->whole[size][side];
+        mosaic_flow__qlayer(q, layer + i, y, x, skip, 1);
+        layer += model->bottleneck + smaller;
+    }
+    return x;
+}
+
+/* The picture in a slot, padded, as 2 v - 255. */
+static void mosaic_flow__qpicture(const mosaic_flow__qraft *q, int slot)
+{
+    const uint8_t *picture = q->flow->picture[slot];
+    const int w = q->flow->field.width, h = q->flow->field.height;
+    int x, y, c;
+    for (y = 0; y < q->shape.height; y++) {
+        const uint8_t *row = picture + (size_t)mosaic_flow__qclamp(y - q->shape.top, 0, h - 1) * (size_t)w * 3;
+        int16_t *to = q->image.at + y * q->image.pitch;
+        for (x = 0; x < q->shape.width; x++) {
+            const uint8_t *p = row + 3 * mosaic_flow__qclamp(x - q->shape.left, 0, w - 1);
+            for (c = 0; c < 3; c++) to[4 * x + c] = (int16_t)(2 * p[c] - 255);
+        }
+    }
+}
+
+/* The features of a picture, with as many fraction bits as make every dot product of two pictures' features fit 32 bits: by Cauchy-Schwarz no
+   sum of products, nor a part of it, is larger than the product of the longest vectors. */
+static void mosaic_flow__qfeatures(mosaic_flow__qraft *q, int slot)
+{
+    const int features = q->shape.model->features, layer = q->shape.model->cnet - 1, w8 = q->shape.w8, h8 = q->shape.h8;
+    const size_t count = (size_t)w8 * (size_t)h8, numbers = count * (size_t)features;
+    const int32_t *sums = q->sums;
+    int16_t *f = q->feature[slot];
+    int32_t largest = 0;
+    uint64_t longest = 0;
+    uint32_t length;
+    int shift = 0, base, c, l, x, y, i, j;
+    size_t k;
+    mosaic_flow__qop op;
+    mosaic_flow__qpicture(q, slot);
+    mosaic_flow__qop_start(q, &op, &q->conv[layer], mosaic_flow__qencoder(q, 0), 0, MOSAIC_FLOW__QSUMS, 0);
+    op.sums = q->sums;
+    op.sums_step = features;
+    mosaic_flow__qpass(q, &op, 0);
+    for (k = 0; k < numbers; k++) {
+        const int32_t v = sums[k] < 0 ? ~sums[k] : sums[k];
+        largest = v > largest ? v : largest;
+    }
+    for (base = 0; largest >> base >= 1 << 20;) base++;
+    for (k = 0; k < count; k++) {
+        const int32_t *p = sums + k * (size_t)features;
+        uint64_t square = 0;
+        for (c = 0; c < features; c++) {
+            const int64_t v = p[c] >> base;
+            square += (uint64_t)(v * v);
+        }
+        longest = square > longest ? square : longest;
+    }
+    /* A rounded vector is at most half of sqrt(features) longer than the exact one, what `base` cut off at most sqrt(features). */
+    length = mosaic_flow__qroot(longest) + 17;
+    while (length >> shift > 46200 || (largest >> base >> shift) > 32766 || q->conv[layer].shift[0] - base - shift > 14) shift++;
+    shift += base;
+    q->feature_bits[slot] = q->conv[layer].shift[0] - shift;
+    for (k = 0; k < numbers; k++) f[k] = (int16_t)(shift ? (int32_t)(((int64_t)sums[k] + ((int64_t)1 << (shift - 1))) >> shift) : sums[k]);
+    for (l = 0; l < 4; l++) {
+        const int w = q->shape.level_width[l], h = q->shape.level_height[l], side = 1 << l;
+        for (y = 0; y < h; y++)
+            for (x = 0; x < w; x++) {
+                const size_t at = (size_t)y * (size_t)w + (size_t)x;
+                for (c = 0; c < features; c++) {
+                    int32_t sum = l ? 1 << (2 * l - 1) : 0;
+                    for (j = 0; j < side; j++)
+                        for (i = 0; i < side; i++)
+                            sum += f[((size_t)(side * y + j) * (size_t)w8 + (size_t)(side * x + i)) * (size_t)features + (size_t)c];
+                    sum >>= 2 * l;
+                    if (q->packed[slot][l])
+                        q->packed[slot][l][at / 16 * 16 * (size_t)features + (size_t)c / 2 * 32 + at % 16 * 2 + (size_t)c % 2] = (int16_t)sum;
+                    else if (l)
+                        q->level_feature[slot][l][at * (size_t)features + (size_t)c] = (int16_t)sum;
+                }
+            }
+    }
+    q->context_ready[slot] = 0;
+}
+
+static void mosaic_flow__qcontext(mosaic_flow__qraft *q, int slot)
+{
+    const mosaic_flow__model *model = q->shape.model;
+    mosaic_flow__qop op;
+    int half;
+    mosaic_flow__qpicture(q, slot);
+    mosaic_flow__qop_start(q, &op, &q->conv[model->update - 1], mosaic_flow__qencoder(q, model->cnet), &q->context_map, MOSAIC_FLOW__QCONTEXT,
+                           MOSAIC_FLOW__QLIMIT);
+    op.hidden = q->hidden_start[slot];
+    mosaic_flow__qpass(q, &op, 0);
+    for (half = 0; half < 2 && q->context[half].weights; half++) {
+        mosaic_flow__qop_start(q, &op, &q->context[half], &q->context_map, 0, MOSAIC_FLOW__QSUMS, 0);
+        op.sums = q->context_sums[slot] + 3 * model->hidden * half;
+        op.sums_step = q->context_step;
+        mosaic_flow__qpass(q, &op, 0);
+    }
+    q->context_ready[slot] = 1;
+}
+
+static void mosaic_flow__qrelu(const mosaic_flow__qraft *q, int layer, const mosaic_flow__qmap *from, int from_channel, const mosaic_flow__qmap *to,
+                               int to_channel)
+{
+    mosaic_flow__qop op;
+    mosaic_flow__qop_start(q, &op, &q->conv[layer], from, to, MOSAIC_FLOW__QRELU, MOSAIC_FLOW__QLIMIT);
+    op.from_channel = from_channel;
+    op.to_channel = to_channel;
+    mosaic_flow__qpass(q, &op, 0);
+}
+
+static void mosaic_flow__qiterate(mosaic_flow__qraft *q)
+{
+    const mosaic_flow__model *model = q->shape.model;
+    const int update = model->update, corr = model->layers[update + MOSAIC_FLOW__CORR2].name ? MOSAIC_FLOW__CORR2 : MOSAIC_FLOW__CORR1;
+    mosaic_flow__qjob job;
+    mosaic_flow__qop op;
+    int half;
+    job.op = 0;
+    job.q = q;
+    job.pass = 0;
+    job.height = q->shape.h8;
+    mosaic_flow__jobs(q->flow, mosaic_flow__qlookup_job, &job, q->bands);
+    if (corr == MOSAIC_FLOW__CORR2) {
+        mosaic_flow__qrelu(q, update + MOSAIC_FLOW__CORR1, &q->taps, 0, &q->corr1, 0);
+        mosaic_flow__qrelu(q, update + MOSAIC_FLOW__CORR2, &q->corr1, 0, &q->merge, 0);
+    } else
+        mosaic_flow__qrelu(q, update + MOSAIC_FLOW__CORR1, &q->taps, 0, &q->merge, 0);
+    mosaic_flow__qrelu(q, update + MOSAIC_FLOW__FLOW1, &q->flow_map, 0, &q->flow1, 0);
+    mosaic_flow__qrelu(q, update + MOSAIC_FLOW__FLOW2, &q->flow1, 0, &q->merge, model->layers[update + corr].out);
+    mosaic_flow__qrelu(q, update + MOSAIC_FLOW__MERGE, &q->merge, 0, &q->state, model->hidden);
+    for (half = 0; half < 2 && q->gates[half].weights; half++) {
+        const int32_t *start = q->context_sums[q->first] + 3 * model->hidden * half;
+        mosaic_flow__qop_start(q, &op, &q->gates[half], &q->state, &q->state, MOSAIC_FLOW__QGATES, 0);
+        op.from_channel = model->hidden;
+        op.start = start;
+        op.start_step = q->context_step;
+        mosaic_flow__qpass(q, &op, 0);
+        mosaic_flow__qop_start(q, &op, &q->news[half], &q->state, &q->state, MOSAIC_FLOW__QCANDIDATE, 0);
+        op.to_channel = q->hidden_channel;
+        op.start = start + 2 * model->hidden;
+        op.start_step = q->context_step;
+        mosaic_flow__qpass(q, &op, 0);
+    }
+    mosaic_flow__qrelu(q, update + MOSAIC_FLOW__HEAD1, &q->state, q->hidden_channel, &q->head, 0);
+    mosaic_flow__qop_start(q, &op, &q->conv[update + MOSAIC_FLOW__HEAD2], &q->head, &q->flow_map, MOSAIC_FLOW__QDELTA, 0);
+    mosaic_flow__qpass(q, &op, 0);
+}
+
+static void mosaic_flow__qvolume(mosaic_flow__qraft *q)
+{
+    int l;
+    mosaic_flow__qop op;
+    q->corr_shift = q->feature_bits[0] + q->feature_bits[1] - q->scale[MOSAIC_FLOW__SCALE_CORR];
+    for (l = 0; l < 4; l++) {
+        mosaic_flow__qconv *c = &q->level_conv[l];
+        if (!q->volume[l] || !c->out) continue;
+        c->weights = q->packed[1 - q->first][l];
+        mosaic_flow__qop_start(q, &op, c, &q->feature_map[q->first], &q->volume_map[l], MOSAIC_FLOW__QCORR, 0);
+        mosaic_flow__qpass(q, &op, 0);
+    }
+}
+
+/* v / divisor to the nearest integer. */
+static int64_t mosaic_flow__qround(int64_t v, int64_t divisor) { return v >= 0 ? (v + divisor / 2) / divisor : -((-v + divisor / 2) / divisor); }
+
+/* The picture of the motion: dx, dy of a pixel of the field, in 1 / 512 px. */
+static void mosaic_flow__qpixel(const mosaic_flow__qraft *q, int x, int y, int64_t *vector)
+{
+    const int w = q->shape.w8, h = q->shape.h8;
+    int c, i, j;
+    if (q->mask.at) {
+        const int32_t *sums = q->sums + ((size_t)(y / 8) * (size_t)w + (size_t)(x / 8)) * 576 + (y & 7) * 8 + (x & 7);
+        const int shift = q->conv[q->shape.model->update + MOSAIC_FLOW__MASK2].shift[0] + 2 - 12; /* a quarter of the sum, with 12 fraction bits */
+        int32_t largest = sums[0];
+        int64_t total = 0, sum[2] = {0, 0};
+        for (i = 1; i < 9; i++) largest = sums[64 * i] > largest ? sums[64 * i] : largest;
+        for (i = 0; i < 9; i++) {
+            const int64_t d = (int64_t)largest - sums[64 * i], t = shift > 0 ? d >> shift : d << -shift;
+            const int u = t > 65535 ? 65535 : (int)t, nx = x / 8 + i % 3 - 1, ny = y / 8 + i / 3 - 1;
+            const int32_t entry = q->exp_table[u >> 6], weight = (entry >> 16) - (((entry & 0xffff) * (u & 63) + 32) >> 6);
+            total += weight;
+            if (nx >= 0 && nx < w && ny >= 0 && ny < h)
+                for (c = 0; c < 2; c++) sum[c] += (int64_t)weight * q->vectors[2 * ((size_t)ny * (size_t)w + (size_t)nx) + (size_t)c];
+        }
+        for (c = 0; c < 2; c++) vector[c] = mosaic_flow__qround(sum[c], total);
+    } else {
+        /* Corners on corners: x * (w - 1) / (8 w - 1), with weights of 16 bits. */
+        const int64_t px = (int64_t)x * (w - 1), py = (int64_t)y * (h - 1);
+        const int dx = 8 * w - 1, dy = 8 * h - 1;
+        const int x0 = (int)(px / dx), y0 = (int)(py / dy), x1 = x0 + 1 < w ? x0 + 1 : x0, y1 = y0 + 1 < h ? y0 + 1 : y0;
+        const int64_t fx = (px % dx * 131072 + dx) / (2 * dx), fy = (py % dy * 131072 + dy) / (2 * dy);
+        const int32_t *v = q->vectors;
+        for (c = 0; c < 2; c++) {
+            int64_t t[2];
+            for (j = 0; j < 2; j++) {
+                const size_t row = (size_t)(j ? y1 : y0) * (size_t)w;
+                t[j] = v[2 * (row + (size_t)x0) + (size_t)c] * (65536 - fx) + v[2 * (row + (size_t)x1) + (size_t)c] * fx;
+            }
+            vector[c] = (t[0] * (65536 - fy) + t[1] * fy + ((int64_t)1 << 31)) >> 32;
+        }
+    }
+}
+
+static void mosaic_flow__qestimate(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
+{
+    mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
+    const mosaic_flow__model *model = q->shape.model;
+    const int w = q->shape.w8, h = q->shape.h8;
+    const size_t count = (size_t)w * (size_t)h;
+    mosaic_flow__qop op;
+    size_t k;
+    int x, y, c, i;
+    (void)direction;
+    q->first = from;
+    if (!q->context_ready[from]) mosaic_flow__qcontext(q, from);
+    mosaic_flow__qvolume(q);
+    memcpy(q->hidden, q->hidden_start[from], count * (size_t)model->hidden * sizeof *q->hidden);
+    for (k = 0; k < 2 * count; k++) {
+        const float v = init ? init[k] : 0.0f;
+        q->vectors[k] = mosaic_flow__qclamp((int32_t)(v < -8192.0f  ? -8192 * 4096
+                                                      : v > 8192.0f ? 8192 * 4096
+                                                                    : v * 4096.0f),
+                                            -MOSAIC_FLOW__QREACH, MOSAIC_FLOW__QREACH);
+    }
+    for (y = 0; y < h; y++)
+        for (x = 0; x < w; x++) {
+            const size_t at = (size_t)y * (size_t)w + (size_t)x;
+            int16_t *state = q->state.at + y * q->state.pitch + (ptrdiff_t)x * q->state.channels;
+            for (c = 0; c < model->hidden; c++)
+                state[q->hidden_channel + c] = mosaic_flow__qhidden(q->hidden[at * (size_t)model->hidden + (size_t)c]);
+            mosaic_flow__qset_flow(q, x, y);
+        }
+    for (i = 0; i < flow->o.iterations; i++) mosaic_flow__qiterate(q);
+    if (q->mask.at) {
+        mosaic_flow__qrelu(q, model->update + MOSAIC_FLOW__MASK1, &q->state, q->hidden_channel, &q->mask, 0);
+        mosaic_flow__qop_start(q, &op, &q->conv[model->update + MOSAIC_FLOW__MASK2], &q->mask, 0, MOSAIC_FLOW__QSUMS, 0);
+        op.sums = q->sums;
+        op.sums_step = 576;
+        mosaic_flow__qpass(q, &op, 0);
+    }
+    for (y = 0; y < flow->field.height; y++)
+        for (x = 0; x < flow->field.width; x++) {
+            const size_t at = 2 * ((size_t)y * (size_t)flow->field.width + (size_t)x);
+            int64_t v[2];
+            mosaic_flow__qpixel(q, x + q->shape.left, y + q->shape.top, v);
+            for (c = 0; c < 2; c++) {
+                if (vectors) {
+                    const int64_t u = (v[c] + 4) >> 3;
+                    vectors[at + (size_t)c] = (int16_t)(u > 32767 ? 32767 : u < -32767 ? -32767 : u);
+                }
+                if (out) out[at + (size_t)c] = (float)v[c] / 512.0f;
+            }
+        }
+}
+
+static void mosaic_flow__qencode(mosaic_flow *flow, int slot) { mosaic_flow__qfeatures((mosaic_flow__qraft *)flow->method, slot); }
+
+/* ---- packing the weights, with the proof that no sum overflows ---- */
+
+static double mosaic_flow__qtwo(int e)
+{
+    double v = 1;
+    for (; e > 0; e--) v *= 2;
+    for (; e < 0; e++) v *= 0.5;
+    return v;
+}
+
+/* What the inputs of a convolution are, in the order in which they are stored: source channel (-1: none, zero), what one of them is, bounds. */
+typedef struct mosaic_flow__qinputs {
+    int count, two; /* two: each has a high and a low part */
+    int16_t source[MOSAIC_FLOW__QINPUTS];
+    double unit[MOSAIC_FLOW__QINPUTS]; /* 2^-(fraction bits) */
+    int32_t low[MOSAIC_FLOW__QINPUTS], high[MOSAIC_FLOW__QINPUTS];
+} mosaic_flow__qinputs;
+
+static void mosaic_flow__qadd(mosaic_flow__qinputs *in, int source, int count, int bits, int32_t low, int32_t high)
+{
+    for (; count > 0; count--, in->count++) {
+        in->source[in->count] = (int16_t)source;
+        in->unit[in->count] = mosaic_flow__qtwo(-bits);
+        in->low[in->count] = low;
+        in->high[in->count] = high;
+        if (source >= 0) source++;
+    }
+}
+
+static void mosaic_flow__qadd_flow(mosaic_flow__qinputs *in, int source, int bits)
+{
+    const int half = 1 << (MOSAIC_FLOW__QFLOW - bits) >> 1;
+    mosaic_flow__qadd(in, source, 2, bits, -MOSAIC_FLOW__QLIMIT, MOSAIC_FLOW__QLIMIT);
+    mosaic_flow__qadd(in, source, 2, MOSAIC_FLOW__QFLOW, -half, half);
+}
+
+/* Whether no input within its bounds makes a sum of output o of a packed convolution, or any part of one in any order, leave 32 bits, nor the whole
+   pass `limit`: the largest positive products alone and the largest negative ones alone stay inside, so every choice among them does. */
+static int mosaic_flow__qproof(const mosaic_flow__qconv *c, int o, int two, int64_t limit)
+{
+    const int16_t *w = c->weights + (ptrdiff_t)(o / 16) * c->segments * c->pairs * 32 + o % 16 * 2;
+    const int64_t half = c->part ? (int64_t)1 << (c->part - 1) : 0;
+    int64_t most = 0, least = 0, segment_most = half, segment_least = 0, low_most = 128, low_least = 0;
+    int k, p, i, n = 0;
+    for (k = 0; k < c->segments; k++) {
+        for (p = 0; p < c->pairs; p++, w += 32)
+            for (i = 0; i < 2; i++, n++) {
+                if (n == c->in) n = 0;
+                if (w[i] > 0) {
+                    segment_most += (int64_t)w[i] * c->high[n];
+                    segment_least += (int64_t)w[i] * c->low[n];
+                    low_most += w[i] * 255;
+                } else {
+                    segment_most += (int64_t)w[i] * c->low[n];
+                    segment_least += (int64_t)w[i] * c->high[n];
+                    low_least += w[i] * 255;
+                }
+            }
+        if (segment_most > 0x7fffffff || segment_least < -0x7fffffff) return 0;
+        if (!c->part && k + 1 < c->segments) continue;
+        most += (segment_most >> c->part) + 1;
+        least += (segment_least >> c->part) - 1;
+        segment_most = half;
+        segment_least = 0;
+    }
+    if (two) {
+        if (low_most > 0x7fffffff || low_least < -0x7fffffff) return 0;
+        most += (low_most >> 8) + 1;
+        least += (low_least >> 8) - 1;
+    }
+    most += c->bias[o] > 0 ? c->bias[o] : 0;
+    least += c->bias[o] < 0 ? c->bias[o] : 0;
+    return most <= limit && least >= -limit;
+}
+
+/* Packs output o from `weight` ([inputs of the layer][taps]) and bias with e fraction bits; 0 when that is too many. */
+static int mosaic_flow__qpack_output(mosaic_flow__qconv *c, int o, const mosaic_flow__qinputs *in, const float *weight, double factor, double bias,
+                                     int e, int output_bits, int rounding, int64_t limit)
+{
+    const int taps = c->height * c->width;
+    const double two = mosaic_flow__qtwo(e), scaled_bias = bias * mosaic_flow__qtwo(e - c->part);
+    int16_t *w = c->weights + (ptrdiff_t)(o / 16) * c->segments * c->pairs * 32 + o % 16 * 2;
+    int i, n, tap;
+    c->shift[o] = e - c->part - output_bits;
+    if (c->shift[o] < 0) return -1;
+    if (c->shift[o] > 30) return 0;
+    if (output_bits) rounding = c->shift[o];
+    if (!(scaled_bias < 1e9 && scaled_bias > -1e9)) return 0;
+    c->bias[o] = (int32_t)(scaled_bias + (scaled_bias < 0 ? -0.5 : 0.5)) + (rounding ? 1 << (rounding - 1) : 0);
+    for (tap = 0, i = 0; tap < taps; tap++)
+        for (n = 0; n < in->count; n++, i++) {
+            double v = 0;
+            if (in->source[n] >= 0) v = (double)weight[in->source[n] * taps + tap] * factor * (two * in->unit[n]);
+            if (!(v < 32767.0 && v > -32767.0)) return 0;
+            w[(i >> 1) * 32 + (i & 1)] = (int16_t)(v < 0 ? -(int)(0.5 - v) : (int)(v + 0.5));
+        }
+    return mosaic_flow__qproof(c, o, in->two, limit);
+}
+
+/* Packs `count` outputs of a layer, from `from` on, as outputs first ... of c. companion: null, or the convolution whose sums begin with those of c, which must have the same
+   fraction bits. bits: fraction bits of the output, 0: those of the sums. uniform: the same ones for all outputs. */
+static int mosaic_flow__qpack(const mosaic_flow__qraft *q, int layer, int from, int count, mosaic_flow__qconv *c, int first,
+                              const mosaic_flow__qinputs *in, double factor, int bits, mosaic_flow__qconv *companion, int companion_first,
+                              const mosaic_flow__qinputs *companion_in, int uniform)
+{
+    const mosaic_flow__layer *l = &q->shape.model->layers[layer];
+    const mosaic_flow_weights *weights = q->flow->o.weights;
+    const int limited = companion || l->norm == 1;
+    const size_t each = (size_t)l->in * l->height * l->width;
+    int o = 0, e = 31;
+    memcpy(c->low, in->low, (size_t)in->count * sizeof *c->low);
+    memcpy(c->high, in->high, (size_t)in->count * sizeof *c->high);
+    if (companion) {
+        memcpy(companion->low, companion_in->low, (size_t)companion_in->count * sizeof *c->low);
+        memcpy(companion->high, companion_in->high, (size_t)companion_in->count * sizeof *c->high);
+    }
+    while (o < count) {
+        const float *w = weights->weight[layer] + (size_t)(from + o) * each;
+        const double bias = l->norm == 1 ? 0 : (double)weights->bias[layer][from + o];
+        int done = mosaic_flow__qpack_output(c, first + o, in, w, factor, companion ? 0 : bias, e, bits, 0, limited ? 0x3fffffff : 0x7fffffff);
+        if (done > 0 && companion)
+            done = mosaic_flow__qpack_output(companion, companion_first + o, companion_in, w, 1, bias, e, 0, c->shift[first + o], 0x3fffffff);
+        if (done < 0) return 0;
+        if (done) {
+            o++;
+            if (!uniform) e = 31;
+        } else {
+            e--;
+            if (uniform) o = 0;
+        }
+    }
+    return 1;
+}
+
+/* ---- memory and start ---- */
+
+static void mosaic_flow__qmap_take(mosaic_flow__arena *arena, mosaic_flow__qmap *m, int width, int height, int channels, int border, int two)
+{
+    /* A tile may reach past the end of a row, and of the last one: what it reads there is not used. */
+    const size_t across = (size_t)width + 2 * (size_t)border,
+                 size = (across * ((size_t)height + 2 * (size_t)border) + 3 * MOSAIC_FLOW__QTILE) * (size_t)channels;
+    int16_t *p = (int16_t *)mosaic_flow__take(arena, size, two ? 2 * sizeof(int16_t) : sizeof(int16_t));
+    m->width = width;
+    m->height = height;
+    m->channels = channels;
+    m->pitch = (ptrdiff_t)across * channels;
+    m->low = two ? (ptrdiff_t)size : 0;
+    m->at = p ? p + border * (m->pitch + channels) : 0;
+}
+
+static void mosaic_flow__qconv_take(mosaic_flow__arena *arena, mosaic_flow__qconv *c, int height, int width, int stride, int in, int out, int pieces,
+                                    int merged, int part)
+{
+    c->in = in;
+    c->out = out;
+    c->blocks = (out + 15) / 16;
+    c->height = height;
+    c->width = width;
+    c->stride = stride;
+    c->merged = merged;
+    c->segments = (merged ? height : height * width) * pieces;
+    c->pairs = height * width * in / 2 / c->segments;
+    c->part = part;
+    c->weights = (int16_t *)mosaic_flow__take(arena, (size_t)c->blocks * (size_t)c->segments * (size_t)c->pairs, 32 * sizeof(int16_t));
+    c->bias = (int32_t *)mosaic_flow__take(arena, (size_t)c->blocks * 16, sizeof(int32_t));
+    c->shift = (int32_t *)mosaic_flow__take(arena, (size_t)c->blocks * 16, sizeof(int32_t));
+    c->low = (int32_t *)mosaic_flow__take(arena, (size_t)in, sizeof(int32_t));
+    c->high = (int32_t *)mosaic_flow__take(arena, (size_t)in, sizeof(int32_t));
+}
+
+/* The scales of the authors' RAFT-small, measured by mosaic_flow_calibrate, and for RAFT-large, whose weights they do not fit as well, a guess. */
+static const int32_t mosaic_flow__default_scales[2][MOSAIC_FLOW__SCALES] = {
+    {12, 7, 11, 0, 9, 9, 10, 11, 10, 0},
+    {11, 7, 10, 10, 9, 8, 10, 11, 10, 10},
+};
+
+static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__arena *arena)
+{
+    mosaic_flow__qraft counted, *q = (mosaic_flow__qraft *)mosaic_flow__take(arena, 1, sizeof *q);
+    const mosaic_flow__model *model = flow->o.weights->model;
+    const mosaic_flow__layer *layers = model->layers, *update = layers + model->update;
+    size_t count, sums, volume = 0;
+    int i, l, size, width, height, layer, motion, use_volume, context_layers = 0;
+    if (!q) {
+        q = &counted;
+        memset(q, 0, sizeof *q);
+    } else
+        flow->method = q;
+    q->flow = flow;
+    mosaic_flow__raft_shape(&q->shape, flow);
+    q->scale = flow->o.weights->calibration_count ? flow->o.weights->calibration : mosaic_flow__default_scales[model->bottleneck == 2];
+    count = (size_t)q->shape.w8 * (size_t)q->shape.h8;
+    q->bands = q->shape.h8 < MOSAIC_FLOW__QBANDS ? q->shape.h8 : MOSAIC_FLOW__QBANDS;
+    q->taps_span = model->radius == 3 ? 8 : 16;
+    motion = update[MOSAIC_FLOW__MERGE].out + 4; /* the flow is four inputs */
+    q->merge_channel = model->hidden;
+    q->flow_channel = model->hidden + motion - 4;
+    q->hidden_channel = model->hidden + motion;
+
+    /* encoders */
+    width = q->shape.width / 2;
+    height = q->shape.height / 2;
+    sums = count * (size_t)(layers[model->update + MOSAIC_FLOW__MASK2].name ? 576 : model->features);
+    mosaic_flow__qmap_take(arena, &q->image, q->shape.width, q->shape.height, 4, 3, 0);
+    for (layer = 1, size = 0; size < 3; size++) {
+        const int out = layers[layer + model->bottleneck - 1].out;
+        if (size) {
+            if (model->bottleneck == 3)
+                mosaic_flow__qmap_take(arena, &q->before[size - 1], 2 * width, 2 * height, (layers[layer].out + 15) / 16 * 16, 1, 1);
+            mosaic_flow__qmap_take(arena, &q->across[size], width, height, out, 1, 1);
+        }
+        for (i = 0; i < 2; i++) {
+            mosaic_flow__qmap_take(arena, &q->whole[size][i], width, height, out, 1, 1);
+            if (i + 1 < model->bottleneck) mosaic_flow__qmap_take(arena, &q->inner[size][i], width, height, (layers[layer].out + 15) / 16 * 16, 1, 1);
+        }
+        if (sums < (size_t)width * (size_t)height * (size_t)((out + 15) / 16 * 16))
+            sums = (size_t)width * (size_t)height * (size_t)((out + 15) / 16 * 16);
+        layer += 2 * model->bottleneck + (size > 0);
+        width /= 2;
+        height /= 2;
+    }
+    for (i = 0; i < model->update; i++) {
+        const mosaic_flow__layer *c = &layers[i];
+        const int stem = i == 0 || i == model->cnet;
+        mosaic_flow__qconv_take(arena, &q->conv[i], c->height, c->width, c->stride, stem ? 4 : c->in, c->out, 1, stem, 0);
+    }
+    q->sums = (int32_t *)mosaic_flow__take(arena, sums, sizeof(int32_t));
+    q->stats = (mosaic_flow__qstat *)mosaic_flow__take(arena, (size_t)q->bands, sizeof *q->stats);
+    q->scales = (mosaic_flow__qscale *)mosaic_flow__take(arena, 1, sizeof *q->scales);
+    q->tanh_table = (int32_t *)mosaic_flow__take(arena, 1025, sizeof(int32_t));
+    q->exp_table = (int32_t *)mosaic_flow__take(arena, 1025, sizeof(int32_t));
+
+    /* correlation */
+    for (l = 0; l < 4; l++) {
+        q->volume_step[l] = (q->shape.level_width[l] * q->shape.level_height[l] + 15) / 16 * 16;
+        volume += (size_t)q->volume_step[l];
+    }
+    use_volume = volume <= flow->o.max_memory / sizeof(int16_t) / count;
+    q->zeros = (int32_t *)mosaic_flow__take(arena, use_volume ? (size_t)q->volume_step[0] : 0, sizeof(int32_t));
+    for (l = 0; l < 4; l++) {
+        for (i = 0; i < 2; i++) {
+            if (use_volume)
+                q->packed[i][l] = (int16_t *)mosaic_flow__take(arena, (size_t)q->volume_step[l] * (size_t)model->features, sizeof(int16_t));
+            else
+                q->level_feature[i][l] =
+                    (int16_t *)mosaic_flow__take(arena, l ? (size_t)q->volume_step[l] * (size_t)model->features : 0, sizeof(int16_t));
+        }
+        if (use_volume) {
+            mosaic_flow__qmap_take(arena, &q->volume_map[l], q->shape.w8, q->shape.h8, q->volume_step[l], 0, 0);
+            q->volume[l] = q->volume_map[l].at;
+        }
+    }
+    for (i = 0; i < 2; i++) {
+        mosaic_flow__qmap_take(arena, &q->feature_map[i], q->shape.w8, q->shape.h8, model->features, 0, 0);
+        q->feature[i] = q->feature_map[i].at;
+        q->hidden_start[i] = (int16_t *)mosaic_flow__take(arena, count * (size_t)model->hidden, sizeof(int16_t));
+    }
+    for (i = 0; i < 2; i++)
+        if (!use_volume) q->level_feature[i][0] = q->feature[i];
+
+    /* update block */
+    for (i = MOSAIC_FLOW__Z1; i <= MOSAIC_FLOW__Q2; i++) context_layers += update[i].name != 0;
+    for (i = 0; i < 2; i++) {
+        const mosaic_flow__layer *z = &update[i ? MOSAIC_FLOW__Z2 : MOSAIC_FLOW__Z1];
+        const int part = z->height * z->width > 8 ? 4 : 3;
+        if (!z->name) continue;
+        mosaic_flow__qconv_take(arena, &q->gates[i], z->height, z->width, 1, model->hidden + motion, 2 * model->hidden, 1, 0, part);
+        mosaic_flow__qconv_take(arena, &q->news[i], z->height, z->width, 1, model->hidden + motion, model->hidden, 1, 0, part);
+        mosaic_flow__qconv_take(arena, &q->context[i], z->height, z->width, 1, model->context, 3 * model->hidden, 1, 0, part);
+    }
+    for (i = MOSAIC_FLOW__CORR1; i < MOSAIC_FLOW__UPDATE_LAYERS; i++) {
+        const mosaic_flow__layer *c = &update[i];
+        const int corr = i == MOSAIC_FLOW__CORR1, one = c->width == 1 && c->height == 1;
+        if (!c->name || (i >= MOSAIC_FLOW__Z1 && i <= MOSAIC_FLOW__Q2)) continue;
+        mosaic_flow__qconv_take(arena, &q->conv[model->update + i], c->height, c->width, 1,
+                                corr                      ? 4 * (2 * model->radius + 1) * q->taps_span
+                                : i == MOSAIC_FLOW__FLOW1 ? 4
+                                                          : c->in,
+                                c->out, one ? 8 : 1, i == MOSAIC_FLOW__FLOW1, one || i == MOSAIC_FLOW__FLOW1 ? 3 : 4);
+    }
+    width = q->shape.w8;
+    height = q->shape.h8;
+    for (i = 0; i < 2; i++)
+        q->context_sums[i] = (int32_t *)mosaic_flow__take(arena, count * (size_t)(context_layers * model->hidden), sizeof(int32_t));
+    q->context_step = context_layers * model->hidden;
+    mosaic_flow__qmap_take(arena, &q->context_map, width, height, model->context, 2, 0);
+    mosaic_flow__qmap_take(arena, &q->taps, width, height, 4 * (2 * model->radius + 1) * q->taps_span, 0, 0);
+    mosaic_flow__qmap_take(arena, &q->flow_map, width, height, 4, 3, 0);
+    mosaic_flow__qmap_take(arena, &q->flow1, width, height, update[MOSAIC_FLOW__FLOW1].out, 1, 0);
+    mosaic_flow__qmap_take(arena, &q->merge, width, height, update[MOSAIC_FLOW__MERGE].in, 1, 0);
+    mosaic_flow__qmap_take(arena, &q->state, width, height, 2 * model->hidden + motion, 2, 0);
+    mosaic_flow__qmap_take(arena, &q->head, width, height, update[MOSAIC_FLOW__HEAD1].out, 1, 0);
+    if (update[MOSAIC_FLOW__CORR2].name) mosaic_flow__qmap_take(arena, &q->corr1, width, height, update[MOSAIC_FLOW__CORR1].out, 1, 0);
+    if (update[MOSAIC_FLOW__MASK1].name) mosaic_flow__qmap_take(arena, &q->mask, width, height, update[MOSAIC_FLOW__MASK1].out, 1, 0);
+    q->hidden = (int16_t *)mosaic_flow__take(arena, count * (size_t)model->hidden, sizeof(int16_t));
+    q->z = (int16_t *)mosaic_flow__take(arena, count * (size_t)model->hidden, sizeof(int16_t));
+    q->vectors = (int32_t *)mosaic_flow__take(arena, count * 2, sizeof(int32_t));
+    return MOSAIC_FLOW_OK;
+}
+
+/* tanh((i - 512) / 64) in Q15 and exp(-i / 64) in Q15, with the step to the next entry; by repeated products of doubles, which are the same everywhere. */
+static void mosaic_flow__qtables(mosaic_flow__qraft *q)
+{
+    double step = 0, power = 1;
+    int32_t values[1026], exps[1026];
+    int i;
+    for (i = 20; i > 0; i--) step = (1 + step) * (-1.0 / 64) / i; /* exp(-1 / 64) - 1 */
+    for (i = 0; i < 1026; i++) {
+        exps[i] = (int32_t)(power * 32767 + 0.5);
+        power += power * step;
+    }
+    power = 1;
+    for (i = 0; i <= 513; i++) {
+        const int32_t v = (int32_t)((1 - power) / (1 + power) * 32767 + 0.5); /* power = exp(-2 i / 64) */
+        values[512 + i] = v;
+        if (i <= 512) values[512 - i] = -v;
+        power += power * step;
+        power += power * step;
+    }
+    for (i = 0; i < 1025; i++) {
+        q->tanh_table[i] = values[i] * 65536 + (values[i + 1] - values[i]);
+        q->exp_table[i] = exps[i] * 65536 + (exps[i] - exps[i + 1]);
+    }
+}
+
+static mosaic_flow_result mosaic_flow__qstart(mosaic_flow *flow)
+{
+    mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
+    const mosaic_flow__model *model = q->shape.model;
+    const mosaic_flow__layer *update = model->layers + model->update;
+    const int32_t *scale = q->scale, limit = MOSAIC_FLOW__QLIMIT, one = 1 << MOSAIC_FLOW__QHIDDEN;
+    const int hidden = model->hidden, merged = update[MOSAIC_FLOW__MERGE].out, side = 2 * model->radius + 1;
+    mosaic_flow__qinputs in, motion, context;
+    int i, j, k, l, ok = 1;
+
+    mosaic_flow__qtables(q);
+    for (l = 0; l < 4; l++) {
+        mosaic_flow__qconv *c = &q->level_conv[l];
+        c->in = model->features;
+        c->out = q->volume_step[l];
+        c->blocks = c->out / 16;
+        c->height = c->width = c->stride = c->segments = 1;
+        c->pairs = model->features / 2;
+        c->bias = c->shift = q->zeros;
+    }
+    for (i = 0; i < model->update; i++) {
+        const mosaic_flow__layer *c = &model->layers[i];
+        const int head = i == model->cnet - 1;
+        double factor = 1;
+        memset(&in, 0, sizeof in);
+        if (i == 0 || i == model->cnet) {
+            factor = 1.0 / 255;
+            mosaic_flow__qadd(&in, 0, 3, 0, -255, 255);
+            mosaic_flow__qadd(&in, -1, 1, 0, 0, 0);
+        } else {
+            in.two = 1;
+            mosaic_flow__qadd(&in, 0, c->in, MOSAIC_FLOW__QF - 8, 0, MOSAIC_FLOW__QMAX >> 8);
+        }
+        if (i == model->update - 1) {
+            ok = ok && mosaic_flow__qpack(q, i, 0, hidden, &q->conv[i], 0, &in, 1, 12, 0, 0, 0, 0);
+            ok = ok && mosaic_flow__qpack(q, i, hidden, model->context, &q->conv[i], hidden, &in, 1, scale[MOSAIC_FLOW__SCALE_CONTEXT], 0, 0, 0, 0);
+        } else
+            ok = ok && mosaic_flow__qpack(q, i, 0, c->out, &q->conv[i], 0, &in, factor, c->norm == 1 || head ? 0 : MOSAIC_FLOW__QF, 0, 0, 0, head);
+    }
+    for (i = MOSAIC_FLOW__CORR1; i < MOSAIC_FLOW__UPDATE_LAYERS; i++) {
+        /* the scales of each layer's input and output */
+        static const int8_t scales[MOSAIC_FLOW__UPDATE_LAYERS][2] = {{MOSAIC_FLOW__SCALE_CORR, MOSAIC_FLOW__SCALE_CORR1},
+                                                                     {MOSAIC_FLOW__SCALE_CORR1, MOSAIC_FLOW__SCALE_CORR2},
+                                                                     {MOSAIC_FLOW__SCALE_FLOW, MOSAIC_FLOW__SCALE_FLOW1},
+                                                                     {MOSAIC_FLOW__SCALE_FLOW1, MOSAIC_FLOW__SCALE_FLOW2},
+                                                                     {MOSAIC_FLOW__SCALE_CORR2, MOSAIC_FLOW__SCALE_MERGE},
+                                                                     {0, 0},
+                                                                     {0, 0},
+                                                                     {0, 0},
+                                                                     {0, 0},
+                                                                     {0, 0},
+                                                                     {0, 0},
+                                                                     {0, MOSAIC_FLOW__SCALE_HEAD},
+                                                                     {MOSAIC_FLOW__SCALE_HEAD, 0},
+                                                                     {0, MOSAIC_FLOW__SCALE_MASK},
+                                                                     {MOSAIC_FLOW__SCALE_MASK, 0}};
+        const mosaic_flow__layer *c = &update[i];
+        const int corr = update[MOSAIC_FLOW__CORR2].name ? MOSAIC_FLOW__SCALE_CORR2 : MOSAIC_FLOW__SCALE_CORR1;
+        const int layer = model->update + i;
+        double factor = 1;
+        int bits = scale[scales[i][1]];
+        if (!c->name) continue;
+        memset(&in, 0, sizeof in);
+        switch (i) {
+        case MOSAIC_FLOW__CORR1: /* the lookup has y slowly and its rows padded, the network x slowly */
+            for (l = 0; l < 4; l++)
+                for (j = 0; j < side; j++)
+                    for (k = 0; k < q->taps_span; k++)
+                        mosaic_flow__qadd(&in, k < side ? (l * side + k) * side + j : -1, 1, scale[MOSAIC_FLOW__SCALE_CORR], -limit, limit);
+            factor = mosaic_flow__inverse_root(model->features);
+            break;
+        case MOSAIC_FLOW__MERGE:
+            mosaic_flow__qadd(&in, 0, c->in - update[MOSAIC_FLOW__FLOW2].out, scale[corr], 0, limit);
+            mosaic_flow__qadd(&in, in.count, update[MOSAIC_FLOW__FLOW2].out, scale[MOSAIC_FLOW__SCALE_FLOW2], 0, limit);
+            break;
+        case MOSAIC_FLOW__HEAD1:
+        case MOSAIC_FLOW__MASK1: mosaic_flow__qadd(&in, 0, hidden, MOSAIC_FLOW__QHIDDEN, -one, one); break;
+        case MOSAIC_FLOW__HEAD2:
+            bits = MOSAIC_FLOW__QFLOW;
+            mosaic_flow__qadd(&in, 0, c->in, scale[scales[i][0]], 0, limit);
+            break;
+        case MOSAIC_FLOW__MASK2:
+            bits = 0;
+            mosaic_flow__qadd(&in, 0, c->in, scale[scales[i][0]], 0, limit);
+            break;
+        case MOSAIC_FLOW__FLOW1: mosaic_flow__qadd_flow(&in, 0, scale[MOSAIC_FLOW__SCALE_FLOW]); break;
+        case MOSAIC_FLOW__CORR2:
+        case MOSAIC_FLOW__FLOW2: mosaic_flow__qadd(&in, 0, c->in, scale[scales[i][0]], 0, limit); break;
+        default: continue; /* gates: below */
+        }
+        ok = ok && mosaic_flow__qpack(q, layer, 0, c->out, &q->conv[layer], 0, &in, factor, bits, 0, 0, 0, i == MOSAIC_FLOW__MASK2);
+    }
+    for (i = 0; i < 2 && q->gates[i].weights; i++) {
+        const int first = model->update + (i ? MOSAIC_FLOW__Z2 : MOSAIC_FLOW__Z1);
+        memset(&motion, 0, sizeof motion);
+        mosaic_flow__qadd(&motion, hidden + model->context, merged, scale[MOSAIC_FLOW__SCALE_MERGE], 0, limit);
+        mosaic_flow__qadd_flow(&motion, hidden + model->context + merged, scale[MOSAIC_FLOW__SCALE_FLOW]);
+        memset(&context, 0, sizeof context);
+        mosaic_flow__qadd(&context, hidden, model->context, scale[MOSAIC_FLOW__SCALE_CONTEXT], 0, limit);
+        in = motion;
+        mosaic_flow__qadd(&in, 0, hidden, MOSAIC_FLOW__QHIDDEN, -one, one); /* [motion, hidden state] */
+        for (j = 0; j < 2; j++)
+            ok = ok && mosaic_flow__qpack(q, first + j, 0, hidden, &q->gates[i], j * hidden, &in, 1, 11, &q->context[i], j * hidden, &context, 0);
+        memset(&in, 0, sizeof in);
+        mosaic_flow__qadd(&in, 0, hidden, MOSAIC_FLOW__QHIDDEN, -one, one); /* [reset hidden state, motion] */
+        mosaic_flow__qadd(&in, motion.source[0], merged, scale[MOSAIC_FLOW__SCALE_MERGE], 0, limit);
+        mosaic_flow__qadd_flow(&in, motion.source[merged], scale[MOSAIC_FLOW__SCALE_FLOW]);
+        ok = ok && mosaic_flow__qpack(q, first + 2, 0, hidden, &q->news[i], 0, &in, 1, 12, &q->context[i], 2 * hidden, &context, 0);
+    }
+    if (!ok) return MOSAIC_FLOW_ERROR_NAN;
+
+    q->mac = mosaic_flow__qmac_scalar;
+    q->rows = mosaic_flow__qrows_plain;
+    q->norm = mosaic_flow__qnorm_plain;
+    q->lookup = mosaic_flow__qlookup_plain;
+    q->tanh16 = mosaic_flow__qtanh16_plain;
+#if MOSAIC_FLOW__Q128
+    if (flow->o.simd != 1) q->mac = mosaic_flow__qmac_128;
+#endif
+#if MOSAIC_FLOW__SIMD
+    if (flow->level >= 1) {
+        q->mac = flow->level == 1 ? mosaic_flow__qmac_avx2 : flow->level == 2 ? mosaic_flow__qmac_avx512 : mosaic_flow__qmac_vnni;
+        q->rows = flow->level == 1 ? mosaic_flow__qrows_avx2 : mosaic_flow__qrows_avx512;
+        q->norm = flow->level == 1 ? mosaic_flow__qnorm_avx2 : mosaic_flow__qnorm_avx512;
+        q->tanh16 = mosaic_flow__qtanh16_avx2;
+        q->lookup = flow->level == 1 ? mosaic_flow__qlookup_avx2 : mosaic_flow__qlookup_avx512;
+    }
+#endif
+    return MOSAIC_FLOW_OK;
+}
+
+static const mosaic_flow__backend mosaic_flow__integer = {mosaic_flow__qplan, mosaic_flow__qstart, mosaic_flow__qencode, mosaic_flow__qestimate, 0};
 
 /* ==== DIS ==== */
 
@@ -2951,6 +4481,7 @@ static const mosaic_flow__backend *mosaic_flow__choose(const mosaic_flow_options
 {
     if (o->method == MOSAIC_FLOW_NONE) return &mosaic_flow__nothing;
     if (o->method == MOSAIC_FLOW_DIS) return &mosaic_flow__dis_backend;
+    if (o->method == MOSAIC_FLOW_RAFT && o->arithmetic == 0) return &mosaic_flow__integer;
     if (o->method == MOSAIC_FLOW_RAFT && o->arithmetic == 1) return &mosaic_flow__float_backend;
     return 0;
 }

@@ -1,0 +1,424 @@
+/* RAFT in integers: the proof that no sum overflows, against the worst inputs there are; every stage's bits, of the scalar code, equal on every kernel,
+   number of threads and way of correlating; what the integers mean, against doubles and against the float arithmetic. */
+#define MOSAIC_FLOW_IMPLEMENTATION
+#include "../../mosaic_flow.h"
+
+#include "../test.h"
+#include "../threads.h"
+
+#include <math.h>
+
+/* A network of random numbers, about as large as trained ones: no activation dies or explodes. */
+static mosaic_flow_weights *random_weights(int large, unsigned seed, double gain)
+{
+    mosaic_flow_weights *w = NULL;
+    int i;
+    size_t k;
+    test_seed = 88172645463325252ull + seed;
+    if (mosaic_flow__weights_make(&mosaic_flow__models[large], 0, NULL, &w) != MOSAIC_FLOW_OK) return NULL;
+    w->format = w->names = "none";
+    for (i = 0; i < w->model->count; i++) {
+        const mosaic_flow__layer *l = &w->model->layers[i];
+        const size_t each = (size_t)l->in * l->height * l->width, all = each * l->out;
+        float *p = (float *)(uintptr_t)w->weight[i];
+        if (!l->name) continue;
+        for (k = 0; k < all; k++) p[k] = (float)(gain * (test_range(-10000, 10000) / 10000.0) / sqrt((double)each));
+        for (k = 0; k < l->out; k++) ((float *)(uintptr_t)w->bias[i])[k] = (float)(test_range(-1000, 1000) / 10000.0);
+    }
+    return w;
+}
+
+static void random_picture(uint8_t *p, int w, int h, int dx, int dy)
+{
+    int x, y, c;
+    for (y = 0; y < h; y++)
+        for (x = 0; x < w; x++)
+            for (c = 0; c < 3; c++) {
+                unsigned u = (unsigned)((x + dx) / 3) * 2654435761u ^ (unsigned)((y + dy) / 3) * 2246822519u ^ (unsigned)c * 3266489917u;
+                u ^= u >> 15;
+                u *= 2246822519u;
+                p[((size_t)y * (size_t)w + (size_t)x) * 3 + (size_t)c] = (uint8_t)((u >> 24) / 2 + (unsigned)(x + dx) % 128);
+            }
+}
+
+static uint64_t hash_bytes(const void *p, size_t n)
+{
+    const uint8_t *b = (const uint8_t *)p;
+    uint64_t h = 14695981039346656037u;
+    while (n--) h = (h ^ *b++) * 1099511628211u;
+    return h;
+}
+
+static uint64_t hash_map(const mosaic_flow__qmap *m)
+{
+    uint64_t h = 0;
+    int y;
+    for (y = 0; y < m->height; y++) h = h * 31 + hash_bytes(m->at + y * m->pitch, (size_t)m->width * (size_t)m->channels * sizeof(int16_t));
+    return h;
+}
+
+/* The stages of one pair: the hash of each, and the vectors. */
+enum { STAGES = 12 };
+static const char *const stage_names[STAGES] = {
+    "feature bits",         "features",      "hidden state at the start", "context sums", "correlation", "lookup",
+    "correlation features", "flow features", "motion features",           "hidden state", "flow",        "vectors"};
+
+static int stages(const mosaic_flow_options *options, int w, int h, const uint8_t *a, const uint8_t *b, int kernel128, uint64_t *hash, float *out)
+{
+    mosaic_flow *f = NULL;
+    mosaic_flow__qraft *q;
+    size_t n;
+    int l;
+    memset(hash, 0, STAGES * sizeof *hash);
+    if (mosaic_flow_open(w, h, options, &f) != MOSAIC_FLOW_OK) return 0;
+    q = (mosaic_flow__qraft *)f->method;
+    (void)kernel128;
+#if MOSAIC_FLOW__Q128
+    if (kernel128) q->mac = mosaic_flow__qmac_128;
+#endif
+    if (mosaic_flow_pair(f, a, (size_t)w * 3, b, (size_t)w * 3, NULL, out) != MOSAIC_FLOW_OK) return 0;
+    n = (size_t)q->shape.w8 * (size_t)q->shape.h8;
+    hash[0] = hash_bytes(q->feature_bits, sizeof q->feature_bits);
+    for (l = 0; l < 2; l++) hash[1] = hash[1] * 31 + hash_bytes(q->feature[l], n * (size_t)q->shape.model->features * sizeof(int16_t));
+    hash[2] = hash_bytes(q->hidden_start[0], n * (size_t)q->shape.model->hidden * sizeof(int16_t));
+    hash[3] = hash_bytes(q->context_sums[0], n * (size_t)q->context_step * sizeof(int32_t));
+    for (l = 0; l < 4 && q->volume[l]; l++) hash[4] = hash[4] * 31 + hash_map(&q->volume_map[l]);
+    hash[5] = hash_map(&q->taps);
+    hash[6] = hash_map(&q->merge);
+    hash[7] = hash_map(&q->flow1);
+    hash[8] = hash_map(&q->state);
+    hash[9] = hash_bytes(q->hidden, n * (size_t)q->shape.model->hidden * sizeof(int16_t));
+    hash[10] = hash_bytes(q->vectors, n * 2 * sizeof(int32_t));
+    hash[11] = hash_bytes(out, (size_t)w * (size_t)h * 2 * sizeof *out);
+    mosaic_flow_close(f);
+    return 1;
+}
+
+static void test_same_bits(void)
+{
+    static const struct {
+        int w, h, iterations;
+    } sizes[] = {{64, 48, 2}, {1, 1, 2}, {130, 9, 1}, {9, 130, 1}, {113, 65, 1}};
+    /* of the scalar code; to see new ones: build with -DWRITE_GOLDEN */
+    static const uint64_t golden[2][STAGES] = {
+        {0x9ec906393759c165u, 0xf22016da44c8761du, 0x2be6cd4c85509dc3u, 0xaf0b583a9bae3220u, 0xfbb09dcbbf400ba2u, 0x081c97848c65a6d5u,
+         0xbecb97c3819058b1u, 0x7b6b69c539a5bb37u, 0xf70f40a6420f563cu, 0x0863d5624531bddau, 0x93cd0b4cb6837774u, 0x4358548026122ee6u},
+        {0x9ec906393759c165u, 0xed393668b9bce342u, 0x52216e78bcc89072u, 0xf146636c33ef26a0u, 0x8a8fc020df0b70dbu, 0xc9ba96c85fa060ffu,
+         0x200b69223bde0611u, 0xfeb852afdabe8a49u, 0xb8dc6ddb73c54c07u, 0xdc0f7dc15da8ebf2u, 0x1b635f14f5dc0bc7u, 0x4e07b7c4b65a2494u}};
+    int large, s, k, threads;
+    const int best = 1 + mosaic__cpu_level();
+    for (large = 0; large < 2; large++) {
+        mosaic_flow_weights *w = random_weights(large, 7, 1.7);
+        for (s = 0; s < (int)(sizeof sizes / sizeof *sizes) - 3 * large; s++) {
+            const int width = sizes[s].w, height = sizes[s].h;
+            const size_t n = (size_t)width * (size_t)height;
+            uint8_t *a = (uint8_t *)malloc(n * 3), *b = (uint8_t *)malloc(n * 3);
+            float *out = (float *)malloc(n * 8), *other = (float *)malloc(n * 8);
+            uint64_t expected[STAGES], hash[STAGES];
+            mosaic_flow_options o;
+            random_picture(a, width, height, 0, 0);
+            random_picture(b, width, height, 3, 1);
+            memset(&o, 0, sizeof o);
+            o.method = MOSAIC_FLOW_RAFT;
+            o.weights = w;
+            o.iterations = sizes[s].iterations;
+            o.simd = 1;
+            CHECK(stages(&o, width, height, a, b, 0, expected, out));
+            if (s == 0) {
+                for (k = 0; k < STAGES; k++) {
+#ifdef WRITE_GOLDEN
+                    printf("%s0x%016llxu,%s", k ? " " : "{", (unsigned long long)expected[k], k == STAGES - 1 ? "},\n" : "");
+#endif
+                    CHECK_MSG(expected[k] == golden[large][k], "RAFT-%s, %s: 0x%016llx", large ? "large" : "small", stage_names[k],
+                              (unsigned long long)expected[k]);
+                }
+            }
+            for (k = 0; k <= best + 6; k++) { /* every level, 128-bit vectors, every number of threads, correlation when needed */
+                int i;
+                if ((large || s) && k > best + 1 && k < best + 5) continue;
+                o.simd = k <= best && k != 1 ? k : 0;
+                threads = k > best && k <= best + 5 ? k - best : 1;
+                o.run = threads > 1 ? test_run : NULL;
+                o.run_ctx = &threads;
+                o.max_memory = k == best + 6 ? 1 : 0;
+                CHECK(stages(&o, width, height, a, b, k == 1, hash, other));
+                if (o.max_memory) hash[4] = expected[4]; /* no volume */
+                for (i = 0; i < STAGES; i++)
+                    CHECK_MSG(hash[i] == expected[i], "RAFT-%s, %d x %d, way %d: %s differs", large ? "large" : "small", width, height, k,
+                              stage_names[i]);
+            }
+            free(a);
+            free(b);
+            free(out);
+            free(other);
+        }
+        mosaic_flow_weights_free(w);
+    }
+}
+
+/* The worst inputs that the packed weights of a network allow: each at its bound, with the sign of its weight. No sum may leave 32 bits on its way,
+   and every kernel must give what 64-bit arithmetic gives. kind: 0 random weights, 1 of one sign, 2 all equal, 3 a few large ones among tiny ones. */
+static void test_worst_inputs(int large, double gain, int kind)
+{
+    mosaic_flow_weights *w = random_weights(large, 99, gain);
+    mosaic_flow__qmac kernels[5];
+    mosaic_flow_options o;
+    mosaic_flow *f = NULL;
+    mosaic_flow__qraft *q;
+    int layer, out, k, p, i, count = 0, level, sums = 0;
+    long wrong = 0, over = 0;
+    size_t n;
+    for (layer = 0; layer < w->model->count; layer++) {
+        const mosaic_flow__layer *l = &w->model->layers[layer];
+        const size_t all = (size_t)l->in * l->height * l->width * l->out;
+        float *v = (float *)(uintptr_t)w->weight[layer];
+        for (n = 0; kind && l->name && n < all; n++)
+            v[n] = kind == 1 ? (float)fabs((double)v[n]) : kind == 2 ? (layer % 2 ? 0.25f : -0.25f) : n % 97 ? v[n] / 256 : v[n] * 8;
+    }
+    memset(&o, 0, sizeof o);
+    o.method = MOSAIC_FLOW_RAFT;
+    o.weights = w;
+    for (level = 1; level <= 1 + mosaic__cpu_level(); level++) {
+        o.simd = level;
+        CHECK(mosaic_flow_open(16, 16, &o, &f) == MOSAIC_FLOW_OK);
+        if (!f) return;
+        kernels[count++] = ((mosaic_flow__qraft *)f->method)->mac;
+        if (level < 1 + mosaic__cpu_level()) mosaic_flow_close(f);
+    }
+#if MOSAIC_FLOW__Q128
+    kernels[count++] = mosaic_flow__qmac_128;
+#endif
+    q = (mosaic_flow__qraft *)f->method;
+    for (layer = 0; layer < w->model->count + 6; layer++) {
+        const int extra = layer - w->model->count;
+        const mosaic_flow__qconv *c = extra < 0   ? &q->conv[layer]
+                                      : extra < 2 ? &q->gates[extra]
+                                      : extra < 4 ? &q->news[extra - 2]
+                                                  : &q->context[extra - 4];
+        ptrdiff_t offset[64];
+        int16_t *x;
+        if (!c->weights) continue;
+        x = (int16_t *)calloc((size_t)(c->segments * c->pairs * 2), sizeof *x);
+        for (k = 0; k < c->segments; k++) offset[k] = (ptrdiff_t)k * c->pairs * 2;
+        for (out = 0; out < c->out; out++) {
+            const int16_t *weights = c->weights + (ptrdiff_t)(out / 16) * c->segments * c->pairs * 32 + out % 16 * 2;
+            int sign;
+            for (sign = -1; sign <= 1; sign += 2) {
+                const int64_t half = c->part ? 1 << (c->part - 1) : 0;
+                int64_t total = c->bias[out], part = half;
+                int32_t acc[12 * 32];
+                mosaic_flow__qwork work;
+                for (k = 0; k < c->segments; k++) {
+                    for (p = 0; p < c->pairs; p++)
+                        for (i = 0; i < 2; i++) {
+                            const int at = 2 * (k * c->pairs + p) + i, weight = weights[(k * c->pairs + p) * 32 + i];
+                            x[at] = (int16_t)(weight * sign > 0 ? c->high[at % c->in] : c->low[at % c->in]);
+                            part += (int64_t)weight * x[at];
+                            over += part > INT32_MAX || part < -INT32_MAX;
+                        }
+                    if (!c->part && k + 1 < c->segments) continue;
+                    total += part >> c->part;
+                    part = half;
+                    over += total > INT32_MAX || total < -INT32_MAX;
+                }
+                memset(&work, 0, sizeof work);
+                work.x = x;
+                work.offset = offset;
+                work.segments = c->segments;
+                work.pairs = c->pairs;
+                work.part = c->part;
+                work.blocks = 1;
+                work.block = (ptrdiff_t)c->segments * c->pairs * 32;
+                work.weights = c->weights + out / 16 * work.block;
+                work.acc = acc;
+                for (k = 0; k < count && out % 16 == layer % 16; k++) { /* of each block one output */
+                    memset(acc, 0, sizeof acc);
+                    for (i = 0; i < 12; i++) acc[32 * i + out % 16] = c->bias[out];
+                    kernels[k](&work);
+                    for (i = 0; i < 12; i++) wrong += acc[32 * i + out % 16] != total;
+                }
+                sums++;
+            }
+        }
+        free(x);
+    }
+    CHECK_MSG(over == 0, "RAFT-%s, weights %d: %ld sums leave 32 bits", large ? "large" : "small", kind, over);
+    CHECK_MSG(wrong == 0, "RAFT-%s, weights %d: %ld sums differ from 64-bit arithmetic", large ? "large" : "small", kind, wrong);
+    CHECK(sums > 4000);
+    mosaic_flow_close(f);
+    mosaic_flow_weights_free(w);
+}
+
+/* The proof is exact to the unit where the whole is one sum, and never lets a larger one pass. */
+static void test_proof(void)
+{
+    int16_t weights[2 * 32];
+    int32_t bias[16], shift[16], low[4] = {-4095, 0, -32767, -255}, high[4] = {4095, 32767, 32767, 255};
+    mosaic_flow__qconv c;
+    int round, i;
+    memset(&c, 0, sizeof c);
+    memset(bias, 0, sizeof bias);
+    memset(weights, 0, sizeof weights);
+    c.weights = weights;
+    c.bias = bias;
+    c.shift = shift;
+    c.low = low;
+    c.high = high;
+    c.in = 4;
+    c.out = 16;
+    c.blocks = c.height = c.width = c.stride = c.segments = 1;
+    c.pairs = 2;
+    for (round = 0; round < 2000; round++) {
+        int64_t most = 0, least = 0, bound;
+        const int o = test_range(0, 15);
+        for (i = 0; i < 4; i++) {
+            const int v = round < 16 ? (round >> i & 1 ? 32767 : -32767) / 2 : test_range(-16000, 16000);
+            weights[i / 2 * 32 + o * 2 + i % 2] = (int16_t)v;
+            most += (int64_t)v * (v > 0 ? high[i] : low[i]);
+            least += (int64_t)v * (v > 0 ? low[i] : high[i]);
+        }
+        bias[o] = test_range(-1000000, 1000000);
+        most += bias[o] > 0 ? bias[o] : 0;
+        least += bias[o] < 0 ? bias[o] : 0;
+        bound = most > -least ? most : -least;
+        CHECK(mosaic_flow__qproof(&c, o, 0, bound + 1) == 1); /* one unit more for the rounding of parts */
+        CHECK(mosaic_flow__qproof(&c, o, 0, bound) == 0);
+    }
+    /* a part beyond 32 bits is refused, even if the limit would let it pass */
+    for (i = 0; i < 4; i++) low[i] = -32767, high[i] = 32767, weights[i / 2 * 32 + i % 2] = 32767;
+    CHECK(mosaic_flow__qproof(&c, 0, 0, INT64_MAX) == 0);
+    c.part = 4;
+    CHECK(mosaic_flow__qproof(&c, 0, 0, INT64_MAX) == 0);
+    c.segments = 2; /* as two parts it is well */
+    c.pairs = 1;
+    CHECK(mosaic_flow__qproof(&c, 0, 0, INT32_MAX) == 1);
+    CHECK(mosaic_flow__qproof(&c, 0, 0, INT32_MAX / 8) == 0);
+}
+
+/* Tables, instance norm and the square root against doubles. */
+static void test_functions(const mosaic_flow_weights *w)
+{
+    mosaic_flow_options o;
+    mosaic_flow *f = NULL;
+    mosaic_flow__qraft *q;
+    double worst = 0;
+    int i;
+    memset(&o, 0, sizeof o);
+    o.method = MOSAIC_FLOW_RAFT;
+    o.weights = w;
+    CHECK(mosaic_flow_open(40, 24, &o, &f) == MOSAIC_FLOW_OK);
+    if (!f) return;
+    q = (mosaic_flow__qraft *)f->method;
+    for (i = -40000; i <= 40000; i++) {
+        int32_t t[16], plain[16], k;
+        const double d = fabs((double)mosaic_flow__qtanh(q->tanh_table, i) / 32767 - tanh(i / 4096.0));
+        worst = d > worst ? d : worst;
+        for (k = 0; k < 16; k++) t[k] = plain[k] = i * 16 + k * 4099;
+        q->tanh16(q->tanh_table, t);
+        mosaic_flow__qtanh16_plain(q->tanh_table, plain);
+        CHECK(memcmp(t, plain, sizeof t) == 0);
+    }
+    CHECK_MSG(worst < 6e-5, "tanh is off by %g", worst);
+    for (i = 0; i <= 1024; i++) {
+        CHECK(fabs((q->exp_table[i] >> 16) / 32767.0 - exp(-i / 64.0)) < 2e-5);
+        if (i < 1024) CHECK((q->exp_table[i] >> 16) - (q->exp_table[i] & 0xffff) == q->exp_table[i + 1] >> 16);
+    }
+    for (i = 0; i < 20000; i++) {
+        const uint64_t v = ((uint64_t)test_random() << 32 | test_random()) >> test_range(0, 63), r = mosaic_flow__qroot(v);
+        CHECK(r * r <= v && (r + 1 > 0xffffffffu || (r + 1) * (r + 1) > v));
+    }
+    for (i = 0; i < 68; i++) {
+        const double e = 1e-5 * ldexp(1, i);
+        CHECK_MSG(fabs((double)mosaic_flow__qepsilon(i) - e) <= 0.5 + e * 1e-9, "epsilon at 2^%d", i);
+    }
+    { /* instance norm: random sums of very different spreads and means, one channel constant, one huge */
+        const mosaic_flow__qmap *to = &q->whole[0][0];
+        const int width = to->width, height = to->height, channels = q->conv[0].out, n = width * height;
+        mosaic_flow__qop op;
+        int32_t *bits = q->conv[0].shift;
+        int c, b;
+        worst = 0;
+        mosaic_flow__qop_start(q, &op, &q->conv[0], &q->image, to, MOSAIC_FLOW__QNORM, MOSAIC_FLOW__QMAX);
+        op.sums = q->sums;
+        op.sums_step = q->conv[0].blocks * 16;
+        op.relu = 0;
+        for (b = 0; b < q->bands; b++) {
+            memset(&q->stats[b], 0, sizeof q->stats[b]);
+            for (c = 0; c < channels; c++) q->stats[b].low[c] = INT32_MAX, q->stats[b].high[c] = -INT32_MAX;
+        }
+        for (i = 0; i < n; i++)
+            for (c = 0; c < channels; c++) {
+                const int spread = c == 5 ? 0 : 1 << (4 + c % 26);
+                const int32_t v = (c % 3 - 1) * (1 << 28) / (c + 1) + (c == 6 ? (i % 2 ? 0x3fffffff : -0x3fffffff) : test_range(-spread, spread));
+                mosaic_flow__qstat *s = &q->stats[i % q->bands];
+                q->sums[i * op.sums_step + c] = v;
+                s->sum[c] += v;
+                s->low[c] = v < s->low[c] ? v : s->low[c];
+                s->high[c] = v > s->high[c] ? v : s->high[c];
+            }
+        mosaic_flow__qnormalise(q, &op, bits);
+        for (c = 0; c < channels; c++) {
+            double mean = 0, variance = 0;
+            for (i = 0; i < n; i++) mean += q->sums[i * op.sums_step + c];
+            mean /= n;
+            for (i = 0; i < n; i++) variance += (q->sums[i * op.sums_step + c] - mean) * (q->sums[i * op.sums_step + c] - mean);
+            variance = variance / n + 1e-5 * ldexp(1, 2 * bits[c]);
+            for (i = 0; i < n; i++) {
+                const int16_t *v = to->at + i / width * to->pitch + (ptrdiff_t)(i % width) * to->channels + c;
+                const double expected = (q->sums[i * op.sums_step + c] - mean) / sqrt(variance), got = (v[0] * 256 + v[to->low]) / 8192.0;
+                const double d = fabs(got - expected);
+                worst = d > worst ? d : worst;
+            }
+        }
+        CHECK_MSG(worst < 4e-4, "instance norm is off by %g", worst);
+    }
+    mosaic_flow_close(f);
+}
+
+/* The integers are the float network: with random weights after a few iterations the vectors are close. */
+static void test_close_to_float(int large)
+{
+    mosaic_flow_weights *w = random_weights(large, 5, 1.2);
+    enum { W = 96, H = 64 };
+    static uint8_t a[W * H * 3], b[W * H * 3];
+    static float out[2][W * H * 2];
+    double sum = 0, size = 0;
+    int i;
+    random_picture(a, W, H, 0, 0);
+    random_picture(b, W, H, 2, 1);
+    for (i = 0; i < 2; i++) {
+        mosaic_flow_options o;
+        mosaic_flow *f = NULL;
+        memset(&o, 0, sizeof o);
+        o.method = MOSAIC_FLOW_RAFT;
+        o.weights = w;
+        o.arithmetic = i;
+        o.iterations = 2;
+        CHECK(mosaic_flow_open(W, H, &o, &f) == MOSAIC_FLOW_OK);
+        if (!f) return;
+        CHECK(mosaic_flow_pair(f, a, W * 3, b, W * 3, NULL, out[i]) == MOSAIC_FLOW_OK);
+        mosaic_flow_close(f);
+    }
+    for (i = 0; i < W * H * 2; i++) {
+        sum += fabs((double)out[0][i] - (double)out[1][i]);
+        size += fabs((double)out[1][i]);
+    }
+    mosaic_flow_weights_free(w);
+    printf("RAFT-%s: mean |v| %.4f, mean difference %.5f\n", large ? "large" : "small", size / (W * H * 2), sum / (W * H * 2));
+    CHECK_MSG(sum < 0.004 * W * H * 2, "mean difference %g px of %g", sum / (W * H * 2), size / (W * H * 2));
+}
+
+int main(void)
+{
+    int large, kind;
+    mosaic_flow_weights *w = random_weights(0, 3, 1.7);
+    test_proof();
+    test_functions(w);
+    mosaic_flow_weights_free(w);
+    for (large = 0; large < 2; large++) {
+        test_close_to_float(large);
+        for (kind = large; kind < 4 - 2 * large; kind++) test_worst_inputs(large, 1.7, kind);
+    }
+    test_same_bits();
+    return test_end("flow integer");
+}
