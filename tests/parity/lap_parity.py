@@ -219,6 +219,7 @@ class Parity:
         room = int(capacity.sum())
         exact = cost.astype(object)  # Python's integers
         if np.issubdtype(cost.dtype, np.floating):
+            exact = np.zeros((rows, cols), object)
             for i, j in zip(*np.nonzero(allowed)):
                 exact[i, j] = units(cost[i, j], a.exponent)
         u, v = np.array(numbers(a.u, WORDS), object), np.array(numbers(a.v, WORDS), object)
@@ -337,8 +338,6 @@ class Parity:
         maximise = bool(rng.random() < 0.4)
         self.what = f"quotas {rows}x{cols} room {room} maximise {maximise}"
         a = solve(self.library, cost, capacity=capacity, maximise=maximise, groups=group, quota=quota)
-        if a.result == "an option has an unknown value":
-            return  # TODO
         self.seen["quotas"] += 1
         limits = np.concatenate([np.tile(np.eye(cols), (1, rows)), np.array([np.tile(group == g, rows) for g in range(count)], float)])
         found = linprog(np.where(allowed, cost, 0).ravel() * (-1.0 if maximise else 1.0), A_ub=limits, b_ub=np.concatenate([capacity, quota]),
