@@ -3920,7 +3920,8 @@ static mosaic_lap_result mosaic_lap__solve_exact(const mosaic_lap_problem *p, co
         k = limit > 59 ? limit - 59 : 0;
         result = mosaic_lap__round(&q, &inner, limit, k, out);
     }
-    exact = q.s.top + size_bits + 2 <= 53; /* so that SciPy's sums are exact, and it finds the only optimum, if there is only one */
+    exact = q.s.top + size_bits + 2 <= 53 &&
+            q.s.top + size_bits + 2 + q.s.exponent <= 1023; /* so that SciPy's sums are exact, and it finds the only optimum, if there is only one */
     if (result == MOSAIC_LAP_OK && p->order && !(exact && q.unique)) result = mosaic_lap__scipy_order(&q, &inner);
     if (result == MOSAIC_LAP_OK) result = mosaic_lap__exact_answer(&q, out);
     mosaic_lap__close(options, memory);
