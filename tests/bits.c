@@ -51,6 +51,53 @@ static void lap(void)
     print("lap", hash);
 }
 
+/* int64 and double, sparse and in SciPy's order. */
+static void lap_types(void)
+{
+    enum { ROWS = 70, COLS = 90 };
+    static double real[ROWS * COLS];
+    static int64_t whole[ROWS * COLS], row_start[ROWS + 1];
+    static int32_t chosen[ROWS], col_index[ROWS * COLS];
+    mosaic_lap_problem problem;
+    mosaic_lap_options options;
+    mosaic_lap_solution solution;
+    uint32_t r = 7;
+    uint64_t hash = START;
+    int i, form;
+    memset(&options, 0, sizeof options);
+    options.simd = simd;
+    options.run = test_run;
+    options.run_ctx = &threads;
+    for (form = 0; form < 12; form++) {
+        for (i = 0; i < ROWS * COLS; i++) {
+            uint64_t x = (uint64_t)(r = r * 1664525u + 1013904223u) << 31;
+            x ^= (r = r * 1664525u + 1013904223u);
+            if (form % 3 == 1) x %= 5;
+            whole[i] = (int64_t)x - ((int64_t)1 << 61);
+            real[i] = (double)x / (form % 3 == 2 && r % 16 == 0 ? 18014398509481984.0 : 3.0); /* rounded, but as IEEE says */
+            col_index[i] = i % COLS;
+        }
+        for (i = 0; i <= ROWS; i++) row_start[i] = (int64_t)i * COLS;
+        memset(&problem, 0, sizeof problem);
+        memset(&solution, 0, sizeof solution);
+        problem.rows = ROWS;
+        problem.cols = COLS;
+        problem.kind = form / 3 % 2 ? MOSAIC_LAP_INT64 : MOSAIC_LAP_DOUBLE;
+        problem.cost = form / 3 % 2 ? (const void *)whole : (const void *)real;
+        problem.maximise = form % 2;
+        if (form < 6) problem.order = MOSAIC_LAP_ORDER_SCIPY;
+        if (form >= 9) {
+            problem.row_start = row_start;
+            problem.col_index = col_index;
+        }
+        solution.col_of_row = chosen;
+        if (mosaic_lap_solve(&problem, &options, &solution) != MOSAIC_LAP_OK) printf("lap types failed\n");
+        hash = fnv(hash, chosen, sizeof chosen);
+        hash = fnv(fnv(hash, &solution.gap, sizeof solution.gap), &solution.total, sizeof solution.total);
+    }
+    print("lap types", hash);
+}
+
 static void ssim(void)
 {
     enum { W = 301, H = 97 };
@@ -169,6 +216,7 @@ int main(int argc, char **argv)
     simd = argc > 1 ? atoi(argv[1]) : 0;
     threads = argc > 2 ? atoi(argv[2]) : 1;
     lap();
+    lap_types();
     ssim();
     dis();
     for (preset = 0; preset < MOSAIC_PRESETS; preset++) engine(mosaic_preset_name(preset), (mosaic_preset)preset);
