@@ -284,6 +284,9 @@ typedef struct mosaic_lap_report {
 MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *problem, const mosaic_lap_options *options,
                                                   const mosaic_lap_solution *solution, mosaic_lap_report *report);
 
+/* A price of so many words, in units of 2^exponent (-1074 ... 1023), as the nearest double. At most 80 words. */
+MOSAIC_LAP_API double mosaic_lap_price(const int64_t *price, int32_t words, int32_t exponent);
+
 /* A short English sentence for a result code or a finding; never null. The string is constant. */
 MOSAIC_LAP_API const char *mosaic_lap_result_string(mosaic_lap_result result);
 MOSAIC_LAP_API const char *mosaic_lap_finding_string(mosaic_lap_finding finding);
@@ -4326,6 +4329,19 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_check(const mosaic_lap_problem *prob
     result = mosaic_lap__check(problem, options, solution, report);
     mosaic__fp_leave(state);
     return result;
+}
+
+MOSAIC_LAP_API double mosaic_lap_price(const int64_t *price, int32_t words, int32_t exponent)
+{
+    unsigned long long state = mosaic__fp_enter();
+    uint64_t copy[MOSAIC_LAP__WORDS];
+    double x;
+    if (words < 1) words = 1;
+    if (words > MOSAIC_LAP__WORDS) words = MOSAIC_LAP__WORDS;
+    memcpy(copy, price, (size_t)words * sizeof *copy);
+    x = mosaic_lap__long_double(copy, words, exponent);
+    mosaic__fp_leave(state);
+    return x;
 }
 
 MOSAIC_LAP_API const char *mosaic_lap_result_string(mosaic_lap_result result)

@@ -457,6 +457,52 @@ same "the same frames with any threads and instruction set" "$(field fd.json fra
 good "--flow-size" --input $source $small --output fs/ --count 4 --flow-size 96x54 --report fs.json
 same "report: flow size" "$(field fs.json flow_size)" 96x54
 
+# ---- assign: a table in, pairs and a proof out ----
+export ASAN_OPTIONS=detect_leaks=0
+mosaic=$build/assign
+assigned() { # assigned WHAT TABLE WANTED ARGS...: what it prints, lines joined by spaces
+    local what=$1 table=$2 want=$3; shift 3
+    printf -- "$table" > costs.csv
+    run costs.csv "$@"
+    same "assign: $what" "$(printf '%s' "$out" | tr '\n' ' ')" "$want"
+}
+clashes() { # clashes WHAT TABLE CODE PART ARGS...
+    local what=$1 table=$2 want=$3 part=$4; shift 4
+    printf -- "$table" > costs.csv
+    refuses "assign: $what" "$want" "$part" costs.csv "$@"
+}
+assigned "decimals" '0.1,0.2,0.3\n0.2,inf,0.1\n0.3,0.1,0.1\n' \
+    'row,column,cost 1,1,0.1 2,3,0.1 3,2,0.1 total 0.3 proven: no other total is smaller row prices 0.1 0.1 0.1 column prices 0.0 0.0 0.0'
+assigned "the largest total" '0.1,0.2,0.3\n0.2,inf,0.1\n0.3,0.1,0.1\n' \
+    'row,column,cost 1,2,0.2 2,3,0.1 3,1,0.3 total 0.6 proven: no other total is larger row prices 0.2 0.0 0.1 column prices 0.2 0.0 0.1' --maximize
+assigned "SciPy's order" '1;1\n1;1\n' \
+    'row,column,cost 1,1,1 2,2,1 total 2 proven: no other total is smaller; in double precision row prices 1 1 column prices 0 0' --scipy
+assigned "uses" '1\t7\n2\t9\n-3e0\t 9.50 \r\n\n' \
+    'row,column,cost 1,1,1.0 2,1,2.0 3,1,-3.0 total 0.0 proven: no other total is smaller row prices 1.0 2.0 -3.0 column prices 0.0 0.0' --max-uses 3
+assigned "more than a double holds" '\357\273\2779007199254740993,9007199254740992\n9007199254740992,9007199254740993' \
+    'row,column,cost 1,2,9007199254740992 2,1,9007199254740992 total 18014398509481984 proven: no other total is smaller row prices 9007199254740992 9007199254740992 column prices 0 0'
+assigned "double precision" '1e-30,2,1e10\n3,4,5\n' \
+    'row,column,cost 1,1,1.0000000000000001e-30 2,2,4 total 4 proven: no other total is smaller; in double precision row prices 1 4 column prices -1 0 0'
+clashes "ragged" '1,2\n3\n' 1 "line 2 has 1 cells, not 2"
+clashes "empty" '' 1 "there are no numbers"
+clashes "text" '1,2\n3,four\n' 1 'line 2, cell 2: "four" is not a number'
+clashes "an empty cell" '1,,2\n' 1 'cell 2: "" is not a number'
+clashes "nan" '1,nan\n' 1 '"nan" is not a number'
+clashes "-inf" '-inf,1\n' 1 '"-inf" is not a number'
+clashes "too large" '1,1e999\n' 1 '"1e999" is not a number'
+clashes "hexadecimal" '0x10,1\n' 1 '"0x10" is not a number'
+clashes "two dots" '1.2.3,1\n' 1 '"1.2.3" is not a number'
+clashes "no text file" '1,2\000\n' 1 "not a text file"
+clashes "rows that clash" '1,inf,inf\n2,inf,inf\n1,2,3\n' 1 "for rows 1, 2 there are only columns 1"
+clashes "columns that clash" '1,inf\n2,inf\n1,inf\n' 1 "for columns 2 there are only rows: none"
+clashes "uses with SciPy's order" '1,2\n' 2 "do not go together" --scipy --max-uses 2
+clashes "no uses" '1,2\n' 2 "--max-uses takes a number" --max-uses 0
+clashes "an unknown flag" '1,2\n' 2 "usage" --minimize
+refuses "assign: no file" 1 "nowhere.csv: No such file" nowhere.csv
+refuses "assign: a folder" 1 "demo: Is a directory" demo
+refuses "assign: no arguments" 2 "usage"
+unset ASAN_OPTIONS
+
 [ $skipped = 0 ] || echo "cli: $skipped skipped" >&2
 echo "cli: $passed passed, $failed failed"
 [ $failed = 0 ]

@@ -49,7 +49,7 @@ step compile sh tests/compile.sh "$out"
 step bits sh tests/bits.sh "$out"
 sanitized_cli() {
     mkdir -p "$out/san"
-    for example in mosaic_video mosaic_demo mosaic_still mosaic_measure flow_view; do
+    for example in mosaic_video mosaic_demo mosaic_still mosaic_measure flow_view assign; do
         sh tests/one_line.sh examples/$example.c "$out/san/$example" "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-sanitize=shift" || return 1
     done
     bash tests/cli.sh "$out/san"
