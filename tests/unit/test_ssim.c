@@ -865,6 +865,14 @@ static void test_best(void)
             CHECK(mosaic_ssim_best(prepared, list, TILES, &o, &winner, &mean, work, work_size) == MOSAIC_SSIM_OK);
             CHECK_MSG(winner == expected && memcmp(&mean, &means[expected], 8) == 0, "round %d simd %d: %d for %d", round, o.simd, (int)winner,
                       (int)expected);
+            for (k = 0; k < 3; k++) { /* of equals the first wins, wherever the others are */
+                const mosaic_ssim_prepared *ties[TILES];
+                size_t other = (expected + 1 + 13 * k) % TILES;
+                memcpy(ties, list, sizeof ties);
+                ties[other] = list[expected];
+                CHECK(mosaic_ssim_best(prepared, ties, TILES, &o, &winner, NULL, work, work_size) == MOSAIC_SSIM_OK);
+                CHECK_MSG(winner == (other < expected ? other : expected), "round %d simd %d: %d", round, o.simd, (int)winner);
+            }
             if (o.window == 7 && o.simd > 1 && round % 4 != 2) { /* the bound that the choice rests on */
                 mosaic_ssim__plan plan;
                 CHECK(mosaic_ssim__make_plan(&image, &o, NULL, &plan) == MOSAIC_SSIM_OK && plan.kernels->screen);

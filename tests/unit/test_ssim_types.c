@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static int allocations;
 static void *counted_malloc(size_t size)
@@ -252,6 +254,69 @@ static void test_kernels(void)
                 free(a.block), free(b.block);
             }
     }
+}
+
+/* Both arithmetics define nearly the same values, also where windows are large and many rows of pixels are kept. */
+static void test_large_windows(void)
+{
+    static const int windows[] = {63, 65, 101, 127, 129, 255};
+    int mode;
+    size_t k, i;
+    for (mode = 0; mode < MODES; mode++)
+        for (k = 0; k < 6 && !(mode & 4); k++) {
+            mosaic_ssim_options o = mode_options(mode);
+            size_t w = (size_t)windows[k], width = w + 9 + 5 * k, height = w + 4;
+            picture a = make_picture(mode, width, height, 0, 0, PACKED, 0), b = make_picture(mode, width, height, 0, 1, PACKED, 0);
+            const double bound = mode_type(mode) == MOSAIC_SSIM_F32 ? 3e-5 : 1e-10;
+            size_t good = 0, values = (width - w + 1) * (height - w + 1);
+            if (o.weights == MOSAIC_SSIM_UNIFORM)
+                o.window = (int)w;
+            else
+                o.sigma = ((double)w / 2 - 0.5) / 3.5;
+            for (o.simd = 1; o.simd; o.simd = next_simd(o.simd), good = 0) {
+                o.arithmetic = MOSAIC_SSIM_EXACT;
+                ask(&first, &a, &b, &o, ROWS, 0);
+                o.arithmetic = MOSAIC_SSIM_SKIMAGE;
+                ask(&second, &a, &b, &o, ROWS, 0);
+                for (i = 0; i < values; i++) good += first.map[i] - second.map[i] < bound && second.map[i] - first.map[i] < bound;
+                CHECK_MSG(first.code == MOSAIC_SSIM_OK && second.code == MOSAIC_SSIM_OK && good == values,
+                          "mode %d window %d simd %d: %d %d, %d of %d", mode, (int)w, o.simd, (int)first.code, (int)second.code, (int)good,
+                          (int)values);
+            }
+            free(a.block), free(b.block);
+        }
+}
+
+/* Pictures right before and right behind memory that may not be touched. */
+static void test_edges(void)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (60000 / page + 1) * page;
+    unsigned char *memory = (unsigned char *)mmap(NULL, room + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int mode;
+    CHECK(memory != MAP_FAILED && !mprotect(memory, page, PROT_NONE) && !mprotect(memory + page + room, page, PROT_NONE));
+    for (mode = 0; mode < MODES; mode++) {
+        size_t width, turn;
+        for (width = 7; width <= 74; width++)
+            for (turn = 0; turn < 4; turn++) {
+                mosaic_ssim_options o = mode_options(mode);
+                picture a, b, x;
+                size_t bytes;
+                if (o.weights == MOSAIC_SSIM_GAUSSIAN) o.sigma = 0.8;
+                if (o.weights == MOSAIC_SSIM_UNIFORM && width % 2) o.window = 5;
+                a = make_picture(mode, width, 7 + width % 9, 0, 0, PACKED, 0), b = make_picture(mode, width, 7 + width % 9, 0, 1, PACKED, 0);
+                x = turn & 1 ? b : a;
+                bytes = width * a.image.height * (size_t)a.pixel;
+                x.image.data = memory + page + (turn & 2 ? 0 : room - bytes);
+                memcpy(memory + page + (turn & 2 ? 0 : room - bytes), x.block, bytes);
+                for (o.simd = 1; o.simd; o.simd = next_simd(o.simd)) {
+                    ask(&first, &a, &b, &o, ROWS, 0);
+                    ask(&second, turn & 1 ? &a : &x, turn & 1 ? &x : &b, &o, ROWS, 0);
+                    CHECK_MSG(same(&first, &second), "mode %d width %d simd %d", mode, (int)width, o.simd);
+                }
+                free(a.block), free(b.block);
+            }
+    }
+    munmap(memory, room + 2 * page);
 }
 
 static void test_threads(void)
@@ -697,6 +762,8 @@ static void test_golden(void)
 int main(void)
 {
     test_kernels();
+    test_edges();
+    test_large_windows();
     test_threads();
     test_layouts();
     test_properties();
