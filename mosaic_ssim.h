@@ -301,7 +301,7 @@ MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_gray8(const unsigned char *a, siz
    windows and the exact arithmetic
        S = 0, E = 64, B = 17 * c, c = round(width + 64).
    Otherwise E = 1024 and, with c = round(width + w + 64), r taps on each side of the centre (uniform floats: r = w / 2),
-       B = 64 c                          16 bits, uniform windows
+       B = 80 c                          16 bits, uniform windows
        B = 8 (4 r + 9) c                 floats and Gaussian windows
    and in scikit-image's arithmetic, P being at most 8192 or, if larger, the width of the map, and R the least power of two above w,
        B = 8 ((4 r + 9) c + P)           Gaussian windows
@@ -617,6 +617,8 @@ typedef struct mosaic_ssim__screen {
 
 struct mosaic_ssim__kernels {
     double (*screen)(const mosaic_ssim__screen *s); /* or null */
+    void (*integers)(const mosaic_ssim__plan *plan, double *const *in, double *const *out, double *const *columns, double *map,
+                     double *contrast); /* or null */
     void (*widen)(const void *from, mosaic_ssim_type type, size_t count, double *to);
     double (*run)(const double *v, size_t n);
     void (*rows)(const mosaic_ssim__plan *plan, const mosaic_ssim__lines *lines, size_t top, size_t rows);
@@ -1498,16 +1500,16 @@ static void mosaic_ssim__byte_lines(const mosaic_ssim__plan *plan, const mosaic_
 #endif
 #include MOSAIC_SSIM_FILE
 #endif
-#define MOSAIC_SSIM__TABLE(lanes, screen)                                                                                                            \
+#define MOSAIC_SSIM__TABLE(lanes, screen, integers)                                                                                                  \
     {                                                                                                                                                \
-        screen, mosaic_ssim__widen_##lanes, mosaic_ssim__run_##lanes, mosaic_ssim__rows_##lanes, mosaic_ssim__total_##lanes                          \
+        screen, integers, mosaic_ssim__widen_##lanes, mosaic_ssim__run_##lanes, mosaic_ssim__rows_##lanes, mosaic_ssim__total_##lanes                \
     }
-static const mosaic_ssim__kernels mosaic_ssim__kernels_1 = MOSAIC_SSIM__TABLE(1, NULL);
+static const mosaic_ssim__kernels mosaic_ssim__kernels_1 = MOSAIC_SSIM__TABLE(1, NULL, NULL);
 #if MOSAIC_SSIM__SIMD
-static const mosaic_ssim__kernels mosaic_ssim__kernels_4 = MOSAIC_SSIM__TABLE(4, mosaic_ssim__screen_4),
-                                  mosaic_ssim__kernels_8 = MOSAIC_SSIM__TABLE(8, mosaic_ssim__screen_8);
+static const mosaic_ssim__kernels mosaic_ssim__kernels_4 = MOSAIC_SSIM__TABLE(4, mosaic_ssim__screen_4, mosaic_ssim__integers_4),
+                                  mosaic_ssim__kernels_8 = MOSAIC_SSIM__TABLE(8, mosaic_ssim__screen_8, mosaic_ssim__integers_8);
 #elif MOSAIC_SSIM__PAIRS
-static const mosaic_ssim__kernels mosaic_ssim__kernels_2 = MOSAIC_SSIM__TABLE(2, mosaic_ssim__screen_2);
+static const mosaic_ssim__kernels mosaic_ssim__kernels_2 = MOSAIC_SSIM__TABLE(2, mosaic_ssim__screen_2, mosaic_ssim__integers_2);
 #endif
 
 /* ---- NumPy's sum ---- */
@@ -1723,9 +1725,10 @@ static double *mosaic_ssim__carve(unsigned char **memory, size_t doubles)
     return at;
 }
 
-/* Integers of 8 and 16 bits, uniform windows, exactly: everything fits 64 bits, differences by way of arithmetic modulo 2^64. */
-static void mosaic_ssim__integers_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top,
-                                        size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
+/* Integers of 8 and 16 bits, uniform windows of any size, exactly: everything fits 64 bits, differences by way of arithmetic modulo 2^64.
+   This is the reference for the kernels. */
+static void mosaic_ssim__large_integers_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top,
+                                              size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
 {
     const uint64_t w = (uint64_t)plan->window, n = w * w;
     size_t size = plan->capacity, i, y;
@@ -1770,6 +1773,30 @@ static void mosaic_ssim__integers_strip(const mosaic_ssim__plan *plan, const mos
             sx[i] -= p, sy[i] -= q, squares[i] -= p * p + q * q, products[i] -= p * q;
         }
         y += (size_t)w - 1;
+    }
+}
+
+/* The same for windows up to 31, where no sum reaches 2^53: 2 * (31 * 31 * 65535)^2 is the largest. */
+static void mosaic_ssim__integers_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b, size_t top,
+                                        size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
+{
+    const size_t w = (size_t)plan->window;
+    double *in[2], *out[2], *columns[4], *map, *contrast;
+    size_t i, y;
+    if (!plan->kernels->integers || w > 31) {
+        mosaic_ssim__large_integers_strip(plan, a, b, top, end, sink, memory);
+        return;
+    }
+    memset(memory, 0, plan->scratch_size - MOSAIC_SSIM__PAD);
+    for (i = 0; i < 2; i++) in[i] = mosaic_ssim__carve(&memory, plan->capacity), out[i] = mosaic_ssim__carve(&memory, plan->capacity);
+    for (i = 0; i < 4; i++) columns[i] = mosaic_ssim__carve(&memory, plan->capacity);
+    map = mosaic_ssim__carve(&memory, plan->capacity);
+    contrast = plan->contrast ? mosaic_ssim__carve(&memory, plan->capacity) : NULL;
+    for (y = top; y < end + w - 1; y++) {
+        mosaic_ssim__span(plan, a, y, 0, plan->width, in[0]), mosaic_ssim__span(plan, b, y, 0, plan->width, in[1]);
+        if (y >= top + w) mosaic_ssim__span(plan, a, y - w, 0, plan->width, out[0]), mosaic_ssim__span(plan, b, y - w, 0, plan->width, out[1]);
+        plan->kernels->integers(plan, in, out, columns, y + 1 < top + w ? NULL : map, contrast);
+        if (y + 1 >= top + w) mosaic_ssim__deliver(sink, y + 1 - w, map, contrast);
     }
 }
 
@@ -2042,7 +2069,7 @@ static size_t mosaic_ssim__scratch_size(const mosaic_ssim__plan *plan)
     size_t c = plan->capacity, doubles = 0;
     switch (plan->kind) {
     case MOSAIC_SSIM__BYTES: return mosaic_ssim__round(17 * mosaic_ssim__round(plan->width + MOSAIC_SSIM__PAD)) + MOSAIC_SSIM__PAD;
-    case MOSAIC_SSIM__INTEGERS: doubles = 8 * c; break;
+    case MOSAIC_SSIM__INTEGERS: doubles = 10 * c; break;
     case MOSAIC_SSIM__WEIGHTED:
     case MOSAIC_SSIM__GAUSSIAN: doubles = 160 * (2 * plan->radius + 16) + 16 * c * (plan->contrast ? 2 : 1) + plan->piece; break;
     case MOSAIC_SSIM__UNIFORM: doubles = 25 * c + 44 * 16 + 40 * plan->ring + plan->piece; break;
@@ -3099,6 +3126,44 @@ MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(run)(const double *v, size_t n)
     for (; i < n; i++) sum += v[i];
     return sum;
 }
+
+/* ---- integers under uniform windows ---- */
+
+#if MOSAIC_SSIM__LANES > 1
+/* See mosaic_ssim__integers_strip: two rows of pixels, in, enter the column sums and two, out, leave them; unless map is null, a row of it follows,
+   for which these four rows are overwritten by the window sums. contrast may be null. All sums are integers below 2^53, so the doubles are exact. */
+MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(integers)(const mosaic_ssim__plan *plan, double *const *in, double *const *out, double *const *columns,
+                                                         double *map, double *contrast)
+{
+    const double c1 = plan->c1, c2 = plan->c2, n = (double)(plan->window * plan->window);
+    const size_t w = (size_t)plan->window;
+    double t[4] = {0, 0, 0, 0}, *sums[4];
+    size_t i, k;
+    for (i = 0; i < plan->width; i += MOSAIC_SSIM__LANES) {
+        MOSAIC_SSIM__V p = MOSAIC_SSIM__NAME(load)(in[0] + i), q = MOSAIC_SSIM__NAME(load)(in[1] + i);
+        MOSAIC_SSIM__V old_p = MOSAIC_SSIM__NAME(load)(out[0] + i), old_q = MOSAIC_SSIM__NAME(load)(out[1] + i);
+        MOSAIC_SSIM__NAME(store)(columns[0] + i, MOSAIC_SSIM__NAME(load)(columns[0] + i) + (p - old_p));
+        MOSAIC_SSIM__NAME(store)(columns[1] + i, MOSAIC_SSIM__NAME(load)(columns[1] + i) + (q - old_q));
+        MOSAIC_SSIM__NAME(store)(columns[2] + i, MOSAIC_SSIM__NAME(load)(columns[2] + i) + ((p * p + q * q) - (old_p * old_p + old_q * old_q)));
+        MOSAIC_SSIM__NAME(store)(columns[3] + i, MOSAIC_SSIM__NAME(load)(columns[3] + i) + (p * q - old_p * old_q));
+    }
+    if (!map) return;
+    for (k = 0; k < 4; k++) {
+        sums[k] = k < 2 ? in[k] : out[k - 2];
+        for (i = 0; i < w; i++) t[k] += columns[k][i];
+    }
+    for (i = 0; i < plan->map_width; i++) {
+        MOSAIC_SSIM__UNROLL
+        for (k = 0; k < 4; k++) sums[k][i] = t[k], t[k] += columns[k][i + w] - columns[k][i];
+    }
+    for (i = 0; i < plan->map_width; i += MOSAIC_SSIM__LANES) {
+        MOSAIC_SSIM__V x = MOSAIC_SSIM__NAME(load)(sums[0] + i), y = MOSAIC_SSIM__NAME(load)(sums[1] + i), xy = x * y, s = x * x + y * y;
+        MOSAIC_SSIM__V b = 2.0 * (n * MOSAIC_SSIM__NAME(load)(sums[3] + i) - xy) + c2, e = (n * MOSAIC_SSIM__NAME(load)(sums[2] + i) - s) + c2;
+        MOSAIC_SSIM__NAME(store)(map + i, ((2.0 * xy + c1) * b) / ((s + c1) * e));
+        if (contrast) MOSAIC_SSIM__NAME(store)(contrast + i, b / e);
+    }
+}
+#endif
 
 /* ---- windows down the columns and along the rows ---- */
 
