@@ -60,15 +60,20 @@
      MOSAIC_SSIM_FILE            what the file includes to read its own kernels once more, "mosaic_ssim.h"; set it if you rename the file
 
    WHOSE SSIM
-     Implementations differ in their choices, and so do their numbers. What to set to get theirs:
-       scikit-image                 arithmetic MOSAIC_SSIM_SKIMAGE: to the last bit; with its default window of 7 and sample covariance nothing
-                                    else. gaussian_weights=True: weights GAUSSIAN. use_sample_covariance=False: covariance POPULATION.
-                                    channel_axis: channels. Its full=True: output.full. win_size: window. sigma: sigma.
-       Wang's ssim_index.m          weights GAUSSIAN, window 11, covariance POPULATION. It halves pictures beforehand only if you do.
-       pytorch-msssim               the same, with data_range as there; its ms_ssim pads odd sides with zeros where Wang and this file repeat.
-       MATLAB's ssim                the same values inside, but it pads the picture and takes the mean over the border too: not available here.
-       FFmpeg's ssim filter         8 x 8 blocks at every fourth pixel: not available here.
-       VMAF's float_ssim            as Wang's, after scaling the picture by round(shorter side / 256), and with borders: not available here.
+     Implementations differ in their choices, and so do their numbers. Which makes which, and what gives its number here:
+       implementation        window            covariance   taken where, at what scale             set
+       scikit-image          7 x 7, uniform    sample       whole windows                          arithmetic SKIMAGE: its very bits
+        gaussian_weights     11, sigma 1.5     sample       whole windows                          arithmetic SKIMAGE, weights GAUSSIAN: the same
+       Wang's ssim_index.m   11, sigma 1.5     population   whole windows                          weights GAUSSIAN, covariance POPULATION
+       Wang's ssim.m         11, sigma 1.5     population   whole windows, of the picture          the same, on pictures that you scaled before
+                                                            scaled by 1 / round(side / 256)
+       pytorch-msssim        11, sigma 1.5     population   whole windows, in single precision     as ssim_index.m, to about six digits
+       MATLAB's ssim         11, sigma 1.5     population   every pixel of a padded picture        as ssim_index.m; its border cannot be had
+       FFmpeg's ssim         8 x 8, uniform    sample       every fourth pixel, in integers        cannot be had
+       VMAF's float_ssim     11, sigma 1.5     population   borders mirrored, scaled like ssim.m   cannot be had
+     Side is the shorter one. data_range and K1, K2 are alike in all (0.01 and 0.03), but those for floats must give the range. More of
+     scikit-image: use_sample_covariance=False is covariance POPULATION, channel_axis is channels, full=True is output.full, gradient=True is
+     output.gradient, win_size and sigma are window and sigma. pytorch-msssim's ms_ssim pads odd sides with zeros where this file repeats.
 
    MEMORY
      Nothing is kept between calls. A call needs a work area of mosaic_ssim_work_size() bytes: it is allocated and freed inside unless
@@ -129,8 +134,9 @@
      MOSAIC_SSIM_SKIMAGE was compared with scikit-image 0.26.0, SciPy 1.17.1, NumPy 2.4.6 on thousands of random pictures of all four
      types, shapes, strides, windows and options: mean, map and gradient agree in every bit. Two things are outside of its arithmetic.
      Python squares K * R by pow(), whose last bit differs from the product's for one range in a thousand (none of 1, 255, 1023, 4095,
-     65535): pass c1 and c2 then. NumPy's exp() depends on the processor, so that for some sigmas (not 1.5) a weight's last bit does too:
-     pass taps then. If squares of single precision pictures overflow, values are not numbers, as there. output.full, output.gradient and
+     65535): pass c1 and c2 then. NumPy's exp() depends on its version and on the processor, so that for some sigmas a weight's last bit
+     does too (NumPy 2.4.6: not for 1.5; NumPy 1.26.4: also for 1.5): pass taps then. MOSAIC_SSIM_MEAN_NUMPY_1 was compared with NumPy
+     1.26.4 and 2.2.6. If squares of single precision pictures overflow, values are not numbers, as there. output.full, output.gradient and
      the contrast term in this arithmetic take a plain path over whole planes, 64 bytes for each pixel, on one job.
      MOSAIC_SSIM_UNSUPPORTED: full or gradient in the exact arithmetic; prepared pictures of anything but one channel of 8 bits under a
      uniform window in the exact arithmetic. Floats are taken about zero: where they are far from it compared to their range, squares

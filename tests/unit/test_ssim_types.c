@@ -457,6 +457,35 @@ static void test_integers(void)
     }
 }
 
+/* Sums of squares above 2^64 that lie just above the middle between two doubles: the lowest bit decides. Flat pictures, so that the formula is
+   2 X Y + c1 over X X + Y Y + c1. */
+static void test_halfway(void)
+{
+    const size_t w = 255;
+    const wide_int n = (wide_int)(w * w);
+    unsigned p, q;
+    int found = 0;
+    for (p = 65535; p > 65000 && found < 12; p--)
+        for (q = p; q > p - 60 && found < 12; q--) {
+            wide_int s = n * n * ((wide_int)p * p + (wide_int)q * q);
+            double c1 = 0.01 * 65535 * (0.01 * 65535) * (double)(n * n), value;
+            picture a, b;
+            mosaic_ssim_options o = mode_options(MOSAIC_SSIM_U16);
+            size_t i;
+            if ((s & 4095) != 2049) continue;
+            a = make_picture(MOSAIC_SSIM_U16, w, w, 0, 0, PACKED, 0), b = make_picture(MOSAIC_SSIM_U16, w, w, 0, 1, PACKED, 0);
+            for (i = 0; i < w * w; i++) put(&a, i % w, i / w, 0, p / 65535.0), put(&b, i % w, i / w, 0, q / 65535.0);
+            o.window = (int)w, found++;
+            value = (double)(2 * n * n * p * q) + c1;
+            ask(&first, &a, &b, &o, CONTRAST, 0);
+            value = value * (0.03 * 65535 * (0.03 * 65535) * (double)(n * (n - 1))) /
+                    (((double)s + c1) * (0.03 * 65535 * (0.03 * 65535) * (double)(n * (n - 1))));
+            CHECK_MSG(same_bits(&value, &first.map[0], 1), "%u %u: %.17g for %.17g", p, q, first.map[0], value);
+            free(a.block), free(b.block);
+        }
+    CHECK(found > 0);
+}
+
 /* One weighted sum of 2 * radius + 1 values a step apart, as the header defines it. */
 static double weigh(const double *centre, ptrdiff_t step, const double *taps, ptrdiff_t radius)
 {
@@ -768,6 +797,7 @@ int main(void)
     test_layouts();
     test_properties();
     test_integers();
+    test_halfway();
     test_weighted();
     test_shift();
     test_work_areas();
