@@ -1776,6 +1776,55 @@ MOSAIC__UNUSED static int mosaic_flow__dis_candidates(const mosaic_flow__dis_way
     return count;
 }
 
+/* The motion that a stream found last moved along itself (backward motion against itself): content goes on as it went, from where it arrived. Where several
+   arrive: what arrives nearest to the middle of the pixel, then the first; pixels that nothing reaches take over from their nearest
+   neighbours, ring by ring. Where each pixel's motion comes from goes to source, w8 * h8 where there is none; source has room for twice that many,
+   distance for as many. */
+MOSAIC__UNUSED static void mosaic_flow__carry(const mosaic_flow__raft *raft, int direction, const float *last, int32_t *source, float *distance)
+{
+    const int w = raft->w8, h = raft->h8, none = w * h;
+    int32_t *next = source + none;
+    int x, y, i, left;
+    for (i = 0; i < none; i++) source[i] = none;
+    for (i = 0; i < none; i++) {
+        const float sign = direction ? -1.0f : 1.0f, to_x = (float)(i % w) + sign * last[2 * i], to_y = (float)(i / w) + sign * last[2 * i + 1];
+        float dx, dy, d;
+        /* Rounded half up; strictly inside, which also leaves out what is no number. */
+        if (!(to_x > 0 && to_y > 0 && to_x < (float)(w - 1) && to_y < (float)(h - 1))) continue;
+        x = (int)(to_x + 0.5f);
+        y = (int)(to_y + 0.5f);
+        dx = to_x - (float)x;
+        dy = to_y - (float)y;
+        d = dx * dx + dy * dy;
+        if (source[y * w + x] != none && d >= distance[y * w + x]) continue;
+        source[y * w + x] = i;
+        distance[y * w + x] = d;
+    }
+    for (left = 1; left;) {
+        int found = 0;
+        left = 0;
+        memcpy(next, source, (size_t)none * sizeof *next);
+        for (i = 0; i < none; i++) {
+            x = i % w;
+            y = i / w;
+            if (source[i] != none) continue;
+            if (y > 0 && source[i - w] != none)
+                next[i] = source[i - w];
+            else if (x > 0 && source[i - 1] != none)
+                next[i] = source[i - 1];
+            else if (x + 1 < w && source[i + 1] != none)
+                next[i] = source[i + 1];
+            else if (y + 1 < h && source[i + w] != none)
+                next[i] = source[i + w];
+            else
+                left = 1;
+            found |= next[i] != none;
+        }
+        memcpy(source, next, (size_t)none * sizeof *next);
+        if (!found) break;
+    }
+}
+
 /* ==== RAFT in float32 ====
    Every output of a convolution is one chain: it begins with the bias, and adds with one fused multiply-add each, in the order kernel row, kernel column,
    input channel, zeros of the padding included. The gates of the recurrent unit take the channels of the context first, all rows and columns of them;
@@ -2462,60 +2511,6 @@ static void mosaic_flow__upsample_convex(const mosaic_flow *flow, mosaic_flow__f
         }
 }
 
-/* The motion that a stream found last moved along itself (backward motion against itself): content goes on as it went, from where it arrived. Where several
-   arrive: what arrives nearest to the middle of the pixel, then the first; pixels that nothing reaches take over from their nearest
-   neighbours, ring by ring. The result goes to f->flow. */
-static void mosaic_flow__carry(const mosaic_flow__float *f, int direction, const float *last)
-{
-    const int w = f->raft.w8, h = f->raft.h8, none = w * h;
-    int32_t *source = f->sources, *next = f->sources + none;
-    float *distance = f->q.at; /* not needed yet */
-    int x, y, i, left;
-    for (i = 0; i < none; i++) source[i] = none;
-    for (i = 0; i < none; i++) {
-        const float sign = direction ? -1.0f : 1.0f, to_x = (float)(i % w) + sign * last[2 * i], to_y = (float)(i / w) + sign * last[2 * i + 1];
-        float dx, dy, d;
-        /* Rounded half up; strictly inside, which also leaves out what is no number. */
-        if (!(to_x > 0 && to_y > 0 && to_x < (float)(w - 1) && to_y < (float)(h - 1))) continue;
-        x = (int)(to_x + 0.5f);
-        y = (int)(to_y + 0.5f);
-        dx = to_x - (float)x;
-        dy = to_y - (float)y;
-        d = dx * dx + dy * dy;
-        if (source[y * w + x] != none && d >= distance[y * w + x]) continue;
-        source[y * w + x] = i;
-        distance[y * w + x] = d;
-    }
-    for (left = 1; left;) {
-        int found = 0;
-        left = 0;
-        memcpy(next, source, (size_t)none * sizeof *next);
-        for (i = 0; i < none; i++) {
-            x = i % w;
-            y = i / w;
-            if (source[i] != none) continue;
-            if (y > 0 && source[i - w] != none)
-                next[i] = source[i - w];
-            else if (x > 0 && source[i - 1] != none)
-                next[i] = source[i - 1];
-            else if (x + 1 < w && source[i + 1] != none)
-                next[i] = source[i + 1];
-            else if (y + 1 < h && source[i + w] != none)
-                next[i] = source[i + w];
-            else
-                left = 1;
-            found |= next[i] != none;
-        }
-        memcpy(source, next, (size_t)none * sizeof *next);
-        if (!found) break;
-    }
-    for (i = 0; i < none; i++) {
-        float *to = f->flow.at + (size_t)(i / w) * f->flow.row + (size_t)(i % w) * 2;
-        to[0] = source[i] == none ? 0 : last[2 * source[i]];
-        to[1] = source[i] == none ? 0 : last[2 * source[i] + 1];
-    }
-}
-
 static void mosaic_flow__float_estimate(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
 {
     mosaic_flow__float *f = (mosaic_flow__float *)flow->method;
@@ -2572,7 +2567,16 @@ static void mosaic_flow__float_estimate(mosaic_flow *flow, int from, int directi
         else
             memset(row, 0, (size_t)raft->w8 * 2 * sizeof *row);
     }
-    if (direction >= 0 && f->carried[direction] && flow->streamed > 1) mosaic_flow__carry(f, direction, f->carried[direction]);
+    if (direction >= 0 && f->carried[direction] && flow->streamed > 1) {
+        const float *last = f->carried[direction];
+        const int none = raft->w8 * raft->h8;
+        mosaic_flow__carry(raft, direction, last, f->sources, f->q.at /* not needed yet */);
+        for (y = 0; y < none; y++) {
+            float *to = f->flow.at + (size_t)(y / raft->w8) * f->flow.row + (size_t)(y % raft->w8) * 2;
+            to[0] = f->sources[y] == none ? 0 : last[2 * f->sources[y]];
+            to[1] = f->sources[y] == none ? 0 : last[2 * f->sources[y] + 1];
+        }
+    }
     for (i = 0; i < flow->o.iterations; i++) mosaic_flow__iterate(flow, f, &f->features[from]);
     if (direction >= 0 && f->carried[direction])
         for (y = 0; y < raft->h8; y++)
@@ -2879,6 +2883,9 @@ typedef struct mosaic_flow__qraft {
     /* update block */
     mosaic_flow__qmap taps, flow_map, corr1, flow1, merge, state, head;
     int16_t *hidden, *z;
+    float *carried[2]; /* the last result of each direction, for a warm start */
+    int32_t *sources;  /* [2][pixel] */
+    float *distance;
     int32_t *vectors;                                /* [pixel][2], QFLOW */
     int flow_channel, hidden_channel, merge_channel; /* of the state map: reset hidden state, merged motion features, flow, hidden state */
     int bands, taps_span;
@@ -3772,11 +3779,16 @@ static void mosaic_flow__qestimate(mosaic_flow *flow, int from, int direction, c
     mosaic_flow__qvolume(q);
     memcpy(q->hidden, q->hidden_start[from], count * (size_t)model->hidden * sizeof *q->hidden);
     for (k = 0; k < 2 * count; k++) {
-        const float v = init ? init[k] : 0.0f;
-        q->vectors[k] = mosaic_flow__qclamp((int32_t)(v < -8192.0f  ? -8192 * 4096
-                                                      : v > 8192.0f ? 8192 * 4096
-                                                                    : v * 4096.0f),
-                                            -MOSAIC_FLOW__QREACH, MOSAIC_FLOW__QREACH);
+        const float v = init ? init[k] : 0.0f, reach = (float)MOSAIC_FLOW__QREACH / 4096.0f;
+        q->vectors[k] = (int32_t)((v < -reach ? -reach : v > reach ? reach : v) * 4096.0f);
+    }
+    if (direction >= 0 && q->carried[direction] && flow->streamed > 1) {
+        mosaic_flow__carry(&q->shape, direction, q->carried[direction], q->sources, q->distance);
+        for (k = 0; k < count; k++) {
+            const size_t source = (size_t)q->sources[k];
+            if (source == count) continue;
+            for (c = 0; c < 2; c++) q->vectors[2 * k + (size_t)c] = (int32_t)(q->carried[direction][2 * source + (size_t)c] * 4096.0f);
+        }
     }
     for (y = 0; y < h; y++)
         for (x = 0; x < w; x++) {
@@ -3787,6 +3799,7 @@ static void mosaic_flow__qestimate(mosaic_flow *flow, int from, int direction, c
             mosaic_flow__qset_flow(q, x, y);
         }
     for (i = 0; i < flow->o.iterations; i++) mosaic_flow__qiterate(q);
+    for (k = 0; direction >= 0 && q->carried[direction] && k < 2 * count; k++) q->carried[direction][k] = (float)q->vectors[k] / 4096.0f;
     if (q->mask.at) {
         mosaic_flow__qrelu(q, model->update + MOSAIC_FLOW__MASK1, &q->state, q->hidden_channel, &q->mask, 0);
         mosaic_flow__qop_start(q, &op, &q->conv[model->update + MOSAIC_FLOW__MASK2], &q->mask, 0, MOSAIC_FLOW__QSUMS, 0);
@@ -4106,6 +4119,9 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
     if (update[MOSAIC_FLOW__CORR2].name) mosaic_flow__qmap_take(arena, &q->corr1, width, height, update[MOSAIC_FLOW__CORR1].out, 1, 0);
     if (update[MOSAIC_FLOW__MASK1].name) mosaic_flow__qmap_take(arena, &q->mask, width, height, update[MOSAIC_FLOW__MASK1].out, 1, 0);
     q->hidden = (int16_t *)mosaic_flow__take(arena, count * (size_t)model->hidden, sizeof(int16_t));
+    for (i = 0; i < 2 && flow->o.warm_start; i++) q->carried[i] = (float *)mosaic_flow__take(arena, count * 2, sizeof(float));
+    q->sources = flow->o.warm_start ? (int32_t *)mosaic_flow__take(arena, count * 2, sizeof(int32_t)) : 0;
+    q->distance = flow->o.warm_start ? (float *)mosaic_flow__take(arena, count, sizeof(float)) : 0;
     q->z = (int16_t *)mosaic_flow__take(arena, count * (size_t)model->hidden, sizeof(int16_t));
     q->vectors = (int32_t *)mosaic_flow__take(arena, count * 2, sizeof(int32_t));
     return MOSAIC_FLOW_OK;

@@ -156,6 +156,60 @@ static void test_same_bits(void)
     }
 }
 
+/* A stream forward and backward, begun with the motion before; its first pair is that of mosaic_flow_pair, its bits those of the scalar code. */
+static void test_stream(void)
+{
+    enum { W = 72, H = 40, FRAMES = 4 };
+    mosaic_flow_weights *w = random_weights(0, 11, 1.5);
+    static uint8_t frame[FRAMES][W * H * 3];
+    static int16_t expected[FRAMES][2][W * H * 2];
+    static float pair[W * H * 2];
+    int way, i, threads = 3, k;
+    for (i = 0; i < FRAMES; i++) random_picture(frame[i], W, H, 2 * i, i);
+    for (way = 0; way < 4; way++) { /* scalar; best; threads; without warm start */
+        mosaic_flow_options o;
+        mosaic_flow *f = NULL;
+        const mosaic_flow_field *field;
+        memset(&o, 0, sizeof o);
+        o.method = MOSAIC_FLOW_RAFT;
+        o.weights = w;
+        o.iterations = 2;
+        o.simd = way == 0;
+        o.warm_start = way < 3;
+        if (way == 2) o.run = test_run, o.run_ctx = &threads;
+        CHECK(mosaic_flow_open(W, H, &o, &f) == MOSAIC_FLOW_OK);
+        if (!f) return;
+        for (i = 0; i < FRAMES; i++) {
+            CHECK(mosaic_flow_push(f, frame[i], W * 3, &field) == MOSAIC_FLOW_OK);
+            CHECK((field != NULL) == (i > 0));
+            if (!field) continue;
+            if (way == 0) {
+                memcpy(expected[i][0], field->forward, sizeof expected[i][0]);
+                memcpy(expected[i][1], field->backward, sizeof expected[i][1]);
+            } else {
+                const int same =
+                    !memcmp(expected[i][0], field->forward, sizeof expected[i][0]) && !memcmp(expected[i][1], field->backward, sizeof expected[i][1]);
+                CHECK_MSG(same == (way < 3 || i == 1), "frame %d, way %d", i, way);
+            }
+        }
+        if (way == 0)
+            for (k = 0; k < 2; k++) {
+                long wrong = 0;
+                CHECK(mosaic_flow_pair(f, frame[k], W * 3, frame[1 - k], W * 3, NULL, pair) == MOSAIC_FLOW_OK);
+                for (i = 0; i < W * H * 2; i++) wrong += (int)floor((double)pair[i] * 64 + 0.5) != expected[1][k][i];
+                CHECK(wrong == 0);
+            }
+        { /* an initial flow moves the result, and its extremes do no harm */
+            static float init[(W / 8) * (H / 8) * 2], other[W * H * 2];
+            for (i = 0; i < (W / 8) * (H / 8) * 2; i++) init[i] = i % 5 ? 2.5f : 60000.0f * (float)(1 - i % 2 * 2);
+            CHECK(mosaic_flow_pair(f, frame[0], W * 3, frame[1], W * 3, init, other) == MOSAIC_FLOW_OK);
+            CHECK(memcmp(pair, other, sizeof other) != 0);
+        }
+        mosaic_flow_close(f);
+    }
+    mosaic_flow_weights_free(w);
+}
+
 /* The worst inputs that the packed weights of a network allow: each at its bound, with the sign of its weight. No sum may leave 32 bits on its way,
    and every kernel must give what 64-bit arithmetic gives. kind: 0 random weights, 1 of one sign, 2 all equal, 3 a few large ones among tiny ones. */
 static void test_worst_inputs(int large, double gain, int kind)
@@ -419,6 +473,7 @@ int main(void)
         test_close_to_float(large);
         for (kind = large; kind < 4 - 2 * large; kind++) test_worst_inputs(large, 1.7, kind);
     }
+    test_stream();
     test_same_bits();
     return test_end("flow integer");
 }
