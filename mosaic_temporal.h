@@ -73,7 +73,7 @@
        recolour   the linear Monge-Kantorovich map of the photograph's colours to the cell's, at less than full strength, as a 3 x 4 matrix on sRGB bytes
        paint      only cells whose photograph or colour changed: the matrix, a share of the source, nothing else
 
-   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph, 3 for each output pixel, 6 for each of the 144 describing
+   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph, 3 for each output pixel, 12 for each of the 144 describing
                   pixels of a cell, 16 for each cell and place within min_distance, and small things: 12 MB at 700 cells, 919 photographs and
                   1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded from a mapped file): 8 MB there.
    THREADS        An engine is used by one thread at a time; a pool that nobody changes may serve many engines. The header starts no threads: give it a
@@ -92,7 +92,7 @@
                       AVX-512 or AVX2, one thread     4.9      2.0      7.8    15
                       AVX-512 or AVX2, two threads    2.6      1.7      4.2     8
                       scalar, one thread              4.9     17.4      8.0    30
-                  The first frame of a shot costs up to five assignments. Describing and painting are scalar loops; costs go 16 pairs at a time.
+                  The first frame of a shot costs up to five assignments.
    LAST CHANGES   0.1.0  first version
 */
 #ifndef MOSAIC_TEMPORAL_H
@@ -349,8 +349,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *engine, const mosai
 /* Paints a draw list: every cell, or with only_repaint those whose repaint is set, into rgb (grid->width x height, stride bytes from row to row);
    output outside every cell is left as it is. source: the frame the list was made for; it is scaled to the output by the mapping of the grid, with
    linear interpolation where it is enlarged and a triangle filter where it is reduced, in integers. A stream's frame is its list painted with
-   only_repaint over the frame before: cells that are not painted again keep the source that bled into them when they were. simd: MOSAIC_SIMD_…, for
-   later kernels; this version paints with scalar code. run may be null. mosaic_push does all this by itself unless draw_list_only is set. */
+   only_repaint over the frame before: cells that are not painted again keep the source that bled into them when they were. simd: MOSAIC_SIMD_….
+   run may be null. mosaic_push does all this by itself unless draw_list_only is set. */
 MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells, int only_repaint,
                                                const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride, int simd, mosaic_run run,
                                                void *run_ctx, void *alloc_ctx);
@@ -476,12 +476,19 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 extern "C" {
 #endif
 
+#if MOSAIC__X86 && !defined(MOSAIC_TEMPORAL_NO_SIMD)
+#define MOSAIC__KERNELS_X86 1
+#else
+#define MOSAIC__KERNELS_X86 0
+#endif
+
 /* ==== Constants of the method ==== */
 
 /* Cells and tiles are described at this many pixels a side, in 3 x 3 blocks: the distance from which a mosaic is read. */
 #define MOSAIC__SIDE 12
 #define MOSAIC__PIXELS (MOSAIC__SIDE * MOSAIC__SIDE)
 #define MOSAIC__BLOCKS 9
+#define MOSAIC__BLOCK_SIDE 4
 #define MOSAIC__BLOCK_PIXELS (MOSAIC__PIXELS / MOSAIC__BLOCKS)
 /* Spreads below this (.002 in Oklab) count as this much: a flat picture has no structure that could be amplified. */
 #define MOSAIC__SPREAD_FLOOR 32
@@ -531,6 +538,12 @@ static int64_t mosaic__div_floor(int64_t value, int64_t divisor)
 static uint32_t mosaic__isqrt(uint64_t value)
 {
     uint64_t root = 0, bit = (uint64_t)1 << 62;
+#if MOSAIC__X86 && defined(__SSE2__)
+    if (value < (uint64_t)1 << 52) { /* a double holds it, and its root is not rounded up to the next integer */
+        const __m128d v = _mm_set_sd((double)(int64_t)value);
+        return (uint32_t)_mm_cvttsd_si32(_mm_sqrt_sd(v, v));
+    }
+#endif
     while (bit > value) bit >>= 2;
     for (; bit; bit >>= 2) {
         if (value >= root + bit) {
@@ -630,6 +643,24 @@ static int mosaic__simd_level(int simd)
     return simd - 1;
 }
 
+#if MOSAIC__KERNELS_X86
+static __m128i mosaic__load16(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
+
+MOSAIC__TARGET("avx2") static __m256i mosaic__load32(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+MOSAIC__TARGET("avx2") static __m256i mosaic__load_two(const void *low, const void *high)
+{
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(mosaic__load16(low)), mosaic__load16(high), 1);
+}
+
+static int32_t mosaic__pair_bits(const int16_t *pair)
+{
+    int32_t bits;
+    memcpy(&bits, pair, 4);
+    return bits;
+}
+#endif
+
 /* ==== Colour: sRGB bytes to linear light to Oklab, all in integers ==== */
 
 /* Linear light of each sRGB byte (IEC 61966-2-1), 2^18 = white; the last entry lets the one before it be interpolated. */
@@ -664,46 +695,50 @@ static uint8_t mosaic__srgb(uint32_t linear)
     return (uint8_t)low;
 }
 
-/* Cube roots of 128/1024 … 1024/1024, 2^16 = 1. */
-typedef struct mosaic__roots {
-    uint32_t root[1024 - 128 + 2];
-} mosaic__roots;
+/* What conversion looks up: values, each with the step to the next, so that one look-up gives both. */
+typedef struct mosaic__tables {
+    uint32_t linear[256];          /* of each sRGB byte, 2^18 = 1, in the upper 20 bits, step in the lower 12 */
+    uint32_t root[1024 - 128 + 1]; /* cube roots of 128/1024 … 1024/1024, 2^16 = 1, in the upper 24 bits, step in the lower 8 */
+} mosaic__tables;
 
-static void mosaic__roots_fill(mosaic__roots *roots)
+static void mosaic__tables_fill(mosaic__tables *tables)
 {
     uint32_t i;
-    for (i = 128; i <= 1024; i++) roots->root[i - 128] = mosaic__icbrt((uint64_t)i << 38);
-    roots->root[1024 - 128 + 1] = roots->root[1024 - 128];
+    for (i = 0; i < 256; i++) tables->linear[i] = mosaic__linear[i] << 12 | (mosaic__linear[i + 1] - mosaic__linear[i]);
+    for (i = 128; i <= 1024; i++) {
+        uint32_t root = mosaic__icbrt((uint64_t)i << 38), next = i < 1024 ? mosaic__icbrt((uint64_t)(i + 1) << 38) : root;
+        tables->root[i - 128] = root << 8 | (next - root);
+    }
 }
 
 /* Cube root of x / 2^18, 2^16 = 1: scaled by powers of 8 into the table's range, linear between its entries. */
-static int32_t mosaic__cbrt(const mosaic__roots *roots, uint32_t x)
+static int32_t mosaic__cbrt(const mosaic__tables *tables, uint32_t x)
 {
-    const uint32_t *r;
+    uint32_t root;
     int shift = 0;
     if (x == 0) return 0;
     while (x < 1u << 15) {
         x <<= 3;
         shift++;
     }
-    r = roots->root + ((x >> 8) - 128);
-    return (int32_t)((r[0] + (((r[1] - r[0]) * (x & 255)) >> 8)) >> shift);
+    root = tables->root[(x >> 8) - 128];
+    return (int32_t)(((root >> 8) + (((root & 255) * (x & 255)) >> 8)) >> shift);
 }
 
 /* Colour codes (sRGB levels in 1/16, 0 … 4080) to Oklab, 2^14 = 1. Matrices of Björn Ottosson's Oklab (2020) in 1/8192 and 1/4096, rounded so
    that grey stays exactly grey. */
-static void mosaic__oklab(const mosaic__roots *roots, const uint16_t code[3], int32_t lab[3])
+static void mosaic__oklab(const mosaic__tables *tables, const uint16_t code[3], int32_t lab[3])
 {
     uint32_t v[3];
     int32_t l, m, s;
     int c;
     for (c = 0; c < 3; c++) {
-        const uint32_t *t = mosaic__linear + (code[c] >> 4);
-        v[c] = t[0] + (((t[1] - t[0]) * (code[c] & 15u)) >> 4);
+        uint32_t t = tables->linear[code[c] >> 4];
+        v[c] = (t >> 12) + (((t & 4095) * (code[c] & 15u)) >> 4);
     }
-    l = mosaic__cbrt(roots, (3377 * v[0] + 4394 * v[1] + 421 * v[2] + 4096) >> 13);
-    m = mosaic__cbrt(roots, (1736 * v[0] + 5576 * v[1] + 880 * v[2] + 4096) >> 13);
-    s = mosaic__cbrt(roots, (723 * v[0] + 2308 * v[1] + 5161 * v[2] + 4096) >> 13);
+    l = mosaic__cbrt(tables, (3377 * v[0] + 4394 * v[1] + 421 * v[2] + 4096) >> 13);
+    m = mosaic__cbrt(tables, (1736 * v[0] + 5576 * v[1] + 880 * v[2] + 4096) >> 13);
+    s = mosaic__cbrt(tables, (723 * v[0] + 2308 * v[1] + 5161 * v[2] + 4096) >> 13);
     lab[0] = (862 * l + 3251 * m - 17 * s) >> 14;
     lab[1] = (8102 * l - 9948 * m + 1846 * s) >> 14;
     lab[2] = (106 * l + 3206 * m - 3312 * s) >> 14;
@@ -721,54 +756,172 @@ typedef struct mosaic__look {
 
 /* What recolouring sees: sums of codes and of their products RR RG RB GG GB BB over the pixels. */
 typedef struct mosaic__colours {
-    int32_t sum[3];
-    int64_t product[6];
+    int64_t sum[3], product[6];
 } mosaic__colours;
 
-static void mosaic__describe(const mosaic__roots *roots, const uint16_t code[MOSAIC__PIXELS][3], mosaic__look *look, mosaic__colours *colours)
-{
-    int32_t block[3][MOSAIC__BLOCKS];
-    int64_t squares[3] = {0, 0, 0};
-    int i, b, c;
+/* The describing pixels of a cell or tile as colour codes: channel by channel, block by block, and row by row in each block. */
+typedef struct mosaic__codes {
+    uint16_t of[3][MOSAIC__PIXELS];
+} mosaic__codes;
 
+static int mosaic__code_index(int x, int y)
+{
+    return (y / MOSAIC__BLOCK_SIDE * (MOSAIC__SIDE / MOSAIC__BLOCK_SIDE) + x / MOSAIC__BLOCK_SIDE) * MOSAIC__BLOCK_PIXELS +
+           y % MOSAIC__BLOCK_SIDE * MOSAIC__BLOCK_SIDE + x % MOSAIC__BLOCK_SIDE;
+}
+
+/* From sums over each block, and sums of squares over all pixels. */
+static void mosaic__look_of(const int32_t block[3][MOSAIC__BLOCKS], const int64_t squares[3], mosaic__look *look)
+{
+    int b, c;
     memset(look, 0, sizeof *look);
-    memset(block, 0, sizeof block);
-    if (colours) memset(colours, 0, sizeof *colours);
-    for (i = 0; i < MOSAIC__PIXELS; i++) {
-        int32_t lab[3];
-        b = i / (MOSAIC__SIDE * MOSAIC__SIDE / 3) * 3 + i % MOSAIC__SIDE / (MOSAIC__SIDE / 3);
-        mosaic__oklab(roots, code[i], lab);
-        for (c = 0; c < 3; c++) {
-            block[c][b] += lab[c];
-            squares[c] += (int64_t)lab[c] * lab[c];
-        }
-        if (colours) {
-            int32_t r = code[i][0], g = code[i][1], v = code[i][2];
-            colours->sum[0] += r;
-            colours->sum[1] += g;
-            colours->sum[2] += v;
-            colours->product[0] += r * r;
-            colours->product[1] += r * g;
-            colours->product[2] += r * v;
-            colours->product[3] += g * g;
-            colours->product[4] += g * v;
-            colours->product[5] += v * v;
-        }
-    }
     for (c = 0; c < 3; c++) {
-        int64_t total = 0, variance;
-        int32_t spread;
+        int32_t total = 0, spread;
         for (b = 0; b < MOSAIC__BLOCKS; b++) total += block[c][b];
         look->mean[c] = (int16_t)mosaic__div_round(total, MOSAIC__PIXELS << 4);
         for (b = 0; b < MOSAIC__BLOCKS; b++) {
-            int32_t d = (int32_t)mosaic__div_round((int64_t)block[c][b] * MOSAIC__BLOCKS - total, MOSAIC__PIXELS << 4);
+            int32_t d = (int32_t)mosaic__div_round(block[c][b] * MOSAIC__BLOCKS - total, MOSAIC__PIXELS << 4);
             look->block[c][b] = (int16_t)d;
             look->energy[c] += d * d;
         }
-        variance = squares[c] * MOSAIC__PIXELS - total * total;
-        spread = (int32_t)(mosaic__isqrt((uint64_t)variance) / MOSAIC__PIXELS);
+        spread = (int32_t)(mosaic__isqrt((uint64_t)(squares[c] * MOSAIC__PIXELS - (int64_t)total * total)) / MOSAIC__PIXELS);
         look->spread[c] = spread < MOSAIC__SPREAD_FLOOR ? MOSAIC__SPREAD_FLOOR : spread;
     }
+}
+
+/* colours may be null. */
+static void mosaic__describe_scalar(const mosaic__tables *tables, const mosaic__codes *codes, mosaic__look *look, mosaic__colours *colours)
+{
+    int32_t block[3][MOSAIC__BLOCKS];
+    int64_t squares[3] = {0, 0, 0};
+    int i, c;
+
+    memset(block, 0, sizeof block);
+    if (colours) memset(colours, 0, sizeof *colours);
+    for (i = 0; i < MOSAIC__PIXELS; i++) {
+        uint16_t code[3];
+        int32_t lab[3];
+        for (c = 0; c < 3; c++) code[c] = codes->of[c][i];
+        mosaic__oklab(tables, code, lab);
+        for (c = 0; c < 3; c++) {
+            block[c][i / MOSAIC__BLOCK_PIXELS] += lab[c];
+            squares[c] += (int64_t)lab[c] * lab[c];
+        }
+        if (colours) {
+            int32_t r = code[0], g = code[1], b = code[2];
+            for (c = 0; c < 3; c++) colours->sum[c] += code[c];
+            colours->product[0] += r * r;
+            colours->product[1] += r * g;
+            colours->product[2] += r * b;
+            colours->product[3] += g * g;
+            colours->product[4] += g * b;
+            colours->product[5] += b * b;
+        }
+    }
+    mosaic__look_of((const int32_t(*)[MOSAIC__BLOCKS])block, squares, look);
+}
+
+#if MOSAIC__KERNELS_X86
+/* Cube roots of eight numbers below 2^19. The exponent of the number as a float tells how often it must be taken times 8. */
+MOSAIC__TARGET("avx2") static __m256i mosaic__cbrt_avx2(const mosaic__tables *tables, __m256i x)
+{
+    const __m256i exponent = _mm256_srli_epi32(_mm256_castps_si256(_mm256_cvtepi32_ps(x)), 23); /* 127 + log2 x, or 0 */
+    __m256i shift = _mm256_srai_epi32(_mm256_mullo_epi32(_mm256_sub_epi32(_mm256_set1_epi32(127 + 17), exponent), _mm256_set1_epi32(11)), 5), root,
+            step;
+    shift = _mm256_max_epi32(shift, _mm256_setzero_si256());
+    x = _mm256_sllv_epi32(x, _mm256_add_epi32(shift, _mm256_add_epi32(shift, shift)));
+    root = _mm256_max_epi32(_mm256_sub_epi32(_mm256_srli_epi32(x, 8), _mm256_set1_epi32(128)), _mm256_setzero_si256());
+    root = _mm256_i32gather_epi32((const int *)(const void *)tables->root, root, 4);
+    step = _mm256_madd_epi16(_mm256_and_si256(root, _mm256_set1_epi32(255)), _mm256_and_si256(x, _mm256_set1_epi32(255)));
+    return _mm256_srlv_epi32(_mm256_add_epi32(_mm256_srli_epi32(root, 8), _mm256_srli_epi32(step, 8)), shift);
+}
+
+MOSAIC__TARGET("avx2") static __m256i mosaic__weighted_avx2(const __m256i v[3], int a, int b, int c)
+{
+    return _mm256_add_epi32(_mm256_add_epi32(_mm256_mullo_epi32(v[0], _mm256_set1_epi32(a)), _mm256_mullo_epi32(v[1], _mm256_set1_epi32(b))),
+                            _mm256_mullo_epi32(v[2], _mm256_set1_epi32(c)));
+}
+
+/* mosaic__oklab of eight pixels. */
+MOSAIC__TARGET("avx2") static void mosaic__oklab_avx2(const mosaic__tables *tables, const uint16_t *const code[3], __m256i lab[3])
+{
+    const __m256i half = _mm256_set1_epi32(4096);
+    __m256i v[3], r[3];
+    int c;
+    for (c = 0; c < 3; c++) {
+        const __m256i x = _mm256_cvtepu16_epi32(mosaic__load16(code[c]));
+        const __m256i t = _mm256_i32gather_epi32((const int *)(const void *)tables->linear, _mm256_srli_epi32(x, 4), 4);
+        const __m256i step = _mm256_madd_epi16(_mm256_and_si256(t, _mm256_set1_epi32(4095)), _mm256_and_si256(x, _mm256_set1_epi32(15)));
+        v[c] = _mm256_add_epi32(_mm256_srli_epi32(t, 12), _mm256_srli_epi32(step, 4));
+    }
+    r[0] = mosaic__cbrt_avx2(tables, _mm256_srli_epi32(_mm256_add_epi32(mosaic__weighted_avx2(v, 3377, 4394, 421), half), 13));
+    r[1] = mosaic__cbrt_avx2(tables, _mm256_srli_epi32(_mm256_add_epi32(mosaic__weighted_avx2(v, 1736, 5576, 880), half), 13));
+    r[2] = mosaic__cbrt_avx2(tables, _mm256_srli_epi32(_mm256_add_epi32(mosaic__weighted_avx2(v, 723, 2308, 5161), half), 13));
+    lab[0] = _mm256_srai_epi32(mosaic__weighted_avx2(r, 862, 3251, -17), 14);
+    lab[1] = _mm256_srai_epi32(mosaic__weighted_avx2(r, 8102, -9948, 1846), 14);
+    lab[2] = _mm256_srai_epi32(mosaic__weighted_avx2(r, 106, 3206, -3312), 14);
+}
+
+MOSAIC__TARGET("avx2") static int32_t mosaic__sum_avx2(__m256i v)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
+/* A block of sixteen pixels at a time. */
+MOSAIC__TARGET("avx2")
+static void mosaic__describe_avx2(const mosaic__tables *tables, const mosaic__codes *codes, mosaic__look *look, mosaic__colours *colours)
+{
+    static const int pair[6][2] = {{0, 0}, {0, 1}, {0, 2}, {1, 1}, {1, 2}, {2, 2}};
+    const __m256i ones = _mm256_set1_epi16(1), lower = _mm256_set1_epi64x(0xffffffff);
+    __m256i wide[3], sum[3], product[6];
+    int32_t block[3][MOSAIC__BLOCKS];
+    int64_t squares[3];
+    int b, c, k;
+
+    for (c = 0; c < 3; c++) wide[c] = sum[c] = product[c] = product[c + 3] = _mm256_setzero_si256();
+    for (b = 0; b < MOSAIC__BLOCKS; b++) {
+        const uint16_t *low[3], *high[3];
+        __m256i x[3], y[3];
+        for (c = 0; c < 3; c++) {
+            low[c] = codes->of[c] + b * MOSAIC__BLOCK_PIXELS;
+            high[c] = low[c] + 8;
+        }
+        mosaic__oklab_avx2(tables, low, x);
+        mosaic__oklab_avx2(tables, high, y);
+        for (c = 0; c < 3; c++) {
+            __m256i both = _mm256_packs_epi32(x[c], y[c]), m = _mm256_madd_epi16(both, both); /* two squares: below 2^30 */
+            block[c][b] = mosaic__sum_avx2(_mm256_add_epi32(x[c], y[c]));
+            wide[c] = _mm256_add_epi64(wide[c], _mm256_add_epi64(_mm256_and_si256(m, lower), _mm256_srli_epi64(m, 32)));
+            x[c] = mosaic__load32(low[c]);
+        }
+        if (!colours) continue;
+        for (c = 0; c < 3; c++) sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(x[c], ones));
+        for (k = 0; k < 6; k++) product[k] = _mm256_add_epi32(product[k], _mm256_madd_epi16(x[pair[k][0]], x[pair[k][1]]));
+    }
+    for (c = 0; c < 3; c++) {
+        int64_t lane[4];
+        _mm256_storeu_si256((__m256i *)(void *)lane, wide[c]);
+        squares[c] = lane[0] + lane[1] + lane[2] + lane[3];
+    }
+    /* Sums of products are below 2^32: 144 times 4080 squared. */
+    for (c = 0; c < 3 && colours; c++) colours->sum[c] = mosaic__sum_avx2(sum[c]);
+    for (k = 0; k < 6 && colours; k++) colours->product[k] = (uint32_t)mosaic__sum_avx2(product[k]);
+    mosaic__look_of((const int32_t(*)[MOSAIC__BLOCKS])block, squares, look);
+}
+#endif
+
+static void mosaic__describe(int level, const mosaic__tables *tables, const mosaic__codes *codes, mosaic__look *look, mosaic__colours *colours)
+{
+#if MOSAIC__KERNELS_X86
+    if (level >= 1) {
+        mosaic__describe_avx2(tables, codes, look, colours);
+        return;
+    }
+#endif
+    (void)level;
+    mosaic__describe_scalar(tables, codes, look, colours);
 }
 
 /* Sum of absolute differences of the 27 block colours, each channel shifted by shift (null: not at all). */
@@ -822,7 +975,7 @@ static mosaic__span mosaic__span_of(int32_t from, int32_t to, int size)
 static uint32_t mosaic__span_weight(const mosaic__span *s, int i) { return i == s->first ? s->head : i == s->end - 1 ? s->tail : 4096u; }
 
 /* column[x * 3 + c] = sum over the rows of a span, for source pixels first … end - 1. At most 2^8 * 2^12 * rows: rows up to 4095 fit. */
-static void mosaic__add_rows(const uint8_t *rgb, size_t stride, const mosaic__span *rows, int first, int end, uint32_t *column)
+static void mosaic__add_rows_scalar(const uint8_t *rgb, size_t stride, const mosaic__span *rows, int first, int end, uint32_t *column)
 {
     int x, y, n = (end - first) * 3;
     for (y = rows->first; y < rows->end; y++) {
@@ -836,16 +989,155 @@ static void mosaic__add_rows(const uint8_t *rgb, size_t stride, const mosaic__sp
     }
 }
 
-/* Codes (1/16 level) of one output pixel from the column sums. */
-static void mosaic__add_columns(const uint32_t *column, const mosaic__span *cols, uint32_t row_total, uint16_t code[3])
+/* How a row of the source becomes a row of describing pixels. */
+typedef struct mosaic__reducer {
+    int pixels;         /* describing pixels, a multiple of SIDE */
+    int first, end;     /* pixels of the source that they read */
+    int taps;           /* of the kernel, for each pixel: at least what its span has */
+    int level;          /* of the kernels */
+    mosaic__span *span; /* of each pixel */
+    uint32_t *weight;   /* taps of each, zeros after the last */
+    double *total, *inverse;
+    size_t room; /* numbers in a row of column sums, zero behind the last pixel */
+} mosaic__reducer;
+
+/* Codes of row y of each cell from the column sums. */
+static void mosaic__add_columns_scalar(const mosaic__reducer *r, const uint32_t *column, uint32_t row_total, int y, mosaic__codes *codes)
 {
-    uint64_t sum[3] = {0, 0, 0}, total = (uint64_t)cols->total * row_total;
-    int x, c;
-    for (x = cols->first; x < cols->end; x++) {
-        uint32_t w = mosaic__span_weight(cols, x);
-        for (c = 0; c < 3; c++) sum[c] += (uint64_t)column[x * 3 + c] * w;
+    int x, i, c;
+    for (x = 0; x < r->pixels; x++) {
+        const mosaic__span *span = r->span + x;
+        mosaic__codes *to = codes + x / MOSAIC__SIDE;
+        uint64_t sum[3] = {0, 0, 0}, total = (uint64_t)span->total * row_total;
+        for (i = span->first; i < span->end; i++) {
+            uint32_t w = mosaic__span_weight(span, i);
+            for (c = 0; c < 3; c++) sum[c] += (uint64_t)column[i * 3 + c] * w;
+        }
+        for (c = 0; c < 3; c++) to->of[c][mosaic__code_index(x % MOSAIC__SIDE, y)] = (uint16_t)((sum[c] * 16 + total / 2) / total);
     }
-    for (c = 0; c < 3; c++) code[c] = (uint16_t)((sum[c] * 16 + total / 2) / total);
+}
+
+#if MOSAIC__KERNELS_X86
+/* Two rows and sixteen numbers at a time, the last ones overlapping those before. */
+MOSAIC__TARGET("avx2")
+static void mosaic__add_rows_avx2(const uint8_t *rgb, size_t stride, const mosaic__span *rows, int first, int end, uint32_t *column)
+{
+    const int n = (end - first) * 3;
+    int x, y;
+    if (n < 16) {
+        mosaic__add_rows_scalar(rgb, stride, rows, first, end, column);
+        return;
+    }
+    rgb += (size_t)first * 3;
+    column += (size_t)first * 3;
+    for (x = 0; x < n; x += 16) {
+        __m256i low = _mm256_setzero_si256(), high = low;
+        if (x > n - 16) x = n - 16;
+        for (y = rows->first; y < rows->end; y += 2) {
+            const int other = y + 1 < rows->end ? y + 1 : y;
+            const uint32_t both = mosaic__span_weight(rows, y) | (other > y ? mosaic__span_weight(rows, other) << 16 : 0);
+            const __m256i w = _mm256_set1_epi32((int)both);
+            const __m128i a = mosaic__load16(rgb + (size_t)y * stride + x), b = mosaic__load16(rgb + (size_t)other * stride + x);
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), w));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), w));
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(column + x), low);
+        _mm256_storeu_si256((__m256i *)(void *)(column + x + 8), high);
+    }
+}
+
+/* Four pixels at a time. (16 sum + floor(total / 2)) / total, rounded down, is a number below 2^12 that is computed in doubles: 16 sum + total / 2 + 1/4
+   lies at least 1/4 above the integer that counts and 1/4 below the next, which times 1 / total is more than what three roundings change while
+   total stays below 2^35 (mosaic__reducer_open sees to that). */
+MOSAIC__TARGET("avx2")
+static void mosaic__add_columns_avx2(const mosaic__reducer *r, const uint32_t *column, uint32_t row_total, int y, mosaic__codes *codes)
+{
+    const __m256d rows = _mm256_set1_pd((double)row_total), inverse = _mm256_set1_pd(1 / (double)row_total);
+    const __m256d two52 = _mm256_set1_pd(4503599627370496.0);
+    int x, i, k, c;
+    for (x = 0; x < r->pixels; x += 4) {
+        uint16_t(*to)[MOSAIC__PIXELS] = codes[x / MOSAIC__SIDE].of;
+        const int at = mosaic__code_index(x % MOSAIC__SIDE, y);
+        __m256i sum[4], rg[2], b[2];
+        __m256d half = _mm256_mul_pd(_mm256_loadu_pd(r->total + x), rows), scale = _mm256_mul_pd(_mm256_loadu_pd(r->inverse + x), inverse);
+        half = _mm256_add_pd(_mm256_mul_pd(half, _mm256_set1_pd(.5)), _mm256_set1_pd(.25));
+        for (i = 0; i < 4; i++) {
+            const uint32_t *p = column + r->span[x + i].first * 3, *w = r->weight + (size_t)(x + i) * (size_t)r->taps;
+            sum[i] = _mm256_setzero_si256();
+            for (k = 0; k < r->taps; k++)
+                sum[i] = _mm256_add_epi64(sum[i], _mm256_mul_epu32(_mm256_cvtepu32_epi64(mosaic__load16(p + 3 * k)), _mm256_set1_epi32((int)w[k])));
+        }
+        for (i = 0; i < 2; i++) {
+            b[i] = _mm256_unpacklo_epi64(sum[2 * i], sum[2 * i + 1]);  /* R of two pixels, B of two */
+            rg[i] = _mm256_unpackhi_epi64(sum[2 * i], sum[2 * i + 1]); /* G of two, and nothing */
+        }
+        sum[0] = _mm256_permute2x128_si256(b[0], b[1], 0x20);
+        sum[1] = _mm256_permute2x128_si256(rg[0], rg[1], 0x20);
+        sum[2] = _mm256_permute2x128_si256(b[0], b[1], 0x31);
+        for (c = 0; c < 3; c++) {
+            __m256d v = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(sum[c], _mm256_castpd_si256(two52))), two52);
+            __m128i code = _mm256_cvttpd_epi32(_mm256_mul_pd(_mm256_add_pd(_mm256_mul_pd(v, _mm256_set1_pd(16)), half), scale));
+            _mm_storel_epi64((__m128i *)(void *)(to[c] + at), _mm_packus_epi32(code, code));
+        }
+    }
+}
+#endif
+
+static void mosaic__reducer_close(mosaic__reducer *r, void *alloc_ctx)
+{
+    mosaic__release(alloc_ctx, r->span);
+    mosaic__release(alloc_ctx, r->weight);
+    mosaic__release(alloc_ctx, r->total);
+}
+
+/* edge: pixels + 1 borders in a source of `size` pixels, 1/4096 px; row_total: the highest weight of rows there will be. Zero when memory ran out. To be
+   closed in any case. */
+static int mosaic__reducer_open(mosaic__reducer *r, int level, const int32_t *edge, int pixels, int size, uint32_t row_total, void *alloc_ctx)
+{
+    uint32_t most = 1;
+    int x, k;
+    memset(r, 0, sizeof *r);
+    r->pixels = pixels;
+    r->span = (mosaic__span *)mosaic__allocate(alloc_ctx, (size_t)pixels, sizeof *r->span);
+    r->total = (double *)mosaic__allocate(alloc_ctx, (size_t)pixels * 2, sizeof *r->total);
+    if (!r->span || !r->total) return 0;
+    r->inverse = r->total + pixels;
+    r->first = size;
+    for (x = 0; x < pixels; x++) {
+        mosaic__span s = mosaic__span_of(edge[x], edge[x + 1], size);
+        r->span[x] = s;
+        r->total[x] = (double)s.total;
+        r->inverse[x] = 1 / (double)s.total;
+        if (s.first < r->first) r->first = s.first;
+        if (s.end > r->end) r->end = s.end;
+        if (s.end - s.first > r->taps) r->taps = s.end - s.first;
+        if (s.total > most) most = s.total;
+    }
+    r->level = (uint64_t)most * row_total < (uint64_t)1 << 35 ? level : 0;
+    r->room = ((size_t)size + (size_t)r->taps + 1) * 3;
+    r->weight = (uint32_t *)mosaic__allocate(alloc_ctx, (size_t)pixels * (size_t)r->taps, sizeof *r->weight);
+    if (!r->weight) return 0;
+    for (x = 0; x < pixels; x++)
+        for (k = 0; k < r->taps; k++) {
+            const mosaic__span *s = r->span + x;
+            r->weight[(size_t)x * (size_t)r->taps + (size_t)k] = s->first + k < s->end ? mosaic__span_weight(s, s->first + k) : 0;
+        }
+    return 1;
+}
+
+/* Row y of the describing pixels of a row of cells, or of one tile; column has `room` numbers, zeros at first. */
+static void mosaic__reduce(const mosaic__reducer *r, const mosaic__span *rows, const uint8_t *rgb, size_t stride, int y, uint32_t *column,
+                           mosaic__codes *codes)
+{
+#if MOSAIC__KERNELS_X86
+    if (r->level >= 1) {
+        mosaic__add_rows_avx2(rgb, stride, rows, r->first, r->end, column);
+        mosaic__add_columns_avx2(r, column, rows->total, y, codes);
+        return;
+    }
+#endif
+    mosaic__add_rows_scalar(rgb, stride, rows, r->first, r->end, column);
+    mosaic__add_columns_scalar(r, column, rows->total, y, codes);
 }
 
 /* ==== Pool ==== */
@@ -1435,19 +1727,12 @@ static void mosaic__costs_scalar(const mosaic__settings *s, const mosaic__look *
     }
 }
 
-#if MOSAIC__X86 && !defined(MOSAIC_TEMPORAL_NO_SIMD)
+#if MOSAIC__KERNELS_X86
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized" /* false alarms inside the intrinsics of gcc 12 */
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
-static int32_t mosaic__pair_bits(const int16_t *pair)
-{
-    int32_t bits;
-    memcpy(&bits, pair, 4);
-    return bits;
-}
-
 MOSAIC__TARGET("avx2")
 static void mosaic__costs_avx2(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight, int32_t *out)
 {
@@ -1528,7 +1813,7 @@ typedef void (*mosaic__costs)(const mosaic__settings *s, const mosaic__look *cel
 /* The ladder of cost kernels: level as mosaic__cpu_level has it. */
 static mosaic__costs mosaic__costs_kernel(int level)
 {
-#if MOSAIC__X86 && !defined(MOSAIC_TEMPORAL_NO_SIMD)
+#if MOSAIC__KERNELS_X86
     if (level >= 2) return mosaic__costs_avx512;
     if (level == 1) return mosaic__costs_avx2;
 #else
@@ -1661,7 +1946,7 @@ static mosaic__sym mosaic__covariance(const mosaic__colours *colours, double mea
     int k;
     for (k = 0; k < 3; k++) mean[k] = (double)colours->sum[k] / (16.0 * MOSAIC__PIXELS);
     for (k = 0; k < 6; k++) {
-        int64_t e = colours->product[k] * MOSAIC__PIXELS - (int64_t)colours->sum[pair[k][0]] * colours->sum[pair[k][1]];
+        int64_t e = colours->product[k] * MOSAIC__PIXELS - colours->sum[pair[k][0]] * colours->sum[pair[k][1]];
         a.m[k] = (double)e / (256.0 * MOSAIC__PIXELS * MOSAIC__PIXELS);
         if (pair[k][0] == pair[k][1]) a.m[k] = a.m[k] + .05;
     }
@@ -1733,7 +2018,8 @@ typedef struct mosaic__taps {
 static int mosaic__taps_count(int length, int n, int size)
 {
     int64_t radius = ((int64_t)length * 64 + n - 1) / n; /* 1/4096 px */
-    int64_t count = (2 * (radius < 4096 ? 4096 : radius) >> 12) + 2;
+    int64_t count = (2 * (radius < 4096 ? 4096 : radius) + 4095) >> 12;
+    count += count % 2; /* kernels take them in pairs; one too many weighs nothing */
     return count > size ? size : (int)count;
 }
 
@@ -1769,6 +2055,13 @@ static void mosaic__taps_fill(mosaic__taps *taps, int start, int length, int n, 
     }
 }
 
+/* How a kernel picks the bytes of 16 tile pixels: from three times two loads of 16 bytes, each for 8 values of the output (R, G, B, R …). */
+typedef struct mosaic__pick {
+    int at[3][2];         /* first byte of each load */
+    uint8_t rg[3][2][32]; /* byte shuffles: R and G of values 0 - 3 and 8 - 11, then of 4 - 7 and 12 - 15 */
+    uint8_t b[3][2][32];  /* B of the same */
+} mosaic__pick;
+
 typedef struct mosaic__painter {
     const mosaic_grid *grid;
     const mosaic_pool *pool;
@@ -1779,9 +2072,18 @@ typedef struct mosaic__painter {
     size_t stride;
     int only_repaint;
     mosaic__taps across, down;
-    int16_t *scratch;    /* of one row of cells: source rows scaled across, 1/64 level */
-    size_t scratch_size; /* elements for each row of cells */
+    int16_t *scratch;     /* of one row of cells: source rows scaled across, 1/64 level */
+    size_t scratch_size;  /* elements for each row of cells */
+    int level;            /* of the kernels, as mosaic__cpu_level has it */
+    int32_t *start;       /* for the kernels: of each output value (three a pixel), the byte of the source row that its pixel's first tap reads */
+    int16_t *pair;        /* and its weights, tap by tap in pairs: [pair][value][2] */
+    mosaic__pick pick[2]; /* of a tile, of a mirrored one */
 } mosaic__painter;
+
+/* A part of a cell that lies in the output: pixels x0 … x1 - 1 of rows y0 … y1 - 1, the first of them skip_x, skip_y from the cell's corner. */
+typedef struct mosaic__part {
+    int x0, x1, skip_x, y0, y1, skip_y;
+} mosaic__part;
 
 /* Cell column or row i in whole output pixels, cut at the border: *from … *to - 1, *skip of its pixels cut off before. */
 static void mosaic__cell_range(int origin, int i, int cell, int limit, int *from, int *to, int *skip)
@@ -1804,53 +2106,230 @@ static void mosaic__source_rows(const mosaic__taps *down, int from, int to, int 
     }
 }
 
-/* One cell: the source under it is scaled across into scratch, then down row by row while the tile is recoloured. */
-static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, int x0, int x1, int skip_x, int y0, int y1, int skip_y,
-                               int16_t *scratch)
+/* Source rows first … end - 1 under a cell, scaled across. */
+static void mosaic__across_scalar(const mosaic__painter *p, const mosaic__part *part, int first, int end, int16_t *out)
 {
-    const mosaic_grid *g = p->grid;
-    const uint8_t *tile = p->pool->pixels[d->photo];
-    const int bleeds = d->colour[0][3] || d->colour[1][3] || d->colour[2][3], mirror = d->variant == MOSAIC_MIRROR, n = (x1 - x0) * 3;
-    const int32_t half = 2048;
-    int first = 0, end = 0, x, y, c, k;
-
-    if (bleeds) {
-        mosaic__source_rows(&p->down, y0, y1, &first, &end);
-        for (y = first; y < end; y++) {
-            const uint8_t *row = p->source + (size_t)y * p->source_stride;
-            int16_t *out = scratch + (size_t)(y - first) * (size_t)n;
-            for (x = x0; x < x1; x++, out += 3) {
-                const uint8_t *s = row + (size_t)p->across.first[x] * 3;
-                const int16_t *w = p->across.weight + (size_t)x * (size_t)p->across.count;
-                int32_t r = 128, v = 128, b = 128;
-                for (k = 0; k < p->across.count; k++, s += 3) {
-                    r += s[0] * w[k];
-                    v += s[1] * w[k];
-                    b += s[2] * w[k];
-                }
-                out[0] = (int16_t)(r >> 8);
-                out[1] = (int16_t)(v >> 8);
-                out[2] = (int16_t)(b >> 8);
+    int x, y, k;
+    for (y = first; y < end; y++) {
+        const uint8_t *row = p->source + (size_t)y * p->source_stride;
+        for (x = part->x0; x < part->x1; x++, out += 3) {
+            const uint8_t *s = row + (size_t)p->across.first[x] * 3;
+            const int16_t *w = p->across.weight + (size_t)x * (size_t)p->across.count;
+            int32_t r = 128, g = 128, b = 128;
+            for (k = 0; k < p->across.count; k++, s += 3) {
+                r += s[0] * w[k];
+                g += s[1] * w[k];
+                b += s[2] * w[k];
             }
+            out[0] = (int16_t)(r >> 8);
+            out[1] = (int16_t)(g >> 8);
+            out[2] = (int16_t)(b >> 8);
         }
     }
-    for (y = y0; y < y1; y++) {
-        const uint8_t *t = tile + ((size_t)(y - y0 + skip_y) * (size_t)g->cell_width + (size_t)(mirror ? g->cell_width - 1 - skip_x : skip_x)) * 3;
-        uint8_t *out = p->rgb + (size_t)y * p->stride + (size_t)x0 * 3;
-        const int16_t *in = bleeds ? scratch + (size_t)(p->down.first[y] - first) * (size_t)n : 0;
-        const int16_t *w = bleeds ? p->down.weight + (size_t)y * (size_t)p->down.count : 0;
-        for (x = 0; x < n; x += 3, out += 3, t += mirror ? -3 : 3)
-            for (c = 0; c < 3; c++) {
-                const int16_t *m = d->colour[c];
-                int32_t value = m[0] * t[0] + m[1] * t[1] + m[2] * t[2] + 256 * m[4] + half;
-                if (bleeds) {
-                    int32_t s = 1 << 19;
-                    for (k = 0; k < p->down.count; k++) s += in[(size_t)k * (size_t)n + (size_t)(x + c)] * w[k];
-                    value += m[3] * (s >> 20);
-                }
-                out[c] = (uint8_t)mosaic__clamp(value >> 12, 0, 255);
+}
+
+/* One row of a cell: t is its tile's row, in the rows scaled across (null: no bleed), w their weights. */
+static void mosaic__blend_scalar(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, const uint8_t *t, const int16_t *in,
+                                 const int16_t *w, uint8_t *out)
+{
+    const int n = (part->x1 - part->x0) * 3, mirror = d->variant == MOSAIC_MIRROR;
+    int x, c, k;
+    t += (mirror ? p->grid->cell_width - 1 - part->skip_x : part->skip_x) * 3;
+    for (x = 0; x < n; x += 3, out += 3, t += mirror ? -3 : 3)
+        for (c = 0; c < 3; c++) {
+            const int16_t *m = d->colour[c];
+            int32_t value = m[0] * t[0] + m[1] * t[1] + m[2] * t[2] + 256 * m[4] + 2048;
+            if (in) {
+                int32_t s = 1 << 19;
+                for (k = 0; k < p->down.count; k++) s += in[(size_t)k * (size_t)n + (size_t)(x + c)] * w[k];
+                value += m[3] * (s >> 20);
             }
+            out[c] = (uint8_t)mosaic__clamp(value >> 12, 0, 255);
+        }
+}
+
+#if MOSAIC__KERNELS_X86
+#define MOSAIC__PAINT_PIXELS 16 /* at a time: narrower parts of cells are left to the scalar code */
+
+/* Sixteen values at a time, the last ones overlapping those before. A value's taps are three bytes apart; the bytes of two taps of four values lie
+   within sixteen, and are brought side by side by one shuffle. */
+MOSAIC__TARGET("avx2") static void mosaic__across_avx2(const mosaic__painter *p, const mosaic__part *part, int first, int end, int16_t *out)
+{
+    const int n = (part->x1 - part->x0) * 3, pairs = p->across.count / 2, last = p->grid->source_width * 3 - 16;
+    const size_t values = (size_t)p->grid->width * 3;
+    const __m128i channel[3] = {_mm_setr_epi32(0, 1, 2, 0), _mm_setr_epi32(1, 2, 0, 1), _mm_setr_epi32(2, 0, 1, 2)};
+    const __m256i half = _mm256_set1_epi32(128);
+    int v, y, j, q;
+    for (v = 0; v < n; v += 16) {
+        __m256i pick[4][2], weight[4][2];
+        int base[4][4];
+        if (v > n - 16) v = n - 16;
+        for (j = 0; j < pairs; j++) {
+            const size_t at = (size_t)part->x0 * 3 + (size_t)v;
+            const int16_t *w = p->pair + ((size_t)j * values + at) * 2;
+            __m128i shuffle[4];
+            for (q = 0; q < 4; q++) {
+                __m128i byte = _mm_add_epi32(mosaic__load16(p->start + at + 4 * q), channel[(v + q) % 3]);
+                base[j][q] = p->start[at + 4 * (size_t)q] + 6 * j;
+                if (base[j][q] > last) base[j][q] = last;
+                byte = _mm_sub_epi32(byte, _mm_set1_epi32(base[j][q] - 6 * j));
+                byte = _mm_or_si128(byte, _mm_slli_epi32(_mm_add_epi32(byte, _mm_set1_epi32(3)), 16));
+                shuffle[q] = _mm_or_si128(byte, _mm_set1_epi32((int)0x80008000u));
+            }
+            for (q = 0; q < 2; q++) {
+                pick[j][q] = _mm256_inserti128_si256(_mm256_castsi128_si256(shuffle[q]), shuffle[q + 2], 1);
+                weight[j][q] = mosaic__load_two(w + 8 * q, w + 8 * q + 16);
+            }
+        }
+        for (y = first; y < end; y++) {
+            const uint8_t *row = p->source + (size_t)y * p->source_stride;
+            __m256i low = half, high = half;
+            for (j = 0; j < pairs; j++) {
+                __m256i a = _mm256_shuffle_epi8(mosaic__load_two(row + base[j][0], row + base[j][2]), pick[j][0]);
+                __m256i b = _mm256_shuffle_epi8(mosaic__load_two(row + base[j][1], row + base[j][3]), pick[j][1]);
+                low = _mm256_add_epi32(low, _mm256_madd_epi16(a, weight[j][0]));
+                high = _mm256_add_epi32(high, _mm256_madd_epi16(b, weight[j][1]));
+            }
+            low = _mm256_packs_epi32(_mm256_srai_epi32(low, 8), _mm256_srai_epi32(high, 8));
+            _mm256_storeu_si256((__m256i *)(void *)(out + (size_t)(y - first) * (size_t)n + (size_t)v), low);
+        }
     }
+}
+
+/* All rows of a cell, sixteen pixels at a time, the last ones overlapping those before. Each 32-bit sum of two products is one instruction: (R, G) by
+   its weights, and (B, source) by theirs. in: rows scaled across from row `first` on. */
+MOSAIC__TARGET("avx2")
+static void mosaic__blend_avx2(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, const uint8_t *tile, const int16_t *scratch,
+                               int first)
+{
+    const int w = part->x1 - part->x0, mirror = d->variant == MOSAIC_MIRROR, width = p->grid->cell_width;
+    const mosaic__pick *pick = &p->pick[mirror];
+    const __m256i half = _mm256_set1_epi32(1 << 19), upper = _mm256_set1_epi32((int)0xffff0000u);
+    const size_t n = (size_t)w * 3;
+    __m256i rg[3][2], bs[3][2], constant[3][2];
+    int x, y, g, h, i, k;
+
+    for (g = 0; g < 3; g++)
+        for (h = 0; h < 2; h++) {
+            int16_t first_two[16], last_two[16];
+            int32_t rest[8];
+            for (i = 0; i < 8; i++) {
+                const int16_t *m = d->colour[(16 * g + 4 * h + i % 4 + i / 4 * 8) % 3];
+                first_two[2 * i] = m[0];
+                first_two[2 * i + 1] = m[1];
+                last_two[2 * i] = m[2];
+                last_two[2 * i + 1] = m[3];
+                rest[i] = 256 * m[4] + 2048;
+            }
+            rg[g][h] = mosaic__load32(first_two);
+            bs[g][h] = mosaic__load32(last_two);
+            constant[g][h] = mosaic__load32(rest);
+        }
+    for (y = part->y0; y < part->y1; y++) {
+        const uint8_t *t = tile + (size_t)(y - part->y0 + part->skip_y) * (size_t)width * 3;
+        const int16_t *in = scratch ? scratch + (size_t)(p->down.first[y] - first) * n : 0;
+        const int16_t *weight = p->down.weight + (size_t)y * (size_t)p->down.count;
+        uint8_t *out = p->rgb + (size_t)y * p->stride + (size_t)part->x0 * 3;
+        for (x = 0; x < w; x += 16) {
+            const uint8_t *from;
+            __m256i value[3], a, b;
+            if (x > w - 16) x = w - 16;
+            from = t + (mirror ? width - part->skip_x - x - 16 : part->skip_x + x) * 3;
+            for (g = 0; g < 3; g++) {
+                const __m256i bytes = mosaic__load_two(from + pick->at[g][0], from + pick->at[g][1]);
+                __m256i low = _mm256_setzero_si256(), high = low;
+                if (in) {
+                    const int16_t *s = in + 3 * x + 16 * g;
+                    low = high = half;
+                    for (k = 0; k < p->down.count; k += 2, s += 2 * n) {
+                        const __m256i both = _mm256_set1_epi32(mosaic__pair_bits(weight + k));
+                        a = mosaic__load32(s);
+                        b = mosaic__load32(s + n);
+                        low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), both));
+                        high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), both));
+                    }
+                    low = _mm256_and_si256(_mm256_srai_epi32(low, 4), upper);
+                    high = _mm256_and_si256(_mm256_srai_epi32(high, 4), upper);
+                }
+                low = _mm256_madd_epi16(_mm256_or_si256(low, _mm256_shuffle_epi8(bytes, mosaic__load32(pick->b[g][0]))), bs[g][0]);
+                high = _mm256_madd_epi16(_mm256_or_si256(high, _mm256_shuffle_epi8(bytes, mosaic__load32(pick->b[g][1]))), bs[g][1]);
+                a = _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, mosaic__load32(pick->rg[g][0])), rg[g][0]);
+                b = _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, mosaic__load32(pick->rg[g][1])), rg[g][1]);
+                low = _mm256_srai_epi32(_mm256_add_epi32(_mm256_add_epi32(low, a), constant[g][0]), 12);
+                high = _mm256_srai_epi32(_mm256_add_epi32(_mm256_add_epi32(high, b), constant[g][1]), 12);
+                value[g] = _mm256_packs_epi32(low, high);
+            }
+            a = _mm256_permute4x64_epi64(_mm256_packus_epi16(value[0], value[1]), 0xd8);
+            b = _mm256_permute4x64_epi64(_mm256_packus_epi16(value[2], value[2]), 0xd8);
+            _mm256_storeu_si256((__m256i *)(void *)(out + 3 * x), a);
+            _mm_storeu_si128((__m128i *)(void *)(out + 3 * x + 32), _mm256_castsi256_si128(b));
+        }
+    }
+}
+
+static void mosaic__pick_fill(mosaic__pick *pick, int mirror)
+{
+    int g, l, h, i;
+    memset(pick->rg, 0x80, sizeof pick->rg);
+    memset(pick->b, 0x80, sizeof pick->b);
+    for (g = 0; g < 3; g++)
+        for (l = 0; l < 2; l++) {
+            const int value = 16 * g + 8 * l, left = mirror ? 15 - (value + 7) / 3 : value / 3, at = left * 3 > 32 ? 32 : left * 3;
+            pick->at[g][l] = at;
+            for (h = 0; h < 2; h++)
+                for (i = 0; i < 4; i++) {
+                    const int pixel = (value + 4 * h + i) / 3, byte = (mirror ? 15 - pixel : pixel) * 3 - at;
+                    pick->rg[g][h][16 * l + 4 * i] = (uint8_t)byte;
+                    pick->rg[g][h][16 * l + 4 * i + 2] = (uint8_t)(byte + 1);
+                    pick->b[g][h][16 * l + 4 * i] = (uint8_t)(byte + 2);
+                }
+        }
+}
+
+/* What the kernels need besides the taps. They go without where a filter has an odd number of taps (a source of hardly any pixels), where
+   neighbours in the output lie more than three pixels apart in the source, or where a row of the source has less than 16 bytes. */
+static void mosaic__painter_kernels(mosaic__painter *p, int level)
+{
+    const mosaic_grid *g = p->grid;
+    const int taps = p->across.count;
+    size_t values = (size_t)g->width * 3, v;
+    int k;
+    if (level < 1 || taps % 2 || taps > 8 || p->down.count % 2 || g->source_width < 6) return;
+    for (v = 0; v < values; v++) {
+        const size_t x = v / 3;
+        if (x > 0 && p->across.first[x] - p->across.first[x - 1] > 3) return;
+        p->start[v] = p->across.first[x] * 3;
+        for (k = 0; k < taps; k++) p->pair[((size_t)(k / 2) * values + v) * 2 + (size_t)(k % 2)] = p->across.weight[x * (size_t)taps + (size_t)k];
+    }
+    mosaic__pick_fill(&p->pick[0], 0);
+    mosaic__pick_fill(&p->pick[1], 1);
+    p->level = level;
+}
+#endif
+
+/* One cell: the source under it is scaled across into scratch, then down row by row while the tile is recoloured. */
+static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, int16_t *scratch)
+{
+    const uint8_t *tile = p->pool->pixels[d->photo];
+    const size_t n = (size_t)(part->x1 - part->x0) * 3;
+    int first = 0, end = 0, y;
+
+    if (d->colour[0][3] || d->colour[1][3] || d->colour[2][3])
+        mosaic__source_rows(&p->down, part->y0, part->y1, &first, &end);
+    else
+        scratch = 0;
+#if MOSAIC__KERNELS_X86
+    if (p->level >= 1 && part->x1 - part->x0 >= MOSAIC__PAINT_PIXELS) {
+        mosaic__across_avx2(p, part, first, end, scratch);
+        mosaic__blend_avx2(p, d, part, tile, scratch, first);
+        return;
+    }
+#endif
+    mosaic__across_scalar(p, part, first, end, scratch);
+    for (y = part->y0; y < part->y1; y++)
+        mosaic__blend_scalar(p, d, part, tile + (size_t)(y - part->y0 + part->skip_y) * (size_t)p->grid->cell_width * 3,
+                             scratch ? scratch + (size_t)(p->down.first[y] - first) * n : 0, p->down.weight + (size_t)y * (size_t)p->down.count,
+                             p->rgb + (size_t)y * p->stride + (size_t)part->x0 * 3);
 }
 
 static void mosaic__paint_row(void *arg, int row)
@@ -1858,13 +2337,14 @@ static void mosaic__paint_row(void *arg, int row)
     const mosaic__painter *p = (const mosaic__painter *)arg;
     const mosaic_grid *g = p->grid;
     int16_t *scratch = p->scratch + (size_t)row * p->scratch_size;
-    int col, x0, x1, skip_x, y0, y1, skip_y;
-    mosaic__cell_range(g->origin_y, row, g->cell_height, g->height, &y0, &y1, &skip_y);
+    mosaic__part part;
+    int col;
+    mosaic__cell_range(g->origin_y, row, g->cell_height, g->height, &part.y0, &part.y1, &part.skip_y);
     for (col = 0; col < g->cols; col++) {
         const mosaic_draw *d = p->draw + (size_t)row * (size_t)g->cols + (size_t)col;
         if (p->only_repaint && !d->repaint) continue;
-        mosaic__cell_range(g->origin_x, col, g->cell_width, g->width, &x0, &x1, &skip_x);
-        if (x0 < x1 && y0 < y1) mosaic__paint_cell(p, d, x0, x1, skip_x, y0, y1, skip_y, scratch);
+        mosaic__cell_range(g->origin_x, col, g->cell_width, g->width, &part.x0, &part.x1, &part.skip_x);
+        if (part.x0 < part.x1 && part.y0 < part.y1) mosaic__paint_cell(p, d, &part, scratch);
     }
 }
 
@@ -1875,10 +2355,12 @@ static void mosaic__painter_close(mosaic__painter *p, void *alloc_ctx)
     mosaic__release(alloc_ctx, p->down.first);
     mosaic__release(alloc_ctx, p->down.weight);
     mosaic__release(alloc_ctx, p->scratch);
+    mosaic__release(alloc_ctx, p->start);
+    mosaic__release(alloc_ctx, p->pair);
 }
 
 /* Tables and scratch of a painter; grid and pool are pointed to. To be closed even when this fails. */
-static mosaic_result mosaic__painter_open(mosaic__painter *p, const mosaic_grid *grid, const mosaic_pool *pool, void *alloc_ctx)
+static mosaic_result mosaic__painter_open(mosaic__painter *p, const mosaic_grid *grid, const mosaic_pool *pool, int level, void *alloc_ctx)
 {
     size_t rows;
     memset(p, 0, sizeof *p);
@@ -1894,10 +2376,18 @@ static mosaic_result mosaic__painter_open(mosaic__painter *p, const mosaic_grid 
     p->across.weight = (int16_t *)mosaic__allocate(alloc_ctx, (size_t)grid->width * (size_t)p->across.count, sizeof *p->across.weight);
     p->down.first = (int32_t *)mosaic__allocate(alloc_ctx, (size_t)grid->height, sizeof *p->down.first);
     p->down.weight = (int16_t *)mosaic__allocate(alloc_ctx, (size_t)grid->height * (size_t)p->down.count, sizeof *p->down.weight);
+    p->start = (int32_t *)mosaic__allocate(alloc_ctx, (size_t)grid->width * 3, sizeof *p->start);
+    p->pair = (int16_t *)mosaic__allocate(alloc_ctx, (size_t)grid->width * 3 * (size_t)(p->across.count + 1), sizeof *p->pair);
     if (mosaic__multiply(p->scratch_size, (size_t)grid->rows, &rows)) p->scratch = (int16_t *)mosaic__allocate(alloc_ctx, rows, sizeof *p->scratch);
-    if (!p->across.first || !p->across.weight || !p->down.first || !p->down.weight || !p->scratch) return MOSAIC_ERROR_MEMORY;
+    if (!p->across.first || !p->across.weight || !p->down.first || !p->down.weight || !p->scratch || !p->start || !p->pair)
+        return MOSAIC_ERROR_MEMORY;
     mosaic__taps_fill(&p->across, grid->crop_x, grid->crop_width, grid->width, grid->source_width);
     mosaic__taps_fill(&p->down, grid->crop_y, grid->crop_height, grid->height, grid->source_height);
+#if MOSAIC__KERNELS_X86
+    mosaic__painter_kernels(p, level);
+#else
+    (void)level;
+#endif
     return MOSAIC_OK;
 }
 
@@ -1907,17 +2397,18 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mo
 {
     mosaic__painter p;
     mosaic_result result;
-    int i;
+    int i, level;
     if (!grid || !pool || !draw || !source || !rgb) return MOSAIC_ERROR_NULL;
     result = mosaic__grid_check(grid);
     if (result != MOSAIC_OK) return result;
     if (cells != grid->cols * grid->rows || pool->cell_width != grid->cell_width || pool->cell_height != grid->cell_height)
         return MOSAIC_ERROR_MISMATCH;
     if (source_stride < (size_t)grid->source_width * 3 || stride < (size_t)grid->width * 3) return MOSAIC_ERROR_STRIDE;
-    if (mosaic__simd_level(simd) < 0) return MOSAIC_ERROR_SIMD;
+    level = mosaic__simd_level(simd);
+    if (level < 0) return MOSAIC_ERROR_SIMD;
     for (i = 0; i < cells; i++)
         if (!mosaic__pool_has(pool, draw[i].photo) || draw[i].variant >= MOSAIC_VARIANTS) return MOSAIC_ERROR_OPTION;
-    result = mosaic__painter_open(&p, grid, pool, alloc_ctx);
+    result = mosaic__painter_open(&p, grid, pool, level, alloc_ctx);
     p.draw = draw;
     p.source = source;
     p.source_stride = source_stride;
@@ -1963,12 +2454,15 @@ struct mosaic_engine {
     uint64_t identity; /* of grid, pool and settings: a state belongs to it */
 
     /* made at open */
-    mosaic__roots roots;
+    int level; /* of the kernels, as mosaic__cpu_level has it */
+    mosaic__tables tables;
     mosaic__costs costs;
-    mosaic__pack *pack;                         /* blocks of 16 photographs x variants */
-    mosaic__palette *palette;                   /* of each photograph */
-    uint16_t (*photo_codes)[MOSAIC__PIXELS][3]; /* of each photograph, its describing pixels; null unless re-ranking */
-    int32_t *across, *down;                     /* edges of the describing pixels in the source, 1/4096 px: cols * SIDE + 1, rows * SIDE + 1 */
+    mosaic__pack *pack;         /* blocks of 16 photographs x variants */
+    mosaic__palette *palette;   /* of each photograph */
+    mosaic__codes *photo_codes; /* of each photograph, its describing pixels; null unless re-ranking */
+    int32_t *across, *down;     /* edges of the describing pixels in the source, 1/4096 px: cols * SIDE + 1, rows * SIDE + 1 */
+    mosaic__reducer cell_reducer, tile_reducer;
+    int32_t tile_down[MOSAIC__SIDE + 1]; /* edges of the describing pixels in a tile */
     mosaic__painter painter;
 
     /* state */
@@ -1981,8 +2475,9 @@ struct mosaic_engine {
     mosaic_input input;
     mosaic__look *look;
     mosaic__colours *colours;
-    uint32_t *columns; /* of each row of cells: source_width * 3 */
-    uint16_t (*codes)[3];
+    uint32_t *columns;                 /* of each row of cells: cell_reducer.room */
+    mosaic__codes *codes, *next_codes; /* of this frame; of the one that is being described */
+    int described;                     /* look, colours and codes are those of a frame */
     mosaic__forecast *forecast;
     int32_t *winner; /* of each cell: the cell whose photograph is expected in it, or -1 */
     int32_t *table;  /* costs, cells x width */
@@ -2014,53 +2509,45 @@ static void mosaic__for_each(mosaic_engine *e, void (*job)(void *arg, int index)
 
 /* ---- Describe ---- */
 
+/* Cells of which not one code differs from the frame before keep what was found then. */
 static void mosaic__describe_row(void *arg, int row)
 {
     mosaic_engine *e = (mosaic_engine *)arg;
     const mosaic_grid *g = &e->grid;
-    uint32_t *column = e->columns + (size_t)row * (size_t)g->source_width * 3;
-    uint16_t(*codes)[3] = e->codes + (size_t)row * (size_t)g->cols * MOSAIC__PIXELS;
-    int n = g->cols * MOSAIC__SIDE, first = e->across[0] >> 12, end = (e->across[n] >> 12) + 1, x, y;
-
-    if (first >= g->source_width) first = g->source_width - 1;
-    if (end > g->source_width) end = g->source_width;
+    const size_t at = (size_t)row * (size_t)g->cols;
+    mosaic__codes *codes = e->next_codes + at;
+    unsigned long long fp = mosaic__fp_enter();
+    int x, y;
     for (y = 0; y < MOSAIC__SIDE; y++) {
         const int32_t *edge = e->down + row * MOSAIC__SIDE + y;
         mosaic__span rows = mosaic__span_of(edge[0], edge[1], g->source_height);
-        mosaic__add_rows(e->input.rgb, e->input.stride, &rows, first, end, column);
-        for (x = 0; x < n; x++) {
-            mosaic__span cols = mosaic__span_of(e->across[x], e->across[x + 1], g->source_width);
-            mosaic__add_columns(column, &cols, rows.total, codes[x / MOSAIC__SIDE * MOSAIC__PIXELS + y * MOSAIC__SIDE + x % MOSAIC__SIDE]);
-        }
+        mosaic__reduce(&e->cell_reducer, &rows, e->input.rgb, e->input.stride, y, e->columns + (size_t)row * e->cell_reducer.room, codes);
     }
     for (x = 0; x < g->cols; x++)
-        mosaic__describe(&e->roots, (const uint16_t(*)[3])(codes + x * MOSAIC__PIXELS), e->look + row * g->cols + x, e->colours + row * g->cols + x);
+        if (!e->described || memcmp(codes + x, e->codes + at + x, sizeof *codes) != 0)
+            mosaic__describe(e->level, &e->tables, codes + x, e->look + at + x, e->colours + at + x);
+    mosaic__fp_leave(fp);
 }
 
-/* Codes of a photograph at the describing size. */
-static void mosaic__tile_codes(const uint8_t *tile, int width, int height, uint32_t *column, uint16_t code[MOSAIC__PIXELS][3])
+static void mosaic__describe_frame(mosaic_engine *e)
 {
-    int x, y;
-    for (y = 0; y < MOSAIC__SIDE; y++) {
-        mosaic__span rows = mosaic__span_of(mosaic__edge(0, (int64_t)height << 12, y, MOSAIC__SIDE, height),
-                                            mosaic__edge(0, (int64_t)height << 12, y + 1, MOSAIC__SIDE, height), height);
-        mosaic__add_rows(tile, (size_t)width * 3, &rows, 0, width, column);
-        for (x = 0; x < MOSAIC__SIDE; x++) {
-            mosaic__span cols = mosaic__span_of(mosaic__edge(0, (int64_t)width << 12, x, MOSAIC__SIDE, width),
-                                                mosaic__edge(0, (int64_t)width << 12, x + 1, MOSAIC__SIDE, width), width);
-            mosaic__add_columns(column, &cols, rows.total, code[y * MOSAIC__SIDE + x]);
-        }
-    }
+    mosaic__codes *before = e->codes;
+    mosaic__for_each(e, mosaic__describe_row, e->grid.rows);
+    e->codes = e->next_codes;
+    e->next_codes = before;
+    e->described = 1;
 }
 
 /* The codes of a variant, made from those of the plain photograph. */
-static void mosaic__variant_codes(int variant, const uint16_t plain[MOSAIC__PIXELS][3], uint16_t code[MOSAIC__PIXELS][3])
+static void mosaic__variant_codes(int variant, const mosaic__codes *plain, mosaic__codes *codes)
 {
-    int tenths = mosaic__variant_tenths(variant), i, c;
-    for (i = 0; i < MOSAIC__PIXELS; i++) {
-        const uint16_t *from = plain[variant == MOSAIC_MIRROR ? i - i % MOSAIC__SIDE + MOSAIC__SIDE - 1 - i % MOSAIC__SIDE : i];
-        for (c = 0; c < 3; c++) code[i][c] = (uint16_t)mosaic__clamp((from[c] * tenths + 5) / 10, 0, 4080);
-    }
+    int tenths = mosaic__variant_tenths(variant), x, y, c;
+    for (c = 0; c < 3; c++)
+        for (y = 0; y < MOSAIC__SIDE; y++)
+            for (x = 0; x < MOSAIC__SIDE; x++) {
+                int from = plain->of[c][mosaic__code_index(variant == MOSAIC_MIRROR ? MOSAIC__SIDE - 1 - x : x, y)];
+                codes->of[c][mosaic__code_index(x, y)] = (uint16_t)mosaic__clamp((from * tenths + 5) / 10, 0, 4080);
+            }
 }
 
 /* Packs and palettes of the photographs of one pack. */
@@ -2068,22 +2555,27 @@ static void mosaic__describe_pack(void *arg, int index)
 {
     mosaic_engine *e = (mosaic_engine *)arg;
     const mosaic__settings *s = &e->settings;
-    uint32_t column[1024 * 3];
-    uint16_t plain[MOSAIC__PIXELS][3], code[MOSAIC__PIXELS][3];
-    int lane, v;
+    uint32_t column[(1024 + 1024 / MOSAIC__SIDE + 3) * 3];
+    mosaic__codes plain, codes;
+    int lane, v, y;
     unsigned long long fp = mosaic__fp_enter();
+    MOSAIC_TEMPORAL_ASSERT(e->tile_reducer.room <= sizeof column / sizeof *column);
+    memset(column, 0, sizeof column);
     for (lane = 0; lane < MOSAIC__LANES; lane++) {
         int photo = index * MOSAIC__LANES + lane;
         mosaic__look look;
         mosaic__colours colours;
         if (photo >= e->photos) break;
-        mosaic__tile_codes(e->pool->pixels[photo], e->grid.cell_width, e->grid.cell_height, column, plain);
-        if (e->photo_codes) memcpy(e->photo_codes[photo], plain, sizeof plain);
-        mosaic__describe(&e->roots, (const uint16_t(*)[3])plain, &look, &colours);
+        for (y = 0; y < MOSAIC__SIDE; y++) {
+            mosaic__span rows = mosaic__span_of(e->tile_down[y], e->tile_down[y + 1], e->grid.cell_height);
+            mosaic__reduce(&e->tile_reducer, &rows, e->pool->pixels[photo], (size_t)e->grid.cell_width * 3, y, column, &plain);
+        }
+        if (e->photo_codes) e->photo_codes[photo] = plain;
+        mosaic__describe(e->level, &e->tables, &plain, &look, &colours);
         mosaic__palette_of(&colours, e->palette + photo);
         for (v = 0; v < s->variant_count; v++) {
-            mosaic__variant_codes(s->variant[v], (const uint16_t(*)[3])plain, code);
-            mosaic__describe(&e->roots, (const uint16_t(*)[3])code, &look, 0);
+            mosaic__variant_codes(s->variant[v], &plain, &codes);
+            mosaic__describe(e->level, &e->tables, &codes, &look, 0);
             mosaic__pack_put(e->pack + (size_t)index * (size_t)s->variant_count + v, lane, &look);
         }
     }
@@ -2518,7 +3010,7 @@ static int mosaic__rerank_allocate(mosaic_engine *e)
     void *ctx = e->options.alloc_ctx;
     if (mosaic_ssim_prepared_size(&image, 0, &e->rerank_picture) != MOSAIC_SSIM_OK) return 0;
     if (mosaic_ssim_work_size(&image, 0, &e->rerank_work) != MOSAIC_SSIM_OK) return 0;
-    e->photo_codes = (uint16_t(*)[MOSAIC__PIXELS][3])mosaic__allocate(ctx, (size_t)e->photos, sizeof *e->photo_codes);
+    e->photo_codes = (mosaic__codes *)mosaic__allocate(ctx, (size_t)e->photos, sizeof *e->photo_codes);
     e->rerank_memory = (uint8_t *)mosaic__allocate(ctx, ((size_t)e->settings.rerank + 2) * e->rerank_picture + e->rerank_work, 1);
     return e->photo_codes && e->rerank_memory;
 }
@@ -2526,26 +3018,27 @@ static int mosaic__rerank_allocate(mosaic_engine *e)
 /* Makes picture `index` ready for scoring: the cell itself (photo -1), or a photograph as it would be painted there. */
 static const mosaic_ssim_prepared *mosaic__rerank_picture(const mosaic_engine *e, int index, int cell, int photo)
 {
-    const uint16_t(*source)[3] = (const uint16_t(*)[3])(e->codes + (size_t)cell * MOSAIC__PIXELS);
+    const mosaic__codes *source = e->codes + cell, *tile = photo < 0 ? source : e->photo_codes + photo;
     uint8_t luma[MOSAIC__PIXELS], *memory = e->rerank_memory + (size_t)index * e->rerank_picture;
     mosaic_ssim_prepared *prepared = 0;
     mosaic_ssim_image image;
     mosaic_ssim_result result;
     int16_t m[3][5] = {{0, 0, 0, 4096, 0}, {0, 0, 0, 4096, 0}, {0, 0, 0, 4096, 0}};
-    int variant = MOSAIC_PLAIN, i, c;
+    int variant = MOSAIC_PLAIN, x, y, c;
     if (photo >= 0) {
         variant = mosaic__best_variant(e, cell, photo);
         mosaic__recolour(&e->settings, e->palette + photo, variant, e->colours + cell, m);
     }
-    for (i = 0; i < MOSAIC__PIXELS; i++) {
-        const uint16_t *p =
-            photo < 0 ? source[i] : e->photo_codes[photo][variant == MOSAIC_MIRROR ? i - 2 * (i % MOSAIC__SIDE) + MOSAIC__SIDE - 1 : i];
-        int32_t out[3];
-        for (c = 0; c < 3; c++)
-            out[c] =
-                mosaic__clamp((m[c][0] * p[0] + m[c][1] * p[1] + m[c][2] * p[2] + m[c][3] * source[i][c] + 4096 * m[c][4] + 2048) >> 12, 0, 4080);
-        luma[i] = mosaic__luma(out);
-    }
+    for (y = 0; y < MOSAIC__SIDE; y++)
+        for (x = 0; x < MOSAIC__SIDE; x++) {
+            const int at = mosaic__code_index(x, y), from = variant == MOSAIC_MIRROR ? mosaic__code_index(MOSAIC__SIDE - 1 - x, y) : at;
+            const int r = tile->of[0][from], g = tile->of[1][from], b = tile->of[2][from];
+            int32_t out[3];
+            for (c = 0; c < 3; c++)
+                out[c] =
+                    mosaic__clamp((m[c][0] * r + m[c][1] * g + m[c][2] * b + m[c][3] * source->of[c][at] + 4096 * m[c][4] + 2048) >> 12, 0, 4080);
+            luma[y * MOSAIC__SIDE + x] = mosaic__luma(out);
+        }
     image = mosaic__rerank_image(luma);
     result = mosaic_ssim_prepare(&image, 0, memory, e->rerank_picture, &prepared,
                                  e->rerank_memory + ((size_t)e->settings.rerank + 2) * e->rerank_picture, e->rerank_work);
@@ -2733,6 +3226,9 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e->colours);
     mosaic__release(ctx, e->columns);
     mosaic__release(ctx, e->codes);
+    mosaic__release(ctx, e->next_codes);
+    mosaic__reducer_close(&e->cell_reducer, ctx);
+    mosaic__reducer_close(&e->tile_reducer, ctx);
     mosaic__release(ctx, e->forecast);
     mosaic__release(ctx, e->winner);
     mosaic__release(ctx, e->table);
@@ -2766,6 +3262,26 @@ static void mosaic__describing_edges(const mosaic_grid *g, int32_t *across, int3
     }
 }
 
+/* How cells and tiles are reduced to their describing pixels. */
+static int mosaic__reducers_open(mosaic_engine *e)
+{
+    const mosaic_grid *g = &e->grid;
+    const int cell[2] = {g->cell_width, g->cell_height};
+    int32_t edge[2][MOSAIC__SIDE + 1];
+    uint32_t highest[2] = {1, 1}; /* of all rows' weights: in the source, in a tile */
+    int i, k;
+    mosaic__describing_edges(g, e->across, e->down);
+    for (k = 0; k < 2; k++)
+        for (i = 0; i <= MOSAIC__SIDE; i++) edge[k][i] = mosaic__edge(0, (int64_t)cell[k] << 12, i, MOSAIC__SIDE, cell[k]);
+    memcpy(e->tile_down, edge[1], sizeof e->tile_down);
+    for (i = 0; i < g->rows * MOSAIC__SIDE; i++)
+        if (e->down[i + 1] - e->down[i] > (int32_t)highest[0]) highest[0] = (uint32_t)(e->down[i + 1] - e->down[i]);
+    for (i = 0; i < MOSAIC__SIDE; i++)
+        if (edge[1][i + 1] - edge[1][i] > (int32_t)highest[1]) highest[1] = (uint32_t)(edge[1][i + 1] - edge[1][i]);
+    return mosaic__reducer_open(&e->cell_reducer, e->level, e->across, g->cols * MOSAIC__SIDE, g->source_width, highest[0], e->options.alloc_ctx) &&
+           mosaic__reducer_open(&e->tile_reducer, e->level, edge[0], MOSAIC__SIDE, g->cell_width, highest[1], e->options.alloc_ctx);
+}
+
 /* All of a stream's memory but the painter's and the flow's. */
 static int mosaic__engine_allocate(mosaic_engine *e)
 {
@@ -2788,8 +3304,10 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     if (!e->options.draw_list_only) e->canvas = (uint8_t *)mosaic__allocate(ctx, (size_t)g->width * 3, (size_t)g->height);
     e->look = (mosaic__look *)mosaic__allocate(ctx, cells, sizeof *e->look);
     e->colours = (mosaic__colours *)mosaic__allocate(ctx, cells, sizeof *e->colours);
-    e->columns = (uint32_t *)mosaic__allocate(ctx, (size_t)g->source_width * 3 * (size_t)g->rows, sizeof *e->columns);
-    e->codes = (uint16_t(*)[3])mosaic__allocate(ctx, cells * MOSAIC__PIXELS, sizeof *e->codes);
+    if (!e->across || !e->down || !mosaic__reducers_open(e)) return 0;
+    e->columns = (uint32_t *)mosaic__allocate(ctx, e->cell_reducer.room * (size_t)g->rows, sizeof *e->columns);
+    e->codes = (mosaic__codes *)mosaic__allocate(ctx, cells, sizeof *e->codes);
+    e->next_codes = (mosaic__codes *)mosaic__allocate(ctx, cells, sizeof *e->codes);
     e->forecast = (mosaic__forecast *)mosaic__allocate(ctx, cells, sizeof *e->forecast);
     e->winner = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->winner);
     e->table = (int32_t *)mosaic__allocate(ctx, bytes, sizeof *e->table);
@@ -2802,10 +3320,11 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->stuck = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     e->fresh = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     e->settles = (uint8_t *)mosaic__allocate(ctx, cells, 1);
-    if (!e->pack || !e->palette || !e->across || !e->down || !e->cell || !e->draw || (!e->canvas && !e->options.draw_list_only) || !e->look ||
-        !e->colours || !e->columns || !e->codes || !e->forecast || !e->winner || !e->table || !e->stale || !e->change || !e->chosen || !e->capacity ||
-        !e->used || !e->next_offset || !e->stuck || !e->fresh || !e->settles)
+    if (!e->pack || !e->palette || !e->cell || !e->draw || (!e->canvas && !e->options.draw_list_only) || !e->look || !e->colours || !e->columns ||
+        !e->codes || !e->next_codes || !e->forecast || !e->winner || !e->table || !e->stale || !e->change || !e->chosen || !e->capacity || !e->used ||
+        !e->next_offset || !e->stuck || !e->fresh || !e->settles)
         return 0;
+    memset(e->columns, 0, e->cell_reducer.room * (size_t)g->rows * sizeof *e->columns);
 
     if (e->settings.rerank && !mosaic__rerank_allocate(e)) return 0;
     memset(&problem, 0, sizeof problem);
@@ -2921,8 +3440,9 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     e->cells = grid->cols * grid->rows;
     e->photos = pool->photos;
     e->width = ((size_t)pool->photos + MOSAIC__LANES - 1) / MOSAIC__LANES * MOSAIC__LANES;
+    e->level = level;
     e->costs = mosaic__costs_kernel(level);
-    result = mosaic__painter_open(&e->painter, &e->grid, pool, e->options.alloc_ctx);
+    result = mosaic__painter_open(&e->painter, &e->grid, pool, level, e->options.alloc_ctx);
     if (result == MOSAIC_OK && !mosaic__engine_allocate(e)) result = MOSAIC_ERROR_MEMORY;
     if (result == MOSAIC_OK && options && options->flow && options->flow->method != MOSAIC_FLOW_NONE) {
         switch (mosaic_flow_open(grid->source_width, grid->source_height, options->flow, &e->flow)) {
@@ -2935,8 +3455,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
         mosaic_close(e);
         return result;
     }
-    mosaic__roots_fill(&e->roots);
-    mosaic__describing_edges(grid, e->across, e->down);
+    mosaic__tables_fill(&e->tables);
     memset(e->pack, 0, e->width / MOSAIC__LANES * (size_t)settings.variant_count * sizeof *e->pack);
     memset(e->cell, 0, (size_t)e->cells * sizeof *e->cell);
     memset(e->draw, 0, (size_t)e->cells * sizeof *e->draw);
@@ -2981,7 +3500,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     e->input = *input;
     f = &e->frame;
     mosaic__stage(e, MOSAIC_STAGE_DESCRIBE);
-    mosaic__for_each(e, mosaic__describe_row, e->grid.rows);
+    mosaic__describe_frame(e);
     cut = mosaic__is_cut(e);
     if (e->flow) {
         const mosaic_flow_field *estimated = 0;

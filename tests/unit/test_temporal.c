@@ -136,14 +136,14 @@ static void oklab_reference(const double rgb[3], double lab[3])
 
 static void test_colour(void)
 {
-    mosaic__roots roots;
+    mosaic__tables tables;
     double worst = 0;
     int i, c;
     for (i = 0; i < 256; i++) {
         CHECK_MSG(fabs(mosaic__linear[i] - 262144 * to_linear(i / 255.)) <= .5001, "byte %d", i);
         CHECK(mosaic__srgb(mosaic__linear[i]) == i);
     }
-    mosaic__roots_fill(&roots);
+    mosaic__tables_fill(&tables);
     for (i = 0; i < 200000; i++) {
         uint16_t code[3];
         int32_t lab[3];
@@ -152,7 +152,7 @@ static void test_colour(void)
             code[c] = (uint16_t)(i < 256 ? i * 16 : test_range(0, 4080));
             rgb[c] = code[c] / 4080.;
         }
-        mosaic__oklab(&roots, code, lab);
+        mosaic__oklab(&tables, code, lab);
         oklab_reference(rgb, want);
         for (c = 0; c < 3; c++)
             if (fabs(lab[c] / 16384. - want[c]) > worst) worst = fabs(lab[c] / 16384. - want[c]);
