@@ -996,7 +996,7 @@ typedef struct mosaic__reducer {
     int taps;           /* of the kernel, for each pixel: at least what its span has */
     int level;          /* of the kernels */
     mosaic__span *span; /* of each pixel */
-    uint32_t *weight;   /* taps of each, zeros after the last */
+    uint32_t *weight;   /* [pixels / 4][taps][4]: of four pixels side by side, zeros after a pixel's last */
     double *total, *inverse;
     size_t room; /* numbers in a row of column sums, zero behind the last pixel */
 } mosaic__reducer;
@@ -1018,31 +1018,38 @@ static void mosaic__add_columns_scalar(const mosaic__reducer *r, const uint32_t 
 }
 
 #if MOSAIC__KERNELS_X86
-/* Two rows and sixteen numbers at a time, the last ones overlapping those before. */
+/* Four rows and sixteen numbers at a time. */
 MOSAIC__TARGET("avx2")
 static void mosaic__add_rows_avx2(const uint8_t *rgb, size_t stride, const mosaic__span *rows, int first, int end, uint32_t *column)
 {
     const int n = (end - first) * 3;
-    int x, y;
-    if (n < 16) {
-        mosaic__add_rows_scalar(rgb, stride, rows, first, end, column);
-        return;
-    }
-    rgb += (size_t)first * 3;
+    int x, y, k;
     column += (size_t)first * 3;
-    for (x = 0; x < n; x += 16) {
-        __m256i low = _mm256_setzero_si256(), high = low;
-        if (x > n - 16) x = n - 16;
-        for (y = rows->first; y < rows->end; y += 2) {
-            const int other = y + 1 < rows->end ? y + 1 : y;
-            const uint32_t both = mosaic__span_weight(rows, y) | (other > y ? mosaic__span_weight(rows, other) << 16 : 0);
-            const __m256i w = _mm256_set1_epi32((int)both);
-            const __m128i a = mosaic__load16(rgb + (size_t)y * stride + x), b = mosaic__load16(rgb + (size_t)other * stride + x);
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), w));
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), w));
+    for (y = rows->first; y < rows->end; y += 4) {
+        const __m256i keep = _mm256_set1_epi32(y == rows->first ? 0 : -1); /* what the column holds already, but for the first rows */
+        const uint8_t *row[4];
+        uint32_t w[4];
+        __m256i pair[2];
+        for (k = 0; k < 4; k++) {
+            const int inside = y + k < rows->end;
+            row[k] = rgb + (size_t)(inside ? y + k : y) * stride + (size_t)first * 3;
+            w[k] = inside ? mosaic__span_weight(rows, y + k) : 0;
         }
-        _mm256_storeu_si256((__m256i *)(void *)(column + x), low);
-        _mm256_storeu_si256((__m256i *)(void *)(column + x + 8), high);
+        for (k = 0; k < 2; k++) pair[k] = _mm256_set1_epi32((int)(w[2 * k] | w[2 * k + 1] << 16));
+        for (x = 0; x + 16 <= n; x += 16) {
+            __m256i low = _mm256_and_si256(mosaic__load32(column + x), keep), high = _mm256_and_si256(mosaic__load32(column + x + 8), keep);
+            for (k = 0; k < 2; k++) {
+                const __m128i a = mosaic__load16(row[2 * k] + x), b = mosaic__load16(row[2 * k + 1] + x);
+                low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), pair[k]));
+                high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), pair[k]));
+            }
+            _mm256_storeu_si256((__m256i *)(void *)(column + x), low);
+            _mm256_storeu_si256((__m256i *)(void *)(column + x + 8), high);
+        }
+        for (; x < n; x++) {
+            if (y == rows->first) column[x] = 0;
+            for (k = 0; k < 4; k++) column[x] += row[k][x] * w[k];
+        }
     }
 }
 
@@ -1054,6 +1061,7 @@ static void mosaic__add_columns_avx2(const mosaic__reducer *r, const uint32_t *c
 {
     const __m256d rows = _mm256_set1_pd((double)row_total), inverse = _mm256_set1_pd(1 / (double)row_total);
     const __m256d two52 = _mm256_set1_pd(4503599627370496.0);
+    const uint32_t *w = r->weight, *from[4];
     int x, i, k, c;
     for (x = 0; x < r->pixels; x += 4) {
         uint16_t(*to)[MOSAIC__PIXELS] = codes[x / MOSAIC__SIDE].of;
@@ -1062,11 +1070,13 @@ static void mosaic__add_columns_avx2(const mosaic__reducer *r, const uint32_t *c
         __m256d half = _mm256_mul_pd(_mm256_loadu_pd(r->total + x), rows), scale = _mm256_mul_pd(_mm256_loadu_pd(r->inverse + x), inverse);
         half = _mm256_add_pd(_mm256_mul_pd(half, _mm256_set1_pd(.5)), _mm256_set1_pd(.25));
         for (i = 0; i < 4; i++) {
-            const uint32_t *p = column + r->span[x + i].first * 3, *w = r->weight + (size_t)(x + i) * (size_t)r->taps;
+            from[i] = column + r->span[x + i].first * 3;
             sum[i] = _mm256_setzero_si256();
-            for (k = 0; k < r->taps; k++)
-                sum[i] = _mm256_add_epi64(sum[i], _mm256_mul_epu32(_mm256_cvtepu32_epi64(mosaic__load16(p + 3 * k)), _mm256_set1_epi32((int)w[k])));
         }
+        for (k = 0; k < r->taps; k++, w += 4)
+            for (i = 0; i < 4; i++)
+                sum[i] =
+                    _mm256_add_epi64(sum[i], _mm256_mul_epu32(_mm256_cvtepu32_epi64(mosaic__load16(from[i] + 3 * k)), _mm256_set1_epi32((int)w[i])));
         for (i = 0; i < 2; i++) {
             b[i] = _mm256_unpacklo_epi64(sum[2 * i], sum[2 * i + 1]);  /* R of two pixels, B of two */
             rg[i] = _mm256_unpackhi_epi64(sum[2 * i], sum[2 * i + 1]); /* G of two, and nothing */
@@ -1120,7 +1130,8 @@ static int mosaic__reducer_open(mosaic__reducer *r, int level, const int32_t *ed
     for (x = 0; x < pixels; x++)
         for (k = 0; k < r->taps; k++) {
             const mosaic__span *s = r->span + x;
-            r->weight[(size_t)x * (size_t)r->taps + (size_t)k] = s->first + k < s->end ? mosaic__span_weight(s, s->first + k) : 0;
+            r->weight[((size_t)(x / 4) * (size_t)r->taps + (size_t)k) * 4 + (size_t)(x % 4)] =
+                s->first + k < s->end ? mosaic__span_weight(s, s->first + k) : 0;
         }
     return 1;
 }
