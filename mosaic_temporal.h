@@ -55,6 +55,7 @@
        MOSAIC_TEMPORAL_NO_SIMD           scalar code only
        MOSAIC_TEMPORAL_MALLOC(ctx,size)  with MOSAIC_TEMPORAL_FREE(ctx,ptr): both or neither; malloc and free by default; ctx is the alloc_ctx of the
                                          call or of the options
+       MOSAIC_TEMPORAL_FILE              what the file includes to read its own kernels again, "mosaic_temporal.h"; set it if you rename the file
        MOSAIC_TEMPORAL_SEPARATE          mosaic_flow.h, mosaic_lap.h and mosaic_ssim.h are configured and implemented by you, elsewhere; otherwise
                                          this header implements them along with itself, with the same STATIC, NO_SIMD and allocator
 
@@ -95,6 +96,7 @@
                   The first frame of a shot costs up to five assignments.
    LAST CHANGES   0.1.0  first version
 */
+#ifndef MOSAIC_TEMPORAL__LANES /* the end of the file is read more than once, see MOSAIC_TEMPORAL_FILE */
 #ifndef MOSAIC_TEMPORAL_H
 #define MOSAIC_TEMPORAL_H
 
@@ -385,6 +387,9 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *engine);
 #define MOSAIC_TEMPORAL_MALLOC(ctx, size) ((void)(ctx), malloc(size))
 #define MOSAIC_TEMPORAL_FREE(ctx, ptr) ((void)(ctx), free(ptr))
 #endif
+#ifndef MOSAIC_TEMPORAL_FILE
+#define MOSAIC_TEMPORAL_FILE "mosaic_temporal.h"
+#endif
 #ifndef MOSAIC_TEMPORAL_ASSERT
 #include <assert.h>
 #define MOSAIC_TEMPORAL_ASSERT(x) assert(x)
@@ -480,6 +485,27 @@ extern "C" {
 #define MOSAIC__KERNELS_X86 1
 #else
 #define MOSAIC__KERNELS_X86 0
+#endif
+/* By the compiler's vector types. */
+#if !MOSAIC__X86 && !defined(MOSAIC_TEMPORAL_NO_SIMD) && (defined(__aarch64__) || defined(__wasm_simd128__)) &&                                      \
+    (defined(__GNUC__) || defined(__clang__)) && !defined(__AARCH64EB__)
+#define MOSAIC__KERNELS_PORTABLE 1
+#else
+#define MOSAIC__KERNELS_PORTABLE 0
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define MOSAIC__INLINE MOSAIC__UNUSED static inline __attribute__((always_inline))
+#else
+#define MOSAIC__INLINE static inline
+#endif
+/* Before a loop of a constant few turns over an array that is to live in registers. */
+#if defined(__clang__)
+#define MOSAIC__UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define MOSAIC__UNROLL _Pragma("GCC unroll 8")
+#else
+#define MOSAIC__UNROLL
 #endif
 
 /* ==== Constants of the method ==== */
@@ -630,7 +656,7 @@ static void mosaic__parallel(mosaic_run run, void *run_ctx, void (*job)(void *ar
     for (i = 0; i < count; i++) job(arg, i);
 }
 
-/* Resolves MOSAIC_SIMD_… to a level of mosaic__cpu_level; -1 when it is not there. */
+/* Resolves MOSAIC_SIMD_… to a level of mosaic__cpu_level; -1 when it is not there. Other processors' kernels have no name: they are 1, and the best. */
 static int mosaic__simd_level(int simd)
 {
 #ifdef MOSAIC_TEMPORAL_NO_SIMD
@@ -638,7 +664,7 @@ static int mosaic__simd_level(int simd)
 #else
     int best = mosaic__cpu_level();
 #endif
-    if (simd == MOSAIC_SIMD_BEST) return best;
+    if (simd == MOSAIC_SIMD_BEST) return MOSAIC__KERNELS_PORTABLE ? 1 : best;
     if (simd < MOSAIC_SIMD_BEST || simd > MOSAIC_SIMD_AVX512_VNNI || simd - 1 > best) return -1;
     return simd - 1;
 }
@@ -680,20 +706,6 @@ static const uint32_t mosaic__linear[257] = {
     180010, 181894, 183790, 185696, 187615, 189545, 191486, 193439, 195403, 197379, 199367, 201366, 203377, 205400, 207434, 209480, 211538, 213607,
     215688, 217781, 219886, 222003, 224131, 226271, 228424, 230588, 232764, 234952, 237151, 239363, 241587, 243823, 246071, 248331, 250603, 252887,
     255183, 257491, 259811, 262144, 262144};
-
-/* Nearest byte of a linear light: the border between two bytes is taken half way in linear light. */
-static uint8_t mosaic__srgb(uint32_t linear)
-{
-    int low = 0, high = 255;
-    while (low < high) {
-        int middle = (low + high) / 2;
-        if (2 * linear > mosaic__linear[middle] + mosaic__linear[middle + 1])
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return (uint8_t)low;
-}
 
 /* What conversion looks up: values, each with the step to the next, so that one look-up gives both. */
 typedef struct mosaic__tables {
@@ -1185,11 +1197,71 @@ MOSAIC_TEMPORAL_API const char *mosaic_result_string(mosaic_result result)
 
 static int mosaic__cell_size_ok(int width, int height) { return width >= 1 && height >= 1 && width <= 1024 && height <= 1024; }
 
+/* x / divisor rounded down, with inverse = 1 / divisor, x below 2^52. */
+static uint64_t mosaic__quotient(uint64_t x, uint64_t divisor, double inverse)
+{
+    int64_t q = (int64_t)((double)(int64_t)x * inverse), rest = (int64_t)x - q * (int64_t)divisor;
+    return (uint64_t)(q - (rest < 0) + (rest >= (int64_t)divisor));
+}
+
+/* For each 64 steps of linear light the nearest byte to the first of them: bytes are at least 79 steps apart, so the others have this one or the next. */
+static void mosaic__nearest_fill(uint8_t nearest[(1 << 12) + 1])
+{
+    int i, byte = 0;
+    for (i = 0; i <= 1 << 12; i++) {
+        while (byte < 255 && 2u * 64u * (uint32_t)i > mosaic__linear[byte] + mosaic__linear[byte + 1]) byte++;
+        nearest[i] = (uint8_t)byte;
+    }
+}
+
+/* Nearest byte of a linear light: the border between two bytes is taken half way in linear light. */
+static uint8_t mosaic__srgb(const uint8_t *nearest, uint32_t linear)
+{
+    const int byte = nearest[linear >> 6];
+    return (uint8_t)(byte + (byte < 255 && 2 * linear > mosaic__linear[byte] + mosaic__linear[byte + 1]));
+}
+
+/* Light of source pixels, 2^24 = white: the mean of a span of rows, for values first … end - 1. column and middle are scratch; middle is all zeros before
+   and after. */
+static void mosaic__row_light(const uint8_t *rgb, size_t stride, const mosaic__span *rows, size_t first, size_t end, uint64_t *column,
+                              uint32_t *middle, uint32_t *light)
+{
+    const double inverse = 1 / (double)rows->total;
+    size_t x;
+    int y;
+    if (rows->end - rows->first == 1) {
+        const uint8_t *p = rgb + (size_t)rows->first * stride;
+        for (x = first; x < end; x++) light[x] = mosaic__linear[p[x]] << 6;
+        return;
+    }
+    for (x = first; x < end; x++) column[x] = 0;
+    for (y = rows->first; y < rows->end; y++) {
+        const uint8_t *p = rgb + (size_t)y * stride;
+        const uint64_t w = mosaic__span_weight(rows, y);
+        if (y > rows->first && y < rows->end - 1)
+            for (x = first; x < end; x++) middle[x] += mosaic__linear[p[x]];
+        else
+            for (x = first; x < end; x++) column[x] += w * mosaic__linear[p[x]];
+        /* 2^13 rows of white are 2^31 */
+        if (y == rows->end - 1 || (y - rows->first) % 8192 == 8191)
+            for (x = first; x < end; x++) {
+                column[x] += (uint64_t)middle[x] << 12;
+                middle[x] = 0;
+            }
+    }
+    for (x = first; x < end; x++) light[x] = (uint32_t)mosaic__quotient(column[x] << 6, rows->total, inverse);
+}
+
 MOSAIC_TEMPORAL_API mosaic_result mosaic_tile_reduce(const uint8_t *rgb, int width, int height, size_t stride, int cell_width, int cell_height,
                                                      uint8_t *tile, void *alloc_ctx)
 {
     int64_t start_x, start_y, span_x, span_y;
+    uint8_t nearest[(1 << 12) + 1];
+    mosaic__span before, *across;
     uint64_t *column;
+    uint32_t *middle, *light;
+    const size_t values = (size_t)(width < 1 ? 1 : width) * 3;
+    size_t first, end;
     int x, y, c, i;
 
     if (!rgb || !tile) return MOSAIC_ERROR_NULL;
@@ -1206,30 +1278,46 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_tile_reduce(const uint8_t *rgb, int wid
     if (span_y < 1) span_y = 1;
     start_x = (((int64_t)width << 12) - span_x) / 2;
     start_y = (((int64_t)height << 12) - span_y) / 2;
+    first = (size_t)(start_x >> 12) * 3;
+    end = (size_t)((start_x + span_x + 4095) >> 12) * 3;
 
-    column = (uint64_t *)mosaic__allocate(alloc_ctx, (size_t)width * 3, sizeof *column);
+    /* One block: sums of rows, their light, the spans of the columns. */
+    column = (uint64_t *)mosaic__allocate(alloc_ctx, 1, values * (sizeof *column + 2 * sizeof *light) + (size_t)cell_width * sizeof *across);
     if (!column) return MOSAIC_ERROR_MEMORY;
+    light = (uint32_t *)(void *)(column + values);
+    middle = light + values;
+    across = (mosaic__span *)(void *)(middle + values);
+    memset(middle, 0, values * sizeof *middle);
+    memset(&before, 0, sizeof before);
+    mosaic__nearest_fill(nearest);
+    for (x = 0; x < cell_width; x++)
+        across[x] =
+            mosaic__span_of(mosaic__edge(start_x, span_x, x, cell_width, width), mosaic__edge(start_x, span_x, x + 1, cell_width, width), width);
     for (y = 0; y < cell_height; y++) {
+        uint8_t *out = tile + (size_t)y * (size_t)cell_width * 3;
         mosaic__span rows =
             mosaic__span_of(mosaic__edge(start_y, span_y, y, cell_height, height), mosaic__edge(start_y, span_y, y + 1, cell_height, height), height);
-        int first = (int)(start_x >> 12), end = (int)((start_x + span_x + 4095) >> 12);
-        for (i = rows.first; i < rows.end; i++) {
-            const uint8_t *p = rgb + (size_t)i * stride;
-            uint64_t w = mosaic__span_weight(&rows, i);
-            for (x = first * 3; x < end * 3; x++) column[x] = (i == rows.first ? 0 : column[x]) + w * mosaic__linear[p[x]];
+        /* Much enlarged, most rows are those above. */
+        if (y > 0 && rows.end - rows.first == 1 && before.end - before.first == 1 && rows.first == before.first) {
+            memcpy(out, out - (size_t)cell_width * 3, (size_t)cell_width * 3);
+            continue;
         }
-        for (x = 0; x < cell_width; x++) {
-            mosaic__span cols =
-                mosaic__span_of(mosaic__edge(start_x, span_x, x, cell_width, width), mosaic__edge(start_x, span_x, x + 1, cell_width, width), width);
-            uint64_t sum[3] = {0, 0, 0}, total = cols.total;
-            for (i = cols.first; i < cols.end; i++)
-                for (c = 0; c < 3; c++) {
-                    /* 2^18 light, 2^27 of rows and 2^27 of columns would not fit 64 bits: rows are averaged first, to 2^-12 of a unit. */
-                    uint64_t light = (column[i * 3 + c] << 6) / rows.total;
-                    sum[c] += light * mosaic__span_weight(&cols, i);
+        before = rows;
+        mosaic__row_light(rgb, stride, &rows, first, end, column, middle, light);
+        for (x = 0; x < cell_width; x++, out += 3) {
+            const mosaic__span *cols = across + x;
+            const double inverse = 1 / (double)cols->total;
+            for (c = 0; c < 3; c++) {
+                uint64_t sum = 0;
+                const uint32_t *from = light + (size_t)cols->first * 3 + (size_t)c;
+                if (cols->end - cols->first > 1) {
+                    for (i = cols->first; i < cols->end; i++, from += 3) sum += (uint64_t)*from * mosaic__span_weight(cols, i);
+                    sum = mosaic__quotient(sum, cols->total, inverse);
+                } else {
+                    sum = *from;
                 }
-            for (c = 0; c < 3; c++)
-                tile[((size_t)y * (size_t)cell_width + (size_t)x) * 3 + (size_t)c] = mosaic__srgb((uint32_t)((sum[c] / total + 32) >> 6));
+                out[c] = mosaic__srgb(nearest, (uint32_t)((sum + 32) >> 6));
+            }
         }
     }
     mosaic__release(alloc_ctx, column);
@@ -1715,8 +1803,8 @@ static int32_t mosaic__pair_cost(const mosaic__settings *s, const mosaic__look *
             dot += cell->block[c][2 * p] * pack->block[c][p][lane][0] + cell->block[c][2 * p + 1] * pack->block[c][p][lane][1];
         g = mosaic__clamp((cell->spread[c] * pack->inverse[c][lane]) >> 10, s->low, s->high);
         k = 128 + ((s->spread_strength * (g - 1024)) >> 11);
-        t = ((pack->energy[c][lane] * k) >> 7) - 2 * dot;
-        residual += cell->energy[c] + ((k * (t >> 1)) >> 6);
+        t = ((pack->energy[c][lane] * k) >> 8) - dot;
+        residual += cell->energy[c] + ((k * t) >> 6);
         means += d * d;
     }
     cost = (((means >> 4) * s->mean_factor) >> 10) + (((residual >> 6) * s->block_factor) >> 10);
@@ -1738,85 +1826,30 @@ static void mosaic__costs_scalar(const mosaic__settings *s, const mosaic__look *
     }
 }
 
+/* The same for all lanes, by the text at the end of this file. */
 #if MOSAIC__KERNELS_X86
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized" /* false alarms inside the intrinsics of gcc 12 */
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
-MOSAIC__TARGET("avx2")
-static void mosaic__costs_avx2(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight, int32_t *out)
-{
-    int half, v, c, p;
-    for (half = 0; half < MOSAIC__LANES; half += 8) {
-        __m256i best = _mm256_set1_epi32(MOSAIC__COST_LIMIT);
-        for (v = 0; v < variants; v++) {
-            const mosaic__pack *q = pack + v;
-            __m256i means = _mm256_setzero_si256(), residual = _mm256_setzero_si256(), cost;
-            for (c = 0; c < 3; c++) {
-                __m256i d, dot = _mm256_setzero_si256(), g, k, t;
-                for (p = 0; p < (MOSAIC__BLOCKS + 1) / 2; p++)
-                    dot = _mm256_add_epi32(dot, _mm256_madd_epi16(_mm256_set1_epi32(mosaic__pair_bits(&cell->block[c][2 * p])),
-                                                                  _mm256_loadu_si256((const __m256i *)(const void *)q->block[c][p][half])));
-                d = _mm256_sub_epi32(_mm256_set1_epi32(cell->mean[c]), _mm256_loadu_si256((const __m256i *)(const void *)(q->mean[c] + half)));
-                g = _mm256_mullo_epi32(_mm256_set1_epi32(cell->spread[c]), _mm256_loadu_si256((const __m256i *)(const void *)(q->inverse[c] + half)));
-                g = _mm256_srai_epi32(g, 10);
-                g = _mm256_min_epi32(_mm256_max_epi32(g, _mm256_set1_epi32(s->low)), _mm256_set1_epi32(s->high));
-                k = _mm256_mullo_epi32(_mm256_set1_epi32(s->spread_strength), _mm256_sub_epi32(g, _mm256_set1_epi32(1024)));
-                k = _mm256_add_epi32(_mm256_set1_epi32(128), _mm256_srai_epi32(k, 11));
-                t = _mm256_mullo_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(q->energy[c] + half)), k);
-                t = _mm256_sub_epi32(_mm256_srai_epi32(t, 7), _mm256_slli_epi32(dot, 1));
-                t = _mm256_srai_epi32(_mm256_mullo_epi32(k, _mm256_srai_epi32(t, 1)), 6);
-                residual = _mm256_add_epi32(residual, _mm256_add_epi32(_mm256_set1_epi32(cell->energy[c]), t));
-                means = _mm256_add_epi32(means, _mm256_mullo_epi32(d, d));
-            }
-            means = _mm256_srai_epi32(_mm256_mullo_epi32(_mm256_srai_epi32(means, 4), _mm256_set1_epi32(s->mean_factor)), 10);
-            residual = _mm256_srai_epi32(_mm256_mullo_epi32(_mm256_srai_epi32(residual, 6), _mm256_set1_epi32(s->block_factor)), 10);
-            cost = _mm256_max_epi32(_mm256_add_epi32(means, residual), _mm256_setzero_si256());
-            best = _mm256_min_epi32(best, cost);
-        }
-        best = _mm256_srai_epi32(_mm256_mullo_epi32(best, _mm256_set1_epi32(weight)), 8);
-        _mm256_storeu_si256((__m256i *)(void *)(out + half), best);
-    }
-}
-
-MOSAIC__TARGET("avx512f,avx512bw")
-static void mosaic__costs_avx512(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight,
-                                 int32_t *out)
-{
-    __m512i best = _mm512_set1_epi32(MOSAIC__COST_LIMIT);
-    int v, c, p;
-    for (v = 0; v < variants; v++) {
-        const mosaic__pack *q = pack + v;
-        __m512i means = _mm512_setzero_si512(), residual = _mm512_setzero_si512(), cost;
-        for (c = 0; c < 3; c++) {
-            __m512i d, dot = _mm512_setzero_si512(), g, k, t;
-            for (p = 0; p < (MOSAIC__BLOCKS + 1) / 2; p++)
-                dot = _mm512_add_epi32(dot, _mm512_madd_epi16(_mm512_set1_epi32(mosaic__pair_bits(&cell->block[c][2 * p])),
-                                                              _mm512_loadu_si512((const void *)q->block[c][p])));
-            d = _mm512_sub_epi32(_mm512_set1_epi32(cell->mean[c]), _mm512_loadu_si512((const void *)q->mean[c]));
-            g = _mm512_mullo_epi32(_mm512_set1_epi32(cell->spread[c]), _mm512_loadu_si512((const void *)q->inverse[c]));
-            g = _mm512_srai_epi32(g, 10);
-            g = _mm512_min_epi32(_mm512_max_epi32(g, _mm512_set1_epi32(s->low)), _mm512_set1_epi32(s->high));
-            k = _mm512_mullo_epi32(_mm512_set1_epi32(s->spread_strength), _mm512_sub_epi32(g, _mm512_set1_epi32(1024)));
-            k = _mm512_add_epi32(_mm512_set1_epi32(128), _mm512_srai_epi32(k, 11));
-            t = _mm512_mullo_epi32(_mm512_loadu_si512((const void *)q->energy[c]), k);
-            t = _mm512_sub_epi32(_mm512_srai_epi32(t, 7), _mm512_slli_epi32(dot, 1));
-            t = _mm512_srai_epi32(_mm512_mullo_epi32(k, _mm512_srai_epi32(t, 1)), 6);
-            residual = _mm512_add_epi32(residual, _mm512_add_epi32(_mm512_set1_epi32(cell->energy[c]), t));
-            means = _mm512_add_epi32(means, _mm512_mullo_epi32(d, d));
-        }
-        means = _mm512_srai_epi32(_mm512_mullo_epi32(_mm512_srai_epi32(means, 4), _mm512_set1_epi32(s->mean_factor)), 10);
-        residual = _mm512_srai_epi32(_mm512_mullo_epi32(_mm512_srai_epi32(residual, 6), _mm512_set1_epi32(s->block_factor)), 10);
-        cost = _mm512_max_epi32(_mm512_add_epi32(means, residual), _mm512_setzero_si512());
-        best = _mm512_min_epi32(best, cost);
-    }
-    best = _mm512_srai_epi32(_mm512_mullo_epi32(best, _mm512_set1_epi32(weight)), 8);
-    _mm512_storeu_si512((void *)out, best);
-}
+#define MOSAIC_TEMPORAL__LANES 8
+#define MOSAIC_TEMPORAL__ISA MOSAIC__TARGET("avx2")
+#define MOSAIC_TEMPORAL__WIDE __m256i
+#define MOSAIC_TEMPORAL__OP(name) _mm256_##name
+#include MOSAIC_TEMPORAL_FILE
+#define MOSAIC_TEMPORAL__LANES 16
+#define MOSAIC_TEMPORAL__ISA MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl")
+#define MOSAIC_TEMPORAL__WIDE __m512i
+#define MOSAIC_TEMPORAL__OP(name) _mm512_##name
+#include MOSAIC_TEMPORAL_FILE
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
+#elif MOSAIC__KERNELS_PORTABLE
+#define MOSAIC_TEMPORAL__LANES 4
+#define MOSAIC_TEMPORAL__ISA
+#include MOSAIC_TEMPORAL_FILE
 #endif
 
 typedef void (*mosaic__costs)(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight, int32_t *out);
@@ -1825,8 +1858,10 @@ typedef void (*mosaic__costs)(const mosaic__settings *s, const mosaic__look *cel
 static mosaic__costs mosaic__costs_kernel(int level)
 {
 #if MOSAIC__KERNELS_X86
-    if (level >= 2) return mosaic__costs_avx512;
-    if (level == 1) return mosaic__costs_avx2;
+    if (level >= 2) return mosaic__costs_16;
+    if (level == 1) return mosaic__costs_8;
+#elif MOSAIC__KERNELS_PORTABLE
+    if (level > 0) return mosaic__costs_4;
 #else
     (void)level;
 #endif
@@ -2782,12 +2817,15 @@ static void mosaic__cost_row(void *arg, int row)
 {
     mosaic_engine *e = (mosaic_engine *)arg;
     const mosaic__settings *s = &e->settings;
-    size_t packs = e->width / MOSAIC__LANES, k;
+    const size_t packs = e->width / MOSAIC__LANES;
+    size_t first, k;
     int col, i;
-    for (k = 0; k < packs; k++)
+    /* A few packs, which stay in the nearest cache, for all cells of the row: so that each cell's line of the table is written in longer stretches. */
+    for (first = 0; first < packs; first += 4)
         for (col = 0; col < e->grid.cols; col++) {
             i = row * e->grid.cols + col;
-            if (e->stale[i])
+            if (!e->stale[i]) continue;
+            for (k = first; k < first + 4 && k < packs; k++)
                 e->costs(s, &e->cell[i].priced, e->pack + k * (size_t)s->variant_count, s->variant_count, mosaic__weight(e, &e->cell[i].priced),
                          e->table + (size_t)i * e->width + k * MOSAIC__LANES);
         }
@@ -3710,6 +3748,101 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
 #endif
 /* === end of the closing part === */
 #endif /* MOSAIC_TEMPORAL_IMPLEMENTATION */
+
+#else /* MOSAIC_TEMPORAL__LANES */
+
+/* ==== Cost kernels, once for each instruction set ====
+   This part of the file is read by the implementation above through MOSAIC_TEMPORAL_FILE, once for each number of 32-bit lanes: mosaic__pair_cost, with
+   photographs across the lanes. */
+
+#define MOSAIC_TEMPORAL__PASTE2(a, b) a##b
+#define MOSAIC_TEMPORAL__PASTE(a, b) MOSAIC_TEMPORAL__PASTE2(a, b)
+#define MOSAIC_TEMPORAL__NAME(name) MOSAIC_TEMPORAL__PASTE(mosaic__##name##_, MOSAIC_TEMPORAL__LANES)
+#define MOSAIC_TEMPORAL__V MOSAIC_TEMPORAL__NAME(v)
+
+/* Loads and stores through this type may be anywhere. */
+typedef int32_t MOSAIC_TEMPORAL__V __attribute__((vector_size(4 * MOSAIC_TEMPORAL__LANES), aligned(4), may_alias));
+
+#ifdef MOSAIC_TEMPORAL__OP
+#define MOSAIC_TEMPORAL__LOWER(a, b) ((MOSAIC_TEMPORAL__V)MOSAIC_TEMPORAL__OP(min_epi32)((MOSAIC_TEMPORAL__WIDE)(a), (MOSAIC_TEMPORAL__WIDE)(b)))
+#define MOSAIC_TEMPORAL__HIGHER(a, b) ((MOSAIC_TEMPORAL__V)MOSAIC_TEMPORAL__OP(max_epi32)((MOSAIC_TEMPORAL__WIDE)(a), (MOSAIC_TEMPORAL__WIDE)(b)))
+#define MOSAIC_TEMPORAL__PAIR MOSAIC_TEMPORAL__WIDE
+#define MOSAIC_TEMPORAL__PAIR_SET(pair, from) ((pair) = MOSAIC_TEMPORAL__OP(set1_epi32)(mosaic__pair_bits(from)))
+#define MOSAIC_TEMPORAL__ADD_DOT(sum, pair, v) ((sum) + (MOSAIC_TEMPORAL__V)MOSAIC_TEMPORAL__OP(madd_epi16)(pair, (MOSAIC_TEMPORAL__WIDE)(v)))
+#else
+#define MOSAIC_TEMPORAL__LOWER(a, b) (((a) & ((a) < (b))) | ((b) & ((a) >= (b))))
+#define MOSAIC_TEMPORAL__HIGHER(a, b) (((a) & ((a) > (b))) | ((b) & ((a) <= (b))))
+#define MOSAIC_TEMPORAL__PAIR const int16_t *
+#define MOSAIC_TEMPORAL__PAIR_SET(pair, from) ((pair) = (from))
+#define MOSAIC_TEMPORAL__ADD_DOT(sum, pair, v) ((sum) + (((v) << 16) >> 16) * (pair)[0] + ((v) >> 16) * (pair)[1])
+#endif
+
+/* Four variants at a time, so that their sums live in registers; where there are fewer, one stands in for those that lack. */
+MOSAIC_TEMPORAL__ISA static void MOSAIC_TEMPORAL__NAME(costs)(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack,
+                                                              int variants, int weight, int32_t *out)
+{
+    enum { TOGETHER = 4, PAIRS = (MOSAIC__BLOCKS + 1) / 2 };
+    typedef MOSAIC_TEMPORAL__V lanes;
+    const lanes zero = {0}, low = zero + s->low, high = zero + s->high, factor = zero + s->spread_strength;
+    const lanes one = zero + (128 << 11) - 1024 * s->spread_strength, energy = zero + cell->energy[0] + cell->energy[1] + cell->energy[2];
+    int at, first, v, c, p;
+    for (at = 0; at < MOSAIC__LANES; at += MOSAIC_TEMPORAL__LANES) {
+        lanes best = zero + MOSAIC__COST_LIMIT;
+        for (first = 0; first < variants; first += TOGETHER) {
+            lanes means[TOGETHER], residual[TOGETHER];
+            const mosaic__pack *of[TOGETHER];
+            MOSAIC__UNROLL
+            for (v = 0; v < TOGETHER; v++) {
+                of[v] = pack + (first + v < variants ? first + v : first);
+                means[v] = zero;
+                residual[v] = energy;
+            }
+            MOSAIC__UNROLL
+            for (c = 0; c < 3; c++) {
+                const lanes mean = zero + cell->mean[c], spread = zero + cell->spread[c];
+                MOSAIC_TEMPORAL__PAIR block[PAIRS];
+                MOSAIC__UNROLL
+                for (p = 0; p < PAIRS; p++) MOSAIC_TEMPORAL__PAIR_SET(block[p], cell->block[c] + 2 * p);
+                MOSAIC__UNROLL
+                for (v = 0; v < TOGETHER; v++) {
+                    const mosaic__pack *q = of[v];
+                    lanes d = mean - *(const lanes *)(const void *)(q->mean[c] + at), dot = zero, g, k, t;
+                    MOSAIC__UNROLL
+                    for (p = 0; p < PAIRS; p++) dot = MOSAIC_TEMPORAL__ADD_DOT(dot, block[p], *(const lanes *)(const void *)q->block[c][p][at]);
+                    g = (spread * *(const lanes *)(const void *)(q->inverse[c] + at)) >> 10;
+                    g = MOSAIC_TEMPORAL__HIGHER(g, low);
+                    g = MOSAIC_TEMPORAL__LOWER(g, high);
+                    k = (factor * g + one) >> 11;
+                    t = ((*(const lanes *)(const void *)(q->energy[c] + at) * k) >> 8) - dot;
+                    residual[v] += (k * t) >> 6;
+                    means[v] += d * d;
+                }
+            }
+            MOSAIC__UNROLL
+            for (v = 0; v < TOGETHER; v++) {
+                lanes cost = (((means[v] >> 4) * s->mean_factor) >> 10) + (((residual[v] >> 6) * s->block_factor) >> 10);
+                cost = MOSAIC_TEMPORAL__HIGHER(cost, zero);
+                best = MOSAIC_TEMPORAL__LOWER(best, cost);
+            }
+        }
+        *(lanes *)(void *)(out + at) = (best * weight) >> 8;
+    }
+}
+
+#undef MOSAIC_TEMPORAL__LANES
+#undef MOSAIC_TEMPORAL__ISA
+#undef MOSAIC_TEMPORAL__WIDE
+#undef MOSAIC_TEMPORAL__OP
+#undef MOSAIC_TEMPORAL__PASTE2
+#undef MOSAIC_TEMPORAL__PASTE
+#undef MOSAIC_TEMPORAL__NAME
+#undef MOSAIC_TEMPORAL__V
+#undef MOSAIC_TEMPORAL__LOWER
+#undef MOSAIC_TEMPORAL__HIGHER
+#undef MOSAIC_TEMPORAL__PAIR
+#undef MOSAIC_TEMPORAL__PAIR_SET
+#undef MOSAIC_TEMPORAL__ADD_DOT
+#endif /* MOSAIC_TEMPORAL__LANES */
 
 /*
    This software is available under two licences; choose the one you prefer.

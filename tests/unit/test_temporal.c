@@ -137,11 +137,17 @@ static void oklab_reference(const double rgb[3], double lab[3])
 static void test_colour(void)
 {
     mosaic__tables tables;
+    uint8_t nearest[(1 << 12) + 1];
     double worst = 0;
-    int i, c;
+    int i, c, byte = 0;
+    mosaic__nearest_fill(nearest);
     for (i = 0; i < 256; i++) {
         CHECK_MSG(fabs(mosaic__linear[i] - 262144 * to_linear(i / 255.)) <= .5001, "byte %d", i);
-        CHECK(mosaic__srgb(mosaic__linear[i]) == i);
+        CHECK(mosaic__srgb(nearest, mosaic__linear[i]) == i);
+    }
+    for (i = 0; i <= 1 << 18; i++) {
+        while (byte < 255 && 2 * i > (int)(mosaic__linear[byte] + mosaic__linear[byte + 1])) byte++;
+        CHECK_MSG(mosaic__srgb(nearest, (uint32_t)i) == byte, "light %d", i);
     }
     mosaic__tables_fill(&tables);
     for (i = 0; i < 200000; i++) {

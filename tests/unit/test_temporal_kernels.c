@@ -284,8 +284,60 @@ static void test_unchanged(void)
     free(rgb);
 }
 
+/* ---- Costs ---- */
+
+/* One to nine variants, weights, and looks up to the largest that describing can give. */
+static void test_costs(void)
+{
+    static const int kernel[] = {0, 1, 2, 3};
+    mosaic__settings s;
+    int round, lane, v, c, b;
+    size_t k;
+    for (round = 0; round < 4000; round++) {
+        mosaic__pack pack[9];
+        mosaic__look cell, look[9][MOSAIC__LANES];
+        mosaic_options o;
+        const int variants = test_range(1, 9), weight = test_range(256, 512), amplitude = round % 3 ? test_range(1, 40) : 512;
+        int32_t want[MOSAIC__LANES], got[MOSAIC__LANES + 2];
+        memset(&o, 0, sizeof o);
+        o.mean_strength = (float)test_range(0, 100) / 100;
+        o.spread_strength = (float)test_range(0, 100) / 100;
+        o.bleed = (float)test_range(0, 50) / 100;
+        CHECK(mosaic__settings_of(&o, &s) == MOSAIC_OK);
+        for (v = -1; v < variants * MOSAIC__LANES; v++) {
+            mosaic__look *l = v < 0 ? &cell : &look[v / MOSAIC__LANES][v % MOSAIC__LANES];
+            memset(l, 0, sizeof *l);
+            for (c = 0; c < 3; c++) {
+                l->mean[c] = (int16_t)(c ? test_range(-400, 400) : test_range(0, 1024));
+                for (b = 0; b < MOSAIC__BLOCKS; b++) {
+                    l->block[c][b] = (int16_t)test_range(-amplitude, amplitude);
+                    l->energy[c] += l->block[c][b] * l->block[c][b];
+                }
+                l->spread[c] = test_range(0, 3) ? test_range(MOSAIC__SPREAD_FLOOR, 8192) : MOSAIC__SPREAD_FLOOR;
+            }
+            if (v >= 0) mosaic__pack_put(pack + v / MOSAIC__LANES, v % MOSAIC__LANES, l);
+        }
+        for (lane = 0; lane < MOSAIC__LANES; lane++) {
+            int32_t best = mosaic__pair_cost(&s, &cell, pack, lane);
+            for (v = 1; v < variants; v++) {
+                int32_t cost = mosaic__pair_cost(&s, &cell, pack + v, lane);
+                if (cost < best) best = cost;
+            }
+            want[lane] = best * weight >> 8;
+        }
+        for (k = 0; k < sizeof kernel / sizeof *kernel; k++) {
+            if (kernel[k] > mosaic__cpu_level() && kernel[k] > mosaic__simd_level(MOSAIC_SIMD_BEST)) continue;
+            got[0] = got[MOSAIC__LANES + 1] = 77;
+            mosaic__costs_kernel(kernel[k])(&s, &cell, pack, variants, weight, got + 1);
+            CHECK_MSG(memcmp(want, got + 1, sizeof want) == 0, "level %d, %d variants", kernel[k], variants);
+            CHECK(got[0] == 77 && got[MOSAIC__LANES + 1] == 77);
+        }
+    }
+}
+
 int main(void)
 {
+    test_costs();
     test_paint();
     test_reduce();
     test_reduce_rounding();
