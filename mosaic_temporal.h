@@ -74,7 +74,7 @@
        recolour   the linear Monge-Kantorovich map of the photograph's colours to the cell's, at less than full strength, as a 3 x 4 matrix on sRGB bytes
        paint      only cells whose photograph or colour changed: the matrix, a share of the source, nothing else
 
-   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph, 3 for each output pixel, 12 for each of the 144 describing
+   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph (up to 64 MB; beyond, costs are computed where needed), 3 for each output pixel, 12 for each of the 144 describing
                   pixels of a cell, 16 for each cell and place within min_distance, and small things: 12 MB at 700 cells, 919 photographs and
                   1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded from a mapped file): 8 MB there.
    THREADS        An engine is used by one thread at a time; a pool that nobody changes may serve many engines. The header starts no threads: give it a
@@ -522,6 +522,10 @@ extern "C" {
 #define MOSAIC__COST_ONE 262144
 #define MOSAIC__COST_LIMIT (1 << 21)
 #define MOSAIC__TABLE_LIMIT (1 << 29)
+/* Most costs that are kept from frame to frame: 64 MB. Tests set it lower. */
+#ifndef MOSAIC__TABLE_MOST
+#define MOSAIC__TABLE_MOST ((size_t)1 << 24)
+#endif
 /* A photograph expected within min_distance of a cell costs this much (and the bonus it could have there) more in it, so that copies rarely
    meet. */
 #define MOSAIC__REPULSION 5243
@@ -2478,11 +2482,11 @@ typedef struct mosaic__cell {
     mosaic__look painted;   /* when it was painted */
 } mosaic__cell;
 
-/* A change of one entry of the cost table for one frame, to be taken back after it. */
-typedef struct mosaic__change {
-    size_t entry;
-    int32_t before;
-} mosaic__change;
+/* What is added to the cost of one photograph in one cell, for one frame: bonuses, repulsion, bans. */
+typedef struct mosaic__bias {
+    int32_t photo, cost;
+    int32_t before; /* what the table held */
+} mosaic__bias;
 
 /* Where a cell's photograph is expected in this frame. */
 typedef struct mosaic__forecast {
@@ -2526,12 +2530,16 @@ struct mosaic_engine {
     int described;                     /* look, colours and codes are those of a frame */
     mosaic__forecast *forecast;
     int32_t *winner; /* of each cell: the cell whose photograph is expected in it, or -1 */
-    int32_t *table;  /* costs, cells x width */
+    int32_t *table;  /* costs of this frame, cells x width; null when that is much: then they are computed wherever they are looked at */
     size_t width;    /* photographs, rounded up to whole packs */
-    uint8_t *stale;  /* of each cell: its costs must be computed */
-    mosaic__change *change;
-    size_t changes, change_room;
+    uint8_t *stale;  /* of each cell: its costs have changed */
+    mosaic__bias *bias;
+    size_t bias_room; /* for each cell */
+    int32_t *biases;  /* of each cell */
+    int32_t *row;     /* one cell's costs, where there is no table */
     int32_t *chosen, *capacity, *used;
+    int64_t *cell_price, *photo_price; /* of the last assignment: the next one starts from them */
+    int warm;                          /* there are such prices */
     int32_t (*next_offset)[2];
     uint8_t *stuck;   /* of each cell: no photograph can be found for it */
     uint8_t *fresh;   /* its photograph is new to its content */
@@ -2813,25 +2821,106 @@ static int mosaic__weight(const mosaic_engine *e, const mosaic__look *look)
     return 256 + (mosaic__clamp(stands_out / 4, 0, 256) * e->settings.saliency >> 8);
 }
 
+/* Costs of photographs first … first + count - 1 in one cell, without biases. */
+static void mosaic__compute_costs(const mosaic_engine *e, int cell, int first, int count, int32_t *out)
+{
+    const mosaic__settings *s = &e->settings;
+    const mosaic__look *look = &e->cell[cell].priced;
+    const int weight = mosaic__weight(e, look);
+    int pack;
+    for (pack = first / MOSAIC__LANES; pack * MOSAIC__LANES < first + count; pack++) {
+        int32_t lanes[MOSAIC__LANES];
+        int begin = pack * MOSAIC__LANES, from = begin < first ? first - begin : 0;
+        int end = begin + MOSAIC__LANES > first + count ? first + count - begin : MOSAIC__LANES;
+        const int whole = from == 0 && end == MOSAIC__LANES;
+        e->costs(s, look, e->pack + (size_t)pack * (size_t)s->variant_count, s->variant_count, weight, whole ? out + (begin - first) : lanes);
+        if (!whole) memcpy(out + (begin + from - first), lanes + from, (size_t)(end - from) * sizeof *out);
+    }
+}
+
+enum { MOSAIC__STRETCH = 4 * MOSAIC__LANES }; /* a few packs, which stay in the nearest cache, for all cells of a block */
+
 static void mosaic__cost_row(void *arg, int row)
 {
     mosaic_engine *e = (mosaic_engine *)arg;
-    const mosaic__settings *s = &e->settings;
-    const size_t packs = e->width / MOSAIC__LANES;
-    size_t first, k;
-    int col, i;
-    /* A few packs, which stay in the nearest cache, for all cells of the row: so that each cell's line of the table is written in longer stretches. */
-    for (first = 0; first < packs; first += 4)
-        for (col = 0; col < e->grid.cols; col++) {
-            i = row * e->grid.cols + col;
-            if (!e->stale[i]) continue;
-            for (k = first; k < first + 4 && k < packs; k++)
-                e->costs(s, &e->cell[i].priced, e->pack + k * (size_t)s->variant_count, s->variant_count, mosaic__weight(e, &e->cell[i].priced),
-                         e->table + (size_t)i * e->width + k * MOSAIC__LANES);
-        }
+    const int width = (int)e->width;
+    int first, i;
+    for (first = 0; first < width; first += MOSAIC__STRETCH)
+        for (i = row * e->grid.cols; i < (row + 1) * e->grid.cols; i++)
+            if (e->stale[i])
+                mosaic__compute_costs(e, i, first, width - first < MOSAIC__STRETCH ? width - first : MOSAIC__STRETCH,
+                                      e->table + (size_t)i * e->width + (size_t)first);
 }
 
-/* The cost of one tile in one cell as the table has it, before bonuses. */
+static int32_t mosaic__add_bias(int32_t cost, int32_t bias) { return cost + bias < MOSAIC__TABLE_LIMIT ? cost + bias : MOSAIC__TABLE_LIMIT; }
+
+/* The costs of this frame where there is no table of them, as mosaic_lap_problem.fill wants them. */
+static void mosaic__fill(void *engine, int32_t cell, int32_t cells, int32_t photo, int32_t photos, int32_t *out, size_t stride)
+{
+    const mosaic_engine *e = (const mosaic_engine *)engine;
+    int32_t first, i, k;
+    for (first = 0; first < photos; first += MOSAIC__STRETCH)
+        for (i = 0; i < cells; i++)
+            mosaic__compute_costs(e, cell + i, photo + first, photos - first < MOSAIC__STRETCH ? photos - first : MOSAIC__STRETCH,
+                                  out + (size_t)i * stride + (size_t)first);
+    for (i = 0; i < cells; i++) {
+        const mosaic__bias *b = e->bias + (size_t)(cell + i) * e->bias_room;
+        for (k = 0; k < e->biases[cell + i]; k++)
+            if (b[k].photo >= photo && b[k].photo < photo + photos) {
+                int32_t *cost = out + (size_t)i * stride + (size_t)(b[k].photo - photo);
+                *cost = mosaic__add_bias(*cost, b[k].cost);
+            }
+    }
+}
+
+/* The costs of this frame of one cell and all photographs; where there is no table, in a place of the engine's own, until the next call. */
+static const int32_t *mosaic__row(mosaic_engine *e, int cell)
+{
+    if (e->table) return e->table + (size_t)cell * e->width;
+    mosaic__fill(e, cell, 1, 0, e->photos, e->row, 0);
+    return e->row;
+}
+
+/* Of one cell and one photograph. */
+static int32_t mosaic__entry(mosaic_engine *e, int cell, int photo)
+{
+    int32_t cost;
+    if (e->table) return e->table[(size_t)cell * e->width + (size_t)photo];
+    mosaic__fill(e, cell, 1, photo, 1, &cost, 1);
+    return cost;
+}
+
+/* Adds to one cost for this frame. What makes the same photograph dearer again is added to the last bias: a cell has at most one ban a round. */
+static void mosaic__bias_add(mosaic_engine *e, int cell, int photo, int32_t cost)
+{
+    mosaic__bias *b = e->bias + (size_t)cell * e->bias_room + e->biases[cell];
+    int32_t *entry = e->table ? e->table + (size_t)cell * e->width + (size_t)photo : 0;
+    if (e->biases[cell] > 0 && b[-1].photo == photo && b[-1].cost > 0 && cost > 0) {
+        b--;
+        b->cost = mosaic__add_bias(b->cost, cost);
+    } else {
+        MOSAIC_TEMPORAL_ASSERT((size_t)e->biases[cell] < e->bias_room);
+        e->biases[cell]++;
+        b->photo = photo;
+        b->cost = cost;
+        b->before = entry ? *entry : 0;
+    }
+    if (entry) *entry = mosaic__add_bias(b->before, b->cost);
+}
+
+/* Takes them all back. */
+static void mosaic__bias_clear(mosaic_engine *e)
+{
+    int i;
+    for (i = 0; i < e->cells; i++) {
+        const mosaic__bias *b = e->bias + (size_t)i * e->bias_room;
+        int k = e->biases[i];
+        while (k-- > 0 && e->table) e->table[(size_t)i * e->width + (size_t)b[k].photo] = b[k].before;
+        e->biases[i] = 0;
+    }
+}
+
+/* The cost of one tile in one cell without biases. */
 static int32_t mosaic__tile_cost(const mosaic_engine *e, int cell, int photo, int variant_index)
 {
     const mosaic__pack *pack = e->pack + (size_t)(photo / MOSAIC__LANES) * (size_t)e->settings.variant_count + variant_index;
@@ -2845,24 +2934,6 @@ static int mosaic__variant_index(const mosaic_engine *e, int variant)
     for (v = 0; v < e->settings.variant_count; v++)
         if (e->settings.variant[v] == variant) return v;
     return 0;
-}
-
-static void mosaic__table_set(mosaic_engine *e, size_t entry, int32_t value)
-{
-    MOSAIC_TEMPORAL_ASSERT(e->changes < e->change_room);
-    e->change[e->changes].entry = entry;
-    e->change[e->changes].before = e->table[entry];
-    e->changes++;
-    e->table[entry] = value;
-}
-
-/* Takes the last changes back, down to `keep` of them. */
-static void mosaic__table_restore(mosaic_engine *e, size_t keep)
-{
-    while (e->changes > keep) {
-        e->changes--;
-        e->table[e->change[e->changes].entry] = e->change[e->changes].before;
-    }
 }
 
 /* What a tile is favoured by in a cell: the photograph that is expected there, and the one that is shown there now. */
@@ -2882,33 +2953,26 @@ static void mosaic__favour(mosaic_engine *e)
 {
     const mosaic_grid *g = &e->grid;
     int i, x, y, k, d = e->settings.distance;
-    if (d > 0)
-        for (i = 0; i < e->cells; i++) {
-            int photo;
-            if (e->winner[i] < 0) continue;
-            photo = e->cell[e->winner[i]].photo;
-            for (y = i / g->cols - d; y <= i / g->cols + d; y++)
-                for (x = i % g->cols - d; x <= i % g->cols + d; x++)
-                    /* Not on a cell that expects the photograph too: two that cannot be kept apart would flee each other for ever. */
-                    if (x >= 0 && y >= 0 && x < g->cols && y < g->rows && !mosaic__expects(e, y * g->cols + x, photo)) {
-                        size_t entry = (size_t)(y * g->cols + x) * e->width + (size_t)photo;
-                        int32_t cost = e->table[entry] + MOSAIC__REPULSION + e->settings.bonus;
-                        mosaic__table_set(e, entry, cost < MOSAIC__TABLE_LIMIT ? cost : MOSAIC__TABLE_LIMIT);
-                    }
-        }
     for (i = 0; i < e->cells; i++) {
         int from[2];
         int32_t repulsion = 0;
+        for (y = i / g->cols - d; y <= i / g->cols + d; y++)
+            for (x = i % g->cols - d; x <= i % g->cols + d; x++) {
+                const int other = y * g->cols + x;
+                if (x < 0 || y < 0 || x >= g->cols || y >= g->rows || e->winner[other] < 0) continue;
+                /* Not on a cell that expects the photograph too: two that cannot be kept apart would flee each other for ever. */
+                if (!mosaic__expects(e, i, e->cell[e->winner[other]].photo))
+                    mosaic__bias_add(e, i, e->cell[e->winner[other]].photo, MOSAIC__REPULSION + e->settings.bonus);
+            }
         from[0] = e->winner[i];
         from[1] = i;
         for (k = 0; k < 2; k++) {
             const mosaic__cell *c;
-            size_t entry;
-            int32_t cost;
+            int32_t cost, entry;
             int v;
             if (from[k] < 0 || (k == 1 && from[0] == i)) continue;
             c = e->cell + from[k];
-            entry = (size_t)i * e->width + (size_t)c->photo;
+            entry = mosaic__entry(e, i, c->photo);
             /* Repulsion lies on the photograph, whatever its variant: it is what the entry has above its cheapest variant, before any bonus. */
             if (k == 0 || from[0] < 0 || e->cell[from[0]].photo != c->photo) {
                 int32_t cheapest = mosaic__tile_cost(e, i, c->photo, 0);
@@ -2916,10 +2980,10 @@ static void mosaic__favour(mosaic_engine *e)
                     int32_t other = mosaic__tile_cost(e, i, c->photo, v);
                     if (other < cheapest) cheapest = other;
                 }
-                repulsion = e->table[entry] - cheapest;
+                repulsion = entry - cheapest;
             }
             cost = mosaic__tile_cost(e, i, c->photo, mosaic__variant_index(e, c->variant)) - mosaic__bonus(e, i, c->photo, c->variant) + repulsion;
-            if (cost < e->table[entry]) mosaic__table_set(e, entry, cost);
+            if (cost < entry) mosaic__bias_add(e, i, c->photo, cost - entry);
         }
     }
 }
@@ -2935,37 +2999,51 @@ static int mosaic__copy_near(const mosaic_engine *e, int cell, int photo)
     return -1;
 }
 
-static void mosaic__solve(mosaic_engine *e, int64_t *total)
+/* The assignment problem of a frame. */
+static mosaic_lap_problem mosaic__problem(mosaic_engine *e)
 {
     mosaic_lap_problem problem;
-    mosaic_lap_options options;
-    mosaic_lap_solution solution;
-    mosaic_lap_result result;
     memset(&problem, 0, sizeof problem);
-    memset(&options, 0, sizeof options);
-    memset(&solution, 0, sizeof solution);
     problem.rows = e->cells;
     problem.cols = e->photos;
     problem.cost = e->table;
     problem.stride = e->width;
+    problem.fill = e->table ? 0 : mosaic__fill;
+    problem.fill_ctx = e;
     problem.capacity = e->capacity;
+    return problem;
+}
+
+/* Solves it, from the prices of the one before when there are any: what comes out does not depend on them. */
+static void mosaic__solve(mosaic_engine *e, int64_t *total)
+{
+    const mosaic_lap_problem problem = mosaic__problem(e);
+    mosaic_lap_options options;
+    mosaic_lap_solution solution;
+    mosaic_lap_result result;
+    memset(&options, 0, sizeof options);
+    memset(&solution, 0, sizeof solution);
     options.simd = e->options.simd;
     options.work = e->lap_work;
     options.work_size = e->lap_work_size;
     options.run = e->options.run;
     options.run_ctx = e->options.run_ctx;
+    if (e->warm) options.start = &solution;
     solution.col_of_row = e->chosen;
+    solution.u = e->cell_price;
+    solution.v = e->photo_price;
     result = mosaic_lap_solve(&problem, &options, &solution);
     /* Nothing is forbidden, and mosaic_open saw to the sizes, the capacities and the memory. */
     MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_LAP_OK);
     (void)result;
+    e->warm = 1;
     *total = solution.primal;
 }
 
 /* What a cell would lose by giving up its photograph for the next best. */
-static int32_t mosaic__regret(const mosaic_engine *e, int cell)
+static int32_t mosaic__regret(mosaic_engine *e, int cell)
 {
-    const int32_t *row = e->table + (size_t)cell * e->width;
+    const int32_t *row = mosaic__row(e, cell);
     int32_t best = INT32_MAX;
     int p;
     for (p = 0; p < e->photos; p++)
@@ -2979,12 +3057,10 @@ static int mosaic__ban(mosaic_engine *e)
     int i, other, bans = 0;
     for (i = 0; i < e->cells; i++) {
         int loser;
-        size_t entry;
         other = mosaic__copy_near(e, i, e->chosen[i]);
         if (other < i) continue; /* no copy, or its pair was seen from the other side */
         loser = mosaic__regret(e, other) < mosaic__regret(e, i) ? other : i;
-        entry = (size_t)loser * e->width + (size_t)e->chosen[loser];
-        mosaic__table_set(e, entry, e->table[entry] + MOSAIC__BAN);
+        mosaic__bias_add(e, loser, e->chosen[loser], MOSAIC__BAN);
         bans++;
     }
     return bans;
@@ -3004,7 +3080,7 @@ static int mosaic__repair(mosaic_engine *e)
         while (!e->stuck[i] && (other = mosaic__copy_near(e, i, e->chosen[i])) >= 0) {
             int keeps = mosaic__expects(e, i, e->chosen[i]), other_keeps = mosaic__expects(e, other, e->chosen[other]);
             int loser = e->stuck[other] || (other_keeps && !keeps) || (other_keeps == keeps && other < i) ? i : other, best = -1;
-            const int32_t *row = e->table + (size_t)loser * e->width;
+            const int32_t *row = mosaic__row(e, loser);
             for (p = 0; p < e->photos; p++)
                 if ((best < 0 || row[p] < row[best]) && e->used[p] < e->capacity[p] && mosaic__copy_near(e, loser, p) < 0) best = p;
             if (best < 0) {
@@ -3098,9 +3174,9 @@ static const mosaic_ssim_prepared *mosaic__rerank_picture(const mosaic_engine *e
 
 /* A cell's photograph, and up to rerank others that may stand there instead, the cheapest first: at most the margin dearer, free and without a copy
    near. */
-static int mosaic__rerank_list(const mosaic_engine *e, int cell, int list[MOSAIC__RERANK_MOST + 1])
+static int mosaic__rerank_list(mosaic_engine *e, int cell, int list[MOSAIC__RERANK_MOST + 1])
 {
-    const int32_t *row = e->table + (size_t)cell * e->width;
+    const int32_t *row = mosaic__row(e, cell);
     const int32_t limit = row[e->chosen[cell]] + MOSAIC__RERANK_MARGIN;
     int p, k, n = 1;
     list[0] = e->chosen[cell];
@@ -3165,14 +3241,14 @@ static void mosaic__assign(mosaic_engine *e, int cut)
         f->changed = 0;
         return;
     }
-    if (stale) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
-    e->changes = 0;
+    if (stale && e->table) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+    if (cut) e->warm = 0;
     if (!alone) mosaic__favour(e);
     mosaic__solve(e, &f->bound);
     if (alone && e->settings.distance > 0) {
         int64_t ignored;
         for (rounds = 0; rounds < MOSAIC__BAN_ROUNDS && mosaic__ban(e) > 0; rounds++) mosaic__solve(e, &ignored);
-        mosaic__table_restore(e, 0);
+        mosaic__bias_clear(e);
     }
     f->too_close = mosaic__repair(e);
     if (e->settings.rerank) {
@@ -3181,7 +3257,7 @@ static void mosaic__assign(mosaic_engine *e, int cut)
         mosaic__stage(e, MOSAIC_STAGE_ASSIGN);
     }
     f->cost = 0;
-    for (i = 0; i < e->cells; i++) f->cost += e->table[(size_t)i * e->width + (size_t)e->chosen[i]];
+    for (i = 0; i < e->cells; i++) f->cost += mosaic__entry(e, i, e->chosen[i]);
 
     for (i = 0; i < e->cells; i++) {
         int photo = e->chosen[i], variant = mosaic__best_variant(e, i, photo), from = e->winner[i];
@@ -3201,7 +3277,7 @@ static void mosaic__assign(mosaic_engine *e, int cut)
             e->next_offset[i][k] = mosaic__clamp(o, -1024, 1024);
         }
     }
-    mosaic__table_restore(e, 0);
+    mosaic__bias_clear(e);
     for (i = 0; i < e->cells; i++) {
         e->cell[i].photo = e->draw[i].photo;
         e->cell[i].variant = e->draw[i].variant;
@@ -3282,7 +3358,11 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e->winner);
     mosaic__release(ctx, e->table);
     mosaic__release(ctx, e->stale);
-    mosaic__release(ctx, e->change);
+    mosaic__release(ctx, e->bias);
+    mosaic__release(ctx, e->biases);
+    mosaic__release(ctx, e->row);
+    mosaic__release(ctx, e->cell_price);
+    mosaic__release(ctx, e->photo_price);
     mosaic__release(ctx, e->chosen);
     mosaic__release(ctx, e->capacity);
     mosaic__release(ctx, e->used);
@@ -3336,14 +3416,14 @@ static int mosaic__engine_allocate(mosaic_engine *e)
 {
     const mosaic_grid *g = &e->grid;
     void *ctx = e->options.alloc_ctx;
-    size_t cells = (size_t)e->cells, photos = (size_t)e->photos, packs = e->width / MOSAIC__LANES, around, bytes;
+    size_t cells = (size_t)e->cells, photos = (size_t)e->photos, packs = e->width / MOSAIC__LANES, biases, entries;
     mosaic_lap_problem problem;
     int photo;
 
-    /* Favours: repulsion of each cell on those around it, and two bonuses a cell. Bans: one for each cell and round. */
-    around = (size_t)(2 * e->settings.distance + 1) * (size_t)(2 * e->settings.distance + 1) - 1 + 2;
-    if (around < MOSAIC__BAN_ROUNDS) around = MOSAIC__BAN_ROUNDS;
-    if (!mosaic__multiply(cells, around, &e->change_room) || !mosaic__multiply(cells, e->width, &bytes) || bytes > ((size_t)-1) / 4) return 0;
+    /* Biases of a cell: repulsion from those around it, and two bonuses; or a ban in each round. */
+    e->bias_room = (size_t)(2 * e->settings.distance + 1) * (size_t)(2 * e->settings.distance + 1) - 1 + 2;
+    if (e->bias_room < MOSAIC__BAN_ROUNDS) e->bias_room = MOSAIC__BAN_ROUNDS;
+    if (!mosaic__multiply(cells, e->bias_room, &biases) || !mosaic__multiply(cells, e->width, &entries)) return 0;
     e->pack = (mosaic__pack *)mosaic__allocate(ctx, packs * (size_t)e->settings.variant_count, sizeof *e->pack);
     e->palette = (mosaic__palette *)mosaic__allocate(ctx, photos, sizeof *e->palette);
     e->across = (int32_t *)mosaic__allocate(ctx, (size_t)g->cols * MOSAIC__SIDE + 1, sizeof *e->across);
@@ -3359,9 +3439,13 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->next_codes = (mosaic__codes *)mosaic__allocate(ctx, cells, sizeof *e->codes);
     e->forecast = (mosaic__forecast *)mosaic__allocate(ctx, cells, sizeof *e->forecast);
     e->winner = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->winner);
-    e->table = (int32_t *)mosaic__allocate(ctx, bytes, sizeof *e->table);
+    if (entries <= MOSAIC__TABLE_MOST) e->table = (int32_t *)mosaic__allocate(ctx, entries, sizeof *e->table);
     e->stale = (uint8_t *)mosaic__allocate(ctx, cells, 1);
-    e->change = (mosaic__change *)mosaic__allocate(ctx, e->change_room, sizeof *e->change);
+    e->bias = (mosaic__bias *)mosaic__allocate(ctx, biases, sizeof *e->bias);
+    e->biases = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->biases);
+    e->row = (int32_t *)mosaic__allocate(ctx, photos, sizeof *e->row);
+    e->cell_price = (int64_t *)mosaic__allocate(ctx, cells, sizeof *e->cell_price);
+    e->photo_price = (int64_t *)mosaic__allocate(ctx, photos, sizeof *e->photo_price);
     e->chosen = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->chosen);
     e->capacity = (int32_t *)mosaic__allocate(ctx, photos, sizeof *e->capacity);
     e->used = (int32_t *)mosaic__allocate(ctx, photos, sizeof *e->used);
@@ -3370,20 +3454,17 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->fresh = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     e->settles = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     if (!e->pack || !e->palette || !e->cell || !e->draw || (!e->canvas && !e->options.draw_list_only) || !e->look || !e->colours || !e->columns ||
-        !e->codes || !e->next_codes || !e->forecast || !e->winner || !e->table || !e->stale || !e->change || !e->chosen || !e->capacity || !e->used ||
-        !e->next_offset || !e->stuck || !e->fresh || !e->settles)
+        !e->codes || !e->next_codes || !e->forecast || !e->winner || (!e->table && entries <= MOSAIC__TABLE_MOST) || !e->stale || !e->bias ||
+        !e->biases || !e->row || !e->cell_price || !e->photo_price || !e->chosen || !e->capacity || !e->used || !e->next_offset || !e->stuck ||
+        !e->fresh || !e->settles)
         return 0;
+    memset(e->biases, 0, cells * sizeof *e->biases);
     memset(e->columns, 0, e->cell_reducer.room * (size_t)g->rows * sizeof *e->columns);
 
     if (e->settings.rerank && !mosaic__rerank_allocate(e)) return 0;
-    memset(&problem, 0, sizeof problem);
     for (photo = 0; photo < e->photos; photo++)
         e->capacity[photo] = e->settings.max_uses && e->settings.max_uses < e->cells ? e->settings.max_uses : e->cells;
-    problem.rows = e->cells;
-    problem.cols = e->photos;
-    problem.cost = e->table;
-    problem.stride = e->width;
-    problem.capacity = e->capacity;
+    problem = mosaic__problem(e);
     e->lap_work_size = mosaic_lap_work_size(&problem);
     e->lap_work = mosaic__allocate(ctx, e->lap_work_size, 1);
     return e->lap_work_size > 0 && e->lap_work != 0;
@@ -3732,7 +3813,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     e->frame.cost = (int64_t)mosaic__get64(p + 48);
     e->frame.bound = (int64_t)mosaic__get64(p + 56);
     /* The table of costs is no state: it follows from what the cells were priced for. */
-    if (frames > 0) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+    if (frames > 0 && e->table) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+    e->warm = 0;
     if (e->flow) mosaic_flow_reset(e->flow);
     return MOSAIC_OK;
 }

@@ -82,7 +82,7 @@ whole "mp4" a.mp4
 hash=$(field a.json frames_sha256)
 width=$(field a.json width) height=$(field a.json height) cols=$(field a.json cols) rows=$(field a.json rows)
 same "hash has 64 digits" ${#hash} 64
-for name in frames width height cols rows photos tiles fps active_codec encoder preset flow gpu threads simd total pool decode describe assign rerank render encode \
+for name in frames width height cols rows photos tiles fps active_codec encoder preset flow gpu threads simd total pool decode describe assign rerank render encode p50 p95 \
     peak_memory_mb churn frames_sha256; do
     [ -n "$(field a.json $name)" ] && ok || bad "the report has no $name"
 done

@@ -23,6 +23,8 @@ typedef struct run_report {
     int64_t frames, compared, changed, repainted, too_close, cost, bound; /* compared: cells of frames that are neither first nor cuts */
     int64_t *cut;
     int cuts, cut_room;
+    double *assign_ms, assigned; /* of each frame, costs included; seconds of all frames so far */
+    int64_t assign_room;
     int64_t *uses;    /* of each photograph, cells over all frames */
     int most_uses;    /* of one photograph in one frame */
     int *seen;        /* uses in the frame at hand */
@@ -84,14 +86,33 @@ static inline void run_report_free(run_report *r)
 {
     EVP_MD_CTX_free(r->hash);
     free(r->cut);
+    free(r->assign_ms);
     free(r->uses);
     free(r->seen);
+}
+
+static inline double run_assign_seconds(const run_report *r)
+{
+    return r->stage_seconds[MOSAIC_STAGE_PREDICT] + r->stage_seconds[MOSAIC_STAGE_ASSIGN];
+}
+
+static inline int report__ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
 /* Counts a finished frame. */
 static inline void run_report_frame(run_report *r, const mosaic_frame *f)
 {
     int i;
+    if (r->frames == r->assign_room) {
+        const int64_t room = r->assign_room ? 2 * r->assign_room : 256;
+        double *ms = (double *)realloc(r->assign_ms, (size_t)room * sizeof *ms);
+        if (ms) r->assign_ms = ms, r->assign_room = room;
+    }
+    if (r->frames < r->assign_room) r->assign_ms[r->frames] = 1e3 * (run_assign_seconds(r) - r->assigned);
+    r->assigned = run_assign_seconds(r);
     r->frames++;
     r->repainted += f->repainted;
     r->too_close += f->too_close;
@@ -125,8 +146,11 @@ static inline void run_report_hash(run_report *r, const unsigned char *rgb, size
     if (r->hash) EVP_DigestUpdate(r->hash, rgb, size);
 }
 
+static inline int64_t run_assign_count(const run_report *r) { return r->frames < r->assign_room ? r->frames : r->assign_room; }
+
 static inline void run_report_end(run_report *r)
 {
+    if (r->assign_ms) qsort(r->assign_ms, (size_t)run_assign_count(r), sizeof *r->assign_ms, report__ascending);
     r->total_seconds = run_clock() - r->begun;
     if (r->hash) {
         unsigned char digest[EVP_MAX_MD_SIZE];
@@ -223,6 +247,7 @@ static inline cJSON *report__json(const run_report *r)
 {
     cJSON *o = cJSON_CreateObject(), *s, *cuts;
     char rate[48];
+    const int64_t assigned = run_assign_count(r);
     int i;
     snprintf(rate, sizeof rate, "%d/%d", r->rate_num, r->rate_den);
     cJSON_AddStringToObject(o, "version", MOSAIC_VERSION);
@@ -256,10 +281,13 @@ static inline cJSON *report__json(const run_report *r)
     report__number(s, "decode", r->decode_seconds, 3);
     report__number(s, "flow", r->stage_seconds[MOSAIC_STAGE_FLOW], 3);
     report__number(s, "describe", r->stage_seconds[MOSAIC_STAGE_DESCRIBE], 3);
-    report__number(s, "assign", r->stage_seconds[MOSAIC_STAGE_PREDICT] + r->stage_seconds[MOSAIC_STAGE_ASSIGN], 3);
+    report__number(s, "assign", run_assign_seconds(r), 3);
     report__number(s, "rerank", r->stage_seconds[MOSAIC_STAGE_RERANK], 3);
     report__number(s, "render", r->stage_seconds[MOSAIC_STAGE_RENDER], 3);
     report__number(s, "encode", r->encode_seconds, 3);
+    s = cJSON_AddObjectToObject(o, "assign_ms");
+    report__number(s, "p50", assigned ? r->assign_ms[(assigned - 1) / 2] : 0, 3);
+    report__number(s, "p95", assigned ? r->assign_ms[(assigned - 1) * 19 / 20] : 0, 3);
     report__number(o, "peak_memory_mb", run_peak_memory_mb(), 1);
     report__number(o, "churn", run_churn(r), 6);
     cuts = cJSON_AddArrayToObject(o, "cuts");

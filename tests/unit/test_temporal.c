@@ -22,6 +22,8 @@ static void test_free(void *p)
 }
 #define MOSAIC_TEMPORAL_MALLOC(ctx, size) ((void)(ctx), test_malloc(size))
 #define MOSAIC_TEMPORAL_FREE(ctx, ptr) ((void)(ctx), test_free(ptr))
+static size_t test_table_most = (size_t)1 << 24;
+#define MOSAIC__TABLE_MOST test_table_most
 #define MOSAIC_TEMPORAL_IMPLEMENTATION
 #include "../../mosaic_temporal.h"
 
@@ -983,6 +985,16 @@ static void test_one_answer(void)
         o.simd = 0;
         o.run = NULL;
         for (at = 0; at < 8; at++) CHECK_MSG(film(pool, &o, at) == want, "re-rank %d, saved and loaded after frame %d", rerank, at);
+        /* Costs that are computed wherever they are looked at. */
+        test_table_most = 0;
+        for (simd = MOSAIC_SIMD_SCALAR; simd <= mosaic__cpu_level() + 1; simd++) {
+            threads = 3;
+            o.simd = simd;
+            o.run = simd % 2 ? test_run : NULL;
+            o.run_ctx = &threads;
+            CHECK_MSG(film(pool, &o, simd) == want, "re-rank %d, no table, simd %d", rerank, simd);
+        }
+        test_table_most = (size_t)1 << 24;
     }
     memset(&o, 0, sizeof o);
     o.draw_list_only = 1;
