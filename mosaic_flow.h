@@ -352,6 +352,11 @@ extern "C" {
 #else
 #define MOSAIC_FLOW__INLINE static inline
 #endif
+#if defined(__GNUC__) || defined(__clang__)
+#define MOSAIC_FLOW__NOINLINE __attribute__((noinline))
+#else
+#define MOSAIC_FLOW__NOINLINE
+#endif
 /* Before a loop of a constant few turns over an array that is to live in registers. */
 #if defined(__clang__)
 #define MOSAIC_FLOW__UNROLL _Pragma("unroll")
@@ -842,7 +847,6 @@ static mosaic_flow_result mosaic_flow__pickle(mosaic_flow__reader *r)
 {
     mosaic_flow_result result;
     r->stack = r->values = r->memos = 0;
-    memset(r->memo, 0, sizeof r->memo);
     while (r->at < r->end) {
         const uint8_t op = *r->at++, *p, *name;
         int64_t number;
@@ -939,15 +943,16 @@ static mosaic_flow_result mosaic_flow__pickle(mosaic_flow__reader *r)
                 n = op == 'q' ? p[0] : mosaic_flow__little(p, 4);
             }
             if (n >= MOSAIC_FLOW__MAX_VALUES || r->stack == 0) return MOSAIC_FLOW_ERROR_PICKLE;
+            if (n > r->memos) memset(&r->memo[r->memos], 0, ((size_t)n - r->memos) * sizeof *r->memo);
             r->memo[n] = r->pile[r->stack - 1];
-            r->memos++;
+            if (n >= r->memos) r->memos = (size_t)n + 1;
             break;
         case 'h':
         case 'j':
             p = mosaic_flow__bytes(r, op == 'h' ? 1 : 4);
             if (!p) return MOSAIC_FLOW_ERROR_TRUNCATED;
             n = op == 'h' ? p[0] : mosaic_flow__little(p, 4);
-            if (n >= MOSAIC_FLOW__MAX_VALUES || r->stack == MOSAIC_FLOW__MAX_VALUES) return MOSAIC_FLOW_ERROR_PICKLE;
+            if (n >= r->memos || r->stack == MOSAIC_FLOW__MAX_VALUES) return MOSAIC_FLOW_ERROR_PICKLE;
             r->pile[r->stack++] = r->memo[n];
             break;
         case 'c': { /* two lines: module, name */
@@ -4980,62 +4985,70 @@ MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(tanh_of)(MOSAIC_FLOW__V x)
 
 /* ---- convolution ---- */
 
-/* A tile of `pixels` outputs side by side in `vectors` vectors of channels. */
-MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(tile)(const mosaic_flow__conv *c, const float *in, const float *w, const float *start, float *out,
-                                                 const int pixels, const int vectors)
-{
-    const size_t across = c->in_pixel * (size_t)c->stride, step = c->step;
-    const int channels = c->channels;
-    MOSAIC_FLOW__V sum[12][2];
-    int ky, kx, n, i, v;
-    MOSAIC_FLOW__UNROLL
-    for (i = 0; i < pixels; i++) {
-        MOSAIC_FLOW__UNROLL
-        for (v = 0; v < vectors; v++) sum[i][v] = MOSAIC_FLOW__NAME(load)(start + (size_t)i * c->start_pixel + v * MOSAIC_FLOW__LANES);
-    }
-    for (ky = 0; ky < c->kernel_height; ky++)
-        for (kx = 0; kx < c->kernel_width; kx++) {
-            /* Three pointers reach twelve pixels: an address is a pointer plus one, two or three times `across`. */
-            const float *p0 = in + (size_t)ky * c->in_row + (size_t)kx * c->in_pixel, *p4 = p0 + 4 * across, *p8 = p4 + 4 * across;
-            for (n = 0; n < channels; n++, w += step) {
-                MOSAIC_FLOW__V w0 = MOSAIC_FLOW__NAME(load)(w), w1 = w0;
-                if (vectors == 2) w1 = MOSAIC_FLOW__NAME(load)(w + MOSAIC_FLOW__LANES);
-                MOSAIC_FLOW__UNROLL
-                for (i = 0; i < pixels; i++) {
-                    const float *p = i < 4 ? p0 : i < 8 ? p4 : p8;
-                    const MOSAIC_FLOW__V x = MOSAIC_FLOW__SET(p[(size_t)(i & 3) * across]);
-                    sum[i][0] = MOSAIC_FLOW__FMA(x, w0, sum[i][0]);
-                    if (vectors == 2) sum[i][1] = MOSAIC_FLOW__FMA(x, w1, sum[i][1]);
-                }
-                p0++, p4++, p8++;
-            }
-        }
-    MOSAIC_FLOW__UNROLL
-    for (i = 0; i < pixels; i++) {
-        MOSAIC_FLOW__UNROLL
-        for (v = 0; v < vectors; v++) MOSAIC_FLOW__NAME(store)
-        (out + (size_t)i * c->out_pixel + v * MOSAIC_FLOW__LANES, c->relu ? MOSAIC_FLOW__NAME(positive)(sum[i][v]) : sum[i][v]);
-    }
-}
-
 #if MOSAIC_FLOW__LANES == 16
 #define MOSAIC_FLOW__PIXELS 12
 #else
 #define MOSAIC_FLOW__PIXELS 6
 #endif
 
-/* All tiles of rows top ... bottom - 1. The last tile of a row overlaps the one before: what is done twice comes out the same. */
+/* A tile of `pixels` outputs side by side in one or two vectors of channels. Loops go to constants, with what is too much left out inside: clang
+   unrolls before it knows the arguments. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(tile)(const mosaic_flow__conv *c, const float *in, const float *w, const float *start, float *out,
+                                                 const int pixels, const int vectors)
+{
+    const size_t across = c->in_pixel * (size_t)c->stride, step = c->step;
+    const int channels = c->channels;
+    MOSAIC_FLOW__V sum[MOSAIC_FLOW__PIXELS][2];
+    int ky, kx, n, i;
+    MOSAIC_FLOW__UNROLL
+    for (i = 0; i < MOSAIC_FLOW__PIXELS; i++) {
+        if (i < pixels) sum[i][0] = MOSAIC_FLOW__NAME(load)(start + (size_t)i * c->start_pixel);
+        if (i < pixels && vectors == 2) sum[i][1] = MOSAIC_FLOW__NAME(load)(start + (size_t)i * c->start_pixel + MOSAIC_FLOW__LANES);
+    }
+    for (ky = 0; ky < c->kernel_height; ky++)
+        for (kx = 0; kx < c->kernel_width; kx++) {
+            /* Three pointers reach twelve pixels: an address is a pointer plus one, two or three times `across`. */
+            const float *p0 = in + (size_t)ky * c->in_row + (size_t)kx * c->in_pixel, *p4 = p0 + 4 * across, *p8 = p4 + 4 * across;
+            for (n = 0; n < channels; n++, w += step) {
+                const MOSAIC_FLOW__V w0 = MOSAIC_FLOW__NAME(load)(w), w1 = vectors == 2 ? MOSAIC_FLOW__NAME(load)(w + MOSAIC_FLOW__LANES) : w0;
+                MOSAIC_FLOW__UNROLL
+                for (i = 0; i < MOSAIC_FLOW__PIXELS; i++)
+                    if (i < pixels) {
+                        const float *p = i < 4 ? p0 : i < 8 ? p4 : p8;
+                        const MOSAIC_FLOW__V x = MOSAIC_FLOW__SET(p[(size_t)(i & 3) * across]);
+                        sum[i][0] = MOSAIC_FLOW__FMA(x, w0, sum[i][0]);
+                        if (vectors == 2) sum[i][1] = MOSAIC_FLOW__FMA(x, w1, sum[i][1]);
+                    }
+                p0++, p4++, p8++;
+            }
+        }
+    MOSAIC_FLOW__UNROLL
+    for (i = 0; i < MOSAIC_FLOW__PIXELS; i++)
+        if (i < pixels) {
+            float *to = out + (size_t)i * c->out_pixel;
+            MOSAIC_FLOW__NAME(store)(to, c->relu ? MOSAIC_FLOW__NAME(positive)(sum[i][0]) : sum[i][0]);
+            if (vectors == 2) MOSAIC_FLOW__NAME(store)(to + MOSAIC_FLOW__LANES, c->relu ? MOSAIC_FLOW__NAME(positive)(sum[i][1]) : sum[i][1]);
+        }
+}
+
+/* All tiles of rows top ... bottom - 1. The last tile of a row overlaps the one before: what is done twice comes out the same. A tile is a
+   function of its own: inside these loops, clang takes the registers of the sums for other things. */
 #define MOSAIC_FLOW__TILES(name, pixels, vectors)                                                                                                    \
+    MOSAIC_FLOW__ISA MOSAIC_FLOW__NOINLINE static void MOSAIC_FLOW__NAME(name##_tile)(const mosaic_flow__conv *c, const float *in, const float *w,   \
+                                                                                      const float *start, float *out)                                \
+    {                                                                                                                                                \
+        MOSAIC_FLOW__NAME(tile)(c, in, w, start, out, pixels, vectors);                                                                              \
+    }                                                                                                                                                \
     MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(name)(const mosaic_flow__conv *c, const float *w, int first, int top, int bottom)                 \
     {                                                                                                                                                \
         int x, y, at;                                                                                                                                \
         for (y = top; y < bottom; y++)                                                                                                               \
             for (x = 0; x < c->width; x += (pixels)) {                                                                                               \
                 at = x + (pixels) <= c->width ? x : c->width - (pixels);                                                                             \
-                MOSAIC_FLOW__NAME(tile)                                                                                                              \
+                MOSAIC_FLOW__NAME(name##_tile)                                                                                                       \
                 (c, c->in + (size_t)(y * c->stride) * c->in_row + (size_t)(at * c->stride) * c->in_pixel, w,                                         \
                  c->start + (size_t)y * c->start_row + (size_t)at * c->start_pixel + first,                                                          \
-                 c->out + (size_t)y * c->out_row + (size_t)at * c->out_pixel + first, pixels, vectors);                                              \
+                 c->out + (size_t)y * c->out_row + (size_t)at * c->out_pixel + first);                                                               \
             }                                                                                                                                        \
     }
 MOSAIC_FLOW__TILES(wide_2, MOSAIC_FLOW__PIXELS, 2)
@@ -5164,30 +5177,37 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(update)(const float *zr, size_t p
         }
 }
 
-/* ---- the lookup ---- */
+/* ---- the lookup: windows are 8 or 10 wide, so 16 lanes leave it to 8 ---- */
+
+#if MOSAIC_FLOW__LANES == 16
+#define MOSAIC_FLOW__LOOK mosaic_flow__look_avx2
+#else
+#define MOSAIC_FLOW__LOOK MOSAIC_FLOW__NAME(look)
 
 /* Correlations of one pixel with a window of rows of `wide` columns in vectors, on demand: the same chains that fill the volume. */
 MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dots)(const float *const *rows, size_t column, const float *first, int channels, float *taps,
                                                  const int count, const int vectors)
 {
-    MOSAIC_FLOW__V sum[16];
+    MOSAIC_FLOW__V sum[10];
     int n, i;
     MOSAIC_FLOW__UNROLL
-    for (i = 0; i < count * vectors; i++) sum[i] = MOSAIC_FLOW__SET(0.0f);
+    for (i = 0; i < 10; i++) sum[i] = MOSAIC_FLOW__SET(0.0f);
     for (n = 0; n < channels; n++) {
         const MOSAIC_FLOW__V x = MOSAIC_FLOW__SET(first[n]);
         const size_t at = (size_t)n * column;
         MOSAIC_FLOW__UNROLL
-        for (i = 0; i < count * vectors; i++)
-            sum[i] = MOSAIC_FLOW__FMA(x, MOSAIC_FLOW__NAME(load)(rows[i / vectors] + at + i % vectors * MOSAIC_FLOW__LANES), sum[i]);
+        for (i = 0; i < 10; i++)
+            if (i < count * vectors)
+                sum[i] = MOSAIC_FLOW__FMA(x, MOSAIC_FLOW__NAME(load)(rows[i / vectors] + at + i % vectors * MOSAIC_FLOW__LANES), sum[i]);
     }
     MOSAIC_FLOW__UNROLL
-    for (i = 0; i < count * vectors; i++) MOSAIC_FLOW__NAME(store)(taps + i / vectors * MOSAIC_FLOW__TAPS + i % vectors * MOSAIC_FLOW__LANES, sum[i]);
+    for (i = 0; i < 10; i++)
+        if (i < count * vectors) MOSAIC_FLOW__NAME(store)(taps + i / vectors * MOSAIC_FLOW__TAPS + i % vectors * MOSAIC_FLOW__LANES, sum[i]);
 }
 
 MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dots_3)(const float *const *rows, size_t column, const float *first, int channels, float *taps)
 {
-#if MOSAIC_FLOW__LANES >= 8
+#if MOSAIC_FLOW__LANES == 8
     MOSAIC_FLOW__NAME(dots)(rows, column, first, channels, taps, 8, 1);
 #else
     int i, k;
@@ -5202,9 +5222,7 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dots_3)(const float *const *rows,
 MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dots_4)(const float *const *rows, size_t column, const float *first, int channels, float *taps)
 {
     int i;
-#if MOSAIC_FLOW__LANES == 16
-    for (i = 0; i < 10; i += 5) MOSAIC_FLOW__NAME(dots)(rows + i, column, first, channels, taps + i * MOSAIC_FLOW__TAPS, 5, 1);
-#elif MOSAIC_FLOW__LANES == 8
+#if MOSAIC_FLOW__LANES == 8
     for (i = 0; i < 10; i += 5) MOSAIC_FLOW__NAME(dots)(rows + i, column, first, channels, taps + i * MOSAIC_FLOW__TAPS, 5, 2);
 #else
     int k;
@@ -5283,6 +5301,8 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(look)(const mosaic_flow__windows 
         }
     }
 }
+
+#endif
 
 /* ---- convex upsampling ---- */
 
@@ -6066,7 +6086,7 @@ static const mosaic_flow__kernels MOSAIC_FLOW__NAME(kernels) = {MOSAIC_FLOW__LAN
                                                                 MOSAIC_FLOW__NAME(relu),
                                                                 MOSAIC_FLOW__NAME(gates),
                                                                 MOSAIC_FLOW__NAME(update),
-                                                                MOSAIC_FLOW__NAME(look),
+                                                                MOSAIC_FLOW__LOOK,
                                                                 MOSAIC_FLOW__NAME(convex),
                                                                 MOSAIC_FLOW__NAME(dis_slopes),
                                                                 MOSAIC_FLOW__NAME(dis_search),
@@ -6086,6 +6106,7 @@ static const mosaic_flow__kernels MOSAIC_FLOW__NAME(kernels) = {MOSAIC_FLOW__LAN
 #undef MOSAIC_FLOW__I
 #undef MOSAIC_FLOW__KERNEL
 #undef MOSAIC_FLOW__PIXELS
+#undef MOSAIC_FLOW__LOOK
 #undef MOSAIC_FLOW__TILES
 #undef MOSAIC_FLOW__FMA
 #undef MOSAIC_FLOW__SET
