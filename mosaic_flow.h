@@ -1359,15 +1359,22 @@ static mosaic_flow_result mosaic_flow__fold(const mosaic_flow__reader *r, const 
 
 static size_t mosaic_flow__layer_size(const mosaic_flow__layer *l) { return ((size_t)l->in * l->height * l->width + 1) * l->out; }
 
+static size_t mosaic_flow__parameters(const mosaic_flow__model *model)
+{
+    size_t count = 0;
+    int i;
+    for (i = 0; i < model->count; i++) count += mosaic_flow__layer_size(&model->layers[i]);
+    return count;
+}
+
 /* An object for a model, its numbers not yet there. */
 static mosaic_flow_result mosaic_flow__weights_make(const mosaic_flow__model *model, size_t calibration_count, void *alloc_ctx,
                                                     mosaic_flow_weights **weights)
 {
+    const size_t count = mosaic_flow__parameters(model);
     mosaic_flow_weights *w;
-    size_t count = 0;
     float *p;
     int i;
-    for (i = 0; i < model->count; i++) count += mosaic_flow__layer_size(&model->layers[i]);
     w = (mosaic_flow_weights *)MOSAIC_FLOW_MALLOC(alloc_ctx, sizeof *w + count * sizeof(float) + calibration_count * sizeof(int32_t));
     if (!w) return MOSAIC_FLOW_ERROR_MEMORY;
     memset(w, 0, sizeof *w);
@@ -1446,18 +1453,15 @@ static mosaic_flow_result mosaic_flow__read_flat(const uint8_t *file, size_t siz
     model = &mosaic_flow__models[mosaic_flow__little(file + 12, 4)];
     parameters = mosaic_flow__little(file + 16, 8);
     calibration = mosaic_flow__little(file + 24, 8);
-    if (calibration > MOSAIC_FLOW__MAX_CALIBRATION) return MOSAIC_FLOW_ERROR_CORRUPT;
+    if (parameters != mosaic_flow__parameters(model) || calibration > MOSAIC_FLOW__MAX_CALIBRATION) return MOSAIC_FLOW_ERROR_CORRUPT;
+    file += MOSAIC_FLOW__FLAT_HEADER;
+    size -= MOSAIC_FLOW__FLAT_HEADER;
+    if (size < (parameters + calibration) * 4) return MOSAIC_FLOW_ERROR_TRUNCATED;
+    if (size > (parameters + calibration) * 4 || mosaic_flow__checksum(file, size) != mosaic_flow__little(file - 8, 8))
+        return MOSAIC_FLOW_ERROR_CORRUPT;
     result = mosaic_flow__weights_make(model, (size_t)calibration, alloc_ctx, &w);
     if (result != MOSAIC_FLOW_OK) return result;
     w->names = "none";
-    file += MOSAIC_FLOW__FLAT_HEADER;
-    size -= MOSAIC_FLOW__FLAT_HEADER;
-    if (parameters != w->parameters)
-        result = MOSAIC_FLOW_ERROR_CORRUPT;
-    else if (size < (w->parameters + w->calibration_count) * 4)
-        result = MOSAIC_FLOW_ERROR_TRUNCATED;
-    else if (size != (w->parameters + w->calibration_count) * 4 || mosaic_flow__checksum(file, size) != mosaic_flow__little(file - 8, 8))
-        result = MOSAIC_FLOW_ERROR_CORRUPT;
     for (i = 0; i < w->parameters && result == MOSAIC_FLOW_OK; i++) {
         w->values[i] = mosaic_flow__read_number(file + 4 * i, MOSAIC_FLOW__F32);
         if (!mosaic_flow__finite(w->values[i])) result = MOSAIC_FLOW_ERROR_NAN;

@@ -11,7 +11,7 @@ static int kept_used;
 static void *test_malloc(size_t size)
 {
     if (!kept || kept_used || size != kept_size) {
-        if (kept || size < 4000000 || size > 8000000) return malloc(size);
+        if (kept || size < 3500000 || size > 3900000) return malloc(size);
         kept = malloc(size);
         kept_size = size;
     }
