@@ -160,6 +160,8 @@
      values, some 30 instructions at two 256-bit halves each over four ports; the divider has gone, a guessed reciprocal does. A Gaussian of
      11 needs, for eight values, 50 additions and 50 multiplications down the columns and 40 loads along the row, most of which touch two
      cache lines: those loads bound it. scikit-image's uniform window makes ten divisions of eight values, each three fused operations.
+     16-bit pictures, window 7, mean: 92, 290 and 305 Mpx/s, up to window 31 hardly less: twelve cycles a pixel, in which four rows are widened
+     and four sums slide along the row place by place. WebAssembly in node 20 on the same machine: window 7 370 Mpx/s with SIMD, 86 without.
 
    LAST CHANGES
      0.1.0   first version: 8 and 16 bits, floats, channels, uniform and Gaussian windows, exact and scikit-image's arithmetic, map, row
