@@ -40,9 +40,11 @@
 
    OPTIONS (mosaic_lap_options; null or all zero means the defaults)
      simd         0 best available, 1 scalar, 2 AVX2, 3 AVX-512 (F, BW, DQ, VL), 4 AVX-512 with VNNI (differs from 3 for vectors of bytes)
-     solver       how to get there; the assignment is always the same. 0 chosen by the shape, 1 shortest paths on lists, 2 an auction
-                  before them (for as many rows as columns, one each)
-     start        a solution to start from; null: none
+     solver       how to get there; the assignment is always the same. 0 chosen by shape and costs, 1 shortest paths, 2 an auction before
+                  them wherever one is possible: a table or vectors, as many rows as columns, one each, nothing forbidden
+     start        a solution of a similar problem to start from, for films: what has not changed need not be searched for again. It pays
+                  when few rows get another column; where a third of them do, starting from nothing is as quick. Null: none. Groups, and costs of
+                  other types than int32, start from nothing
      work, work_size   memory for the solver; null: one allocation through MOSAIC_LAP_MALLOC
      alloc_ctx    first argument of the allocator macros
      run, run_ctx how to run several jobs at once; null: one after the other
@@ -58,14 +60,15 @@
    MEMORY
      One area per call, from the caller (mosaic_lap_work_size says how large) or from one call of the allocator; an allocation that fails
      is MOSAIC_LAP_ERROR_MEMORY. The table of costs is read in place. Beside it stand, per entry, about 1/4 byte for bounds and ties, and
-     some 300 bytes per row and 150 per column: 1.4 MB for 700 x 3676. With more rows than room for them the table is copied once,
-     transposed. Other types than int32, and SciPy's order, take several allocations, one inside the other: 4 bytes per entry for a table
+     some 600 bytes per row and 200 per column: 1.6 MB for 700 x 3676. With more rows than room for them the table is copied once,
+     transposed; from 8 million entries on it is copied with its columns in another order. Costs from a function or from vectors take
+     1/16 byte per entry: 250 MB for 30,000 x 100,000. Other types than int32, and SciPy's order, take several allocations, one inside the other: 4 bytes per entry for a table
      in steps, then 12 per entry that still matters, which in the worst case (and in mosaic_lap_work_size) are all of them; SciPy's order
-     8 per entry, if there are ties. The structures on the stack take under 4 KB, and nothing recurses.
+     8 per entry, if there are ties. The structures on the stack take under 20 KB, and nothing recurses.
 
    THREADS
-     No threads, locks or global state of its own: calls that share no writable memory may run at once. The two passes that read the whole
-     table (the first one of the solver, and the check) run as up to 64 jobs through options->run; the search in between is serial.
+     No threads, locks or global state of its own: calls that share no writable memory may run at once. The two passes over all costs
+     (the first one of the solver, and the check) run as up to 64 jobs through options->run; the search in between is serial.
 
    DETERMINISM
      The assignment is the one the tie rule at mosaic_lap_solve names, whatever the instruction set, the compiler, the number of threads
@@ -76,19 +79,32 @@
      Exact for all costs of all types: an optimum is never a matter of rounding, and mosaic_lap_check proves it as exactly. Costs of
      floating point are taken at their word: 0.1 is the double nearest to 0.1. In SciPy's order the result is what SciPy's rounded sums
      lead to, which for costs that need more than some 53 bits can miss the optimum by a rounding; gap says by how much, in exact units.
-     Groups are for int32 only. Rows plus columns stay below 2^31 - 128 (other types, and sparse: 2^30). Costs beyond +-2^29, or prices below -2^30 on the way, make the
-     solver go on with 64-bit kernels: the same answer, up to twice as slow. Square problems with costs of low dimension and no columns
-     to spare (as many pictures as cells) are the slowest ones: their searches flood the whole table; expect a second at 2000 x 2000.
+     Groups are for int32 only. Rows plus columns stay below 2^31 - 128 (other types, and sparse: 2^30). Costs beyond +-2^29,
+     or prices below -2^30 on the way, make the solver go on with 64-bit kernels: the same answer, up to three times as slow. The slowest
+     problems are those with hardly a column to spare, or more rows than columns, where the auction does not apply; masses of ties among more
+     than a million costs that are not a table, because tied entries beyond a certain number are made anew whenever they are looked at; and
+     a function that takes its time.
 
-   PERFORMANCE (AMD EPYC (Zen 4) VM, 2 cores, AVX-512; gcc 12 -O2, one thread, milliseconds, best of 7 on a shared machine; beside it
-   scipy.optimize.linear_sum_assignment 1.17 on the same costs. "Mosaic": squared distances of 4 x 4 Lab blocks of a film frame and photographs)
-                                      AVX-512   AVX2   scalar   SciPy
-     mosaic  700 x 3676                   3.3    3.4      6.5      91
-     mosaic  700 x 919, each 4 times      1.5    1.5      2.5      70 (columns repeated)
-     mosaic 1500 x 3676                  25     25       40       546
-     uniform 0..999999, 2000 x 2000      12     13       18       298
-     uniform 0..9, 2000 x 2000           13     15       24        22
-     constant 2000 x 2000                32     34       40        14
+   PERFORMANCE (AMD EPYC (Zen 4) VM, 2 cores, AVX-512; gcc 12 -O2, processor milliseconds of one thread; beside it
+   scipy.optimize.linear_sum_assignment 1.17 on the same costs. "Mosaic": squared distances of 4 x 4 Lab blocks of a film's frame and of
+   photographs with three variants each; from 4000 rows on, of squares cut from films)
+                                                AVX-512   AVX2   scalar    SciPy
+     mosaic   700 x 3676                            3.4    3.5      8.0       98
+     mosaic   700 x 3676, nothing has moved         0.5                       98   (warm start)
+     mosaic   700 x 919, each 4 times               1.5                       79   (columns repeated)
+     mosaic  1500 x 3676                             25     29       43      670
+     mosaic  1500 x 3676, groups of 4 used twice     68     72      105        -
+     mosaic  4000 x 4000, table                     256    282      416    20300
+     mosaic  4000 x 4000, vectors                   164    317     1000
+     mosaic  4000 x 16000, vectors                  126    238      764     9500
+     mosaic  8000 x 8000, vectors                   580   1116     3760        -
+     mosaic 30000 x 30000, vectors                 6350                        -   (86 MB)
+     mosaic 30000 x 100000, vectors               12300                        -   (250 MB; the check another 4300)
+     uniform 0..999999, 4000 x 4000                  55     58       88     1650
+     uniform 0..9, 4000 x 4000                       28     30       52      114
+     constant 2000 x 2000                           4.3    4.5       11       18
+     uniform 0..999999, 50 x 50                   0.014                    0.018
+   A film's frames with much movement take as long from the last solution as from nothing.
 
    LAST CHANGES
      0.1.0  first version: dense int32 costs, capacities, the one optimum, the certificate and its check
@@ -413,8 +429,18 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
    A search reads the list of a row; only when it has gone as far as the bound (a "marker" in the heap says when) does it read the
    row itself, and there only the blocks whose lower bound is near enough. The result is exactly that of reading everything.
 
+   Before the searches every row that can takes a column that is cheapest for it (`greedy`), which leaves nothing to do where all is tied. In
+   squares where few rows succeed, an auction brings the prices near the optimum first. In large problems columns that are alike are put
+   into the same blocks. Costs that are not a table are made block by block wherever a block is read.
+
    When there are more rows than room, the columns look for rows instead: the table is transposed once, and a column of capacity q
    enters q times. Either way the side that enters (`lines`, each with some `units`) is served completely by the other (`slots`).
+
+   A warm start begins with prices below 0 and with slots below 0 that nothing is in, which no optimum may have. Raising these prices would
+   cost all lower bounds. Instead the price of what need not be full, 0 from a cold start, becomes a `level` that may fall with the others: a
+   spare line, of cost 0 everywhere and as many units as there is room to spare, holds the slots at the level, and takes part in the searches.
+   In the end all prices are counted from the level. A group is a node between its slots and the level: a slot with room in a group that has
+   none leads to every unit in the group.
 
    Arithmetic: the solver's own numbers are 64 bits wide. The kernels that read the table use 32 bits as long as all costs are
    within NARROW_COST and no price is below NARROW_PRICE, which excludes overflow, and 64 bits from there on. */
@@ -425,7 +451,7 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 #define MOSAIC_LAP__INLINE static
 #endif
 
-#define MOSAIC_LAP__LIST 32
+#define MOSAIC_LAP__LIST 64
 #define MOSAIC_LAP__BLOCK 64
 #define MOSAIC_LAP__TILE_LINES 8
 #define MOSAIC_LAP__TILE_WIDTH 512
@@ -691,13 +717,15 @@ static void mosaic_lap__source_layout(mosaic_lap__table *t, const mosaic_lap_pro
             limit at the end is handed back: slots at or above it may be among those collected before it fell.
    below    which of `count` listed entries have cost - v < limit, as a bit mask
    best     the first listed entry with the least cost - v; that in least[0], the second least in least[1]. FAR where there is none
-   tight    which slots of a block have cost - v == value, as a bit mask */
+   tight    which slots of a block have cost - v == value, as a bit mask
+   under    which have cost - v < limit */
 typedef struct mosaic_lap__kernels {
     void (*range)(const mosaic_lap__table *t, int32_t line, int32_t b, int32_t count, const int32_t *c, int32_t limits[3]);
     int32_t (*collect)(const mosaic_lap__table *t, int32_t line, int64_t *limit, int64_t gap, int32_t *slot, int32_t *cost);
-    uint32_t (*below)(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit);
+    uint64_t (*below)(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit);
     int32_t (*best)(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t least[2]);
     uint64_t (*tight)(const mosaic_lap__table *t, int32_t line, int32_t block, int64_t value);
+    uint64_t (*under)(const mosaic_lap__table *t, int32_t line, int32_t block, int64_t limit);
 } mosaic_lap__kernels;
 
 /* Around the block kernels: which blocks to read. BELOW says which of up to STEP lower bounds are below a limit; CLIP brings the limit into
@@ -739,11 +767,11 @@ static int64_t mosaic_lap__wide_scalar(const mosaic_lap__table *t, const int32_t
     return least;
 }
 
-static uint32_t mosaic_lap__below_wide(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit)
+static uint64_t mosaic_lap__below_wide(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit)
 {
-    uint32_t bits = 0;
+    uint64_t bits = 0;
     int32_t i;
-    for (i = 0; i < count; i++) bits |= (uint32_t)(mosaic_lap__reduced(t, cost[i], slot[i]) < limit) << i;
+    for (i = 0; i < count; i++) bits |= (uint64_t)(mosaic_lap__reduced(t, cost[i], slot[i]) < limit) << i;
     return bits;
 }
 
@@ -800,6 +828,15 @@ static int32_t mosaic_lap__best_wide(const mosaic_lap__table *t, const int32_t *
         if (mosaic_lap__wide_##LEVEL(t, mosaic_lap__costs(t, line, b, room), b, x) > value) return 0;                                                \
         for (j = 0; j < MOSAIC_LAP__BLOCK; j++) bits |= (uint64_t)(x[j] == value) << j;                                                              \
         return bits;                                                                                                                                 \
+    }                                                                                                                                                \
+    TARGET static uint64_t mosaic_lap__under_wide_##LEVEL(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t limit)                        \
+    {                                                                                                                                                \
+        int64_t x[MOSAIC_LAP__BLOCK];                                                                                                                \
+        int32_t room[MOSAIC_LAP__BLOCK], j;                                                                                                          \
+        uint64_t bits = 0;                                                                                                                           \
+        if (mosaic_lap__wide_##LEVEL(t, mosaic_lap__costs(t, line, b, room), b, x) >= limit) return 0;                                               \
+        for (j = 0; j < MOSAIC_LAP__BLOCK; j++) bits |= (uint64_t)(x[j] < limit) << j;                                                               \
+        return bits;                                                                                                                                 \
     }
 MOSAIC_LAP__DEFINE_WIDE(scalar, )
 
@@ -846,11 +883,11 @@ static int32_t mosaic_lap__block_scalar(const mosaic_lap__table *t, const int32_
 }
 MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_scalar, , mosaic_lap__block_scalar, MOSAIC_LAP__CLIP_NARROW, 1, MOSAIC_LAP__BELOW_ONE)
 
-static uint32_t mosaic_lap__below_scalar(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit)
+static uint64_t mosaic_lap__below_scalar(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit)
 {
-    uint32_t bits = 0;
+    uint64_t bits = 0;
     int32_t i;
-    for (i = 0; i < count; i++) bits |= (uint32_t)((cost[i] ^ t->sign) - t->narrow[slot[i]] < limit) << i;
+    for (i = 0; i < count; i++) bits |= (uint64_t)((cost[i] ^ t->sign) - t->narrow[slot[i]] < limit) << i;
     return bits;
 }
 
@@ -860,6 +897,15 @@ static uint64_t mosaic_lap__tight_scalar(const mosaic_lap__table *t, int32_t lin
     const int32_t *c = mosaic_lap__costs(t, line, b, room), *w = t->narrow + b * MOSAIC_LAP__BLOCK;
     uint64_t bits = 0;
     for (j = 0; j < size; j++) bits |= (uint64_t)(c[j] != MOSAIC_LAP_FORBIDDEN && (c[j] ^ t->sign) - w[j] == value) << j;
+    return bits;
+}
+
+static uint64_t mosaic_lap__under_scalar(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t limit)
+{
+    int32_t room[MOSAIC_LAP__BLOCK], size = mosaic_lap__block_size(t, b), j;
+    const int32_t *c = mosaic_lap__costs(t, line, b, room), *w = t->narrow + b * MOSAIC_LAP__BLOCK;
+    uint64_t bits = 0;
+    for (j = 0; j < size; j++) bits |= (uint64_t)(c[j] != MOSAIC_LAP_FORBIDDEN && (c[j] ^ t->sign) - w[j] < limit) << j;
     return bits;
 }
 
@@ -953,33 +999,32 @@ MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__listed_avx2(const mosaic
                             _mm256_i32gather_epi32(t->narrow, mosaic_lap__load_avx2(slot), 4));
 }
 
-MOSAIC_LAP__AVX2 static uint32_t mosaic_lap__below_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
+MOSAIC_LAP__AVX2 static uint64_t mosaic_lap__below_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
                                                         int64_t limit)
 {
     const __m256i lim = _mm256_set1_epi32(mosaic_lap__clamp(limit));
-    uint32_t bits = 0;
+    uint64_t bits = 0;
     int32_t i;
-    for (i = 0; i < count; i += 8) bits |= mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(lim, mosaic_lap__listed_avx2(t, slot + i, cost + i))) << i;
-    return count < 32 ? bits & ((1u << count) - 1) : bits;
+    for (i = 0; i < count; i += 8)
+        bits |= (uint64_t)mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(lim, mosaic_lap__listed_avx2(t, slot + i, cost + i))) << i;
+    return count < 64 ? bits & (((uint64_t)1 << count) - 1) : bits;
 }
 
 MOSAIC_LAP__AVX2 static int32_t mosaic_lap__best_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
                                                       int64_t least[2])
 {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), none = _mm256_set1_epi32(INT32_MAX);
-    __m256i x[4], m = none, second = none, one;
+    __m256i x[MOSAIC_LAP__LIST / 8], m = none, second = none, one;
     int32_t i, at = 0, low;
-    for (i = 0; i < 4; i++) {
-        x[i] = none;
-        if (8 * i < count)
-            x[i] = _mm256_blendv_epi8(none, mosaic_lap__listed_avx2(t, slot + 8 * i, cost + 8 * i),
-                                      _mm256_cmpgt_epi32(_mm256_set1_epi32(count - 8 * i), lane));
+    for (i = 0; 8 * i < count; i++) {
+        x[i] = _mm256_blendv_epi8(none, mosaic_lap__listed_avx2(t, slot + 8 * i, cost + 8 * i),
+                                  _mm256_cmpgt_epi32(_mm256_set1_epi32(count - 8 * i), lane));
         second = _mm256_min_epi32(second, _mm256_max_epi32(m, x[i]));
         m = _mm256_min_epi32(m, x[i]);
     }
     low = mosaic_lap__least_avx2(m);
     one = _mm256_set1_epi32(low);
-    for (i = 3; i >= 0; i--) {
+    while (--i >= 0) {
         unsigned bits = mosaic_lap__mask_avx2(_mm256_cmpeq_epi32(x[i], one));
         if (bits) at = 8 * i + __builtin_ctz(bits);
     }
@@ -1001,6 +1046,19 @@ MOSAIC_LAP__AVX2 static uint64_t mosaic_lap__tight_avx2(const mosaic_lap__table 
     c = mosaic_lap__costs(t, line, b, room);
     for (i = 0; i < 8; i++)
         bits |= (uint64_t)mosaic_lap__mask_avx2(_mm256_cmpeq_epi32(mosaic_lap__reduced_avx2(c + 8 * i, w + 8 * i, sign), want)) << (8 * i);
+    return bits;
+}
+
+MOSAIC_LAP__AVX2 static uint64_t mosaic_lap__under_avx2(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t limit)
+{
+    const __m256i sign = _mm256_set1_epi32(t->sign), most = _mm256_set1_epi32(mosaic_lap__clamp(limit));
+    int32_t room[MOSAIC_LAP__BLOCK], i;
+    const int32_t *c, *w = t->narrow + b * MOSAIC_LAP__BLOCK;
+    uint64_t bits = 0;
+    if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__under_scalar(t, line, b, limit);
+    c = mosaic_lap__costs(t, line, b, room);
+    for (i = 0; i < 8; i++)
+        bits |= (uint64_t)mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(most, mosaic_lap__reduced_avx2(c + 8 * i, w + 8 * i, sign))) << (8 * i);
     return bits;
 }
 
@@ -1139,33 +1197,37 @@ MOSAIC_LAP__INLINE MOSAIC_LAP__AVX512 __m512i mosaic_lap__listed_avx512(const mo
                             _mm512_i32gather_epi32(_mm512_loadu_si512(slot), t->narrow, 4));
 }
 
-MOSAIC_LAP__AVX512 static uint32_t mosaic_lap__below_avx512(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
+MOSAIC_LAP__AVX512 static uint64_t mosaic_lap__below_avx512(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
                                                             int64_t limit)
 {
     const __m512i lim = _mm512_set1_epi32(mosaic_lap__clamp(limit));
-    uint32_t bits = 0;
+    uint64_t bits = 0;
     int32_t i;
-    for (i = 0; i < count; i += 16) bits |= (uint32_t)_mm512_cmplt_epi32_mask(mosaic_lap__listed_avx512(t, slot + i, cost + i), lim) << i;
-    return count < 32 ? bits & ((1u << count) - 1) : bits;
+    for (i = 0; i < count; i += 16) bits |= (uint64_t)_mm512_cmplt_epi32_mask(mosaic_lap__listed_avx512(t, slot + i, cost + i), lim) << i;
+    return count < 64 ? bits & (((uint64_t)1 << count) - 1) : bits;
 }
 
 MOSAIC_LAP__AVX512 static int32_t mosaic_lap__best_avx512(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
                                                           int64_t least[2])
 {
     const __m512i none = _mm512_set1_epi32(INT32_MAX);
-    __m512i x = _mm512_mask_mov_epi32(none, mosaic_lap__some(count, 0), mosaic_lap__listed_avx512(t, slot, cost)), y = none;
-    uint32_t bits;
-    int32_t low, at = 0;
-    if (count > 16) y = _mm512_mask_mov_epi32(none, mosaic_lap__some(count, 1), mosaic_lap__listed_avx512(t, slot + 16, cost + 16));
-    low = _mm512_reduce_min_epi32(_mm512_min_epi32(x, y));
-    bits = (uint32_t)_mm512_cmpeq_epi32_mask(x, _mm512_set1_epi32(low)) | (uint32_t)_mm512_cmpeq_epi32_mask(y, _mm512_set1_epi32(low)) << 16;
-    if (count > 0) at = __builtin_ctz(bits);
-    bits = ~(1u << at); /* all but that one */
+    __m512i x[MOSAIC_LAP__LIST / 16], m = none, second = none;
+    int32_t i, at = 0, low;
+    for (i = 0; 16 * i < count; i++) {
+        x[i] = _mm512_mask_mov_epi32(none, mosaic_lap__some(count, i), mosaic_lap__listed_avx512(t, slot + 16 * i, cost + 16 * i));
+        second = _mm512_min_epi32(second, _mm512_max_epi32(m, x[i]));
+        m = _mm512_min_epi32(m, x[i]);
+    }
+    low = _mm512_reduce_min_epi32(m);
+    while (--i >= 0) {
+        uint32_t bits = _mm512_cmpeq_epi32_mask(x[i], _mm512_set1_epi32(low));
+        if (bits) at = 16 * i + __builtin_ctz(bits);
+    }
+    /* the minimum of each lane but that one lane in which the least stands first; `second` has what the lanes hold beside their minimum */
+    m = _mm512_mask_mov_epi32(m, (__mmask16)(1u << (at % 16)), none);
+    i = _mm512_reduce_min_epi32(_mm512_min_epi32(m, second));
     least[0] = count > 0 ? low : MOSAIC_LAP__FAR;
-    least[1] = MOSAIC_LAP__FAR;
-    if (count > 1)
-        least[1] = _mm512_reduce_min_epi32(
-            _mm512_min_epi32(_mm512_mask_mov_epi32(none, (__mmask16)bits, x), _mm512_mask_mov_epi32(none, (__mmask16)(bits >> 16), y)));
+    least[1] = count > 1 ? i : MOSAIC_LAP__FAR;
     return at;
 }
 
@@ -1177,6 +1239,17 @@ MOSAIC_LAP__AVX512 static uint64_t mosaic_lap__tight_avx512(const mosaic_lap__ta
     uint64_t bits = 0;
     for (i = 0; i < 4; i++)
         bits |= (uint64_t)_mm512_cmpeq_epi32_mask(mosaic_lap__reduced_avx512(t, mosaic_lap__load_avx512(c, size, i), w, size, i), want) << (16 * i);
+    return bits;
+}
+
+MOSAIC_LAP__AVX512 static uint64_t mosaic_lap__under_avx512(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t limit)
+{
+    int32_t room[MOSAIC_LAP__BLOCK], size = mosaic_lap__block_size(t, b), i;
+    const int32_t *c = mosaic_lap__costs(t, line, b, room), *w = t->narrow + b * MOSAIC_LAP__BLOCK;
+    const __m512i most = _mm512_set1_epi32(mosaic_lap__clamp(limit));
+    uint64_t bits = 0;
+    for (i = 0; i < 4; i++)
+        bits |= (uint64_t)_mm512_cmplt_epi32_mask(mosaic_lap__reduced_avx512(t, mosaic_lap__load_avx512(c, size, i), w, size, i), most) << (16 * i);
     return bits;
 }
 
@@ -1206,10 +1279,11 @@ MOSAIC_LAP__DEFINE_WIDE(avx512, MOSAIC_LAP__AVX512)
 /* All kernels there are, by level (that of VNNI has none of its own here): the narrow and the wide ones. */
 #define MOSAIC_LAP__KERNELS_OF(LEVEL)                                                                                                                \
     {                                                                                                                                                \
-        {mosaic_lap__range_##LEVEL, mosaic_lap__collect_##LEVEL, mosaic_lap__below_##LEVEL, mosaic_lap__best_##LEVEL, mosaic_lap__tight_##LEVEL},    \
+        {mosaic_lap__range_##LEVEL, mosaic_lap__collect_##LEVEL, mosaic_lap__below_##LEVEL,                                                          \
+         mosaic_lap__best_##LEVEL,  mosaic_lap__tight_##LEVEL,   mosaic_lap__under_##LEVEL},                                                         \
         {                                                                                                                                            \
             mosaic_lap__range_wide_##LEVEL, mosaic_lap__collect_wide_##LEVEL, mosaic_lap__below_wide, mosaic_lap__best_wide,                         \
-                mosaic_lap__tight_wide_##LEVEL                                                                                                       \
+                mosaic_lap__tight_wide_##LEVEL, mosaic_lap__under_wide_##LEVEL                                                                       \
         }                                                                                                                                            \
     }
 #define mosaic_lap__best_scalar mosaic_lap__best_wide /* reads the prices of 64 bits: the same */
@@ -1395,6 +1469,16 @@ MOSAIC_LAP__INLINE int mosaic_lap__takes(const mosaic_lap__core *q, int32_t slot
     return q->surplus > 0 || q->t.price[slot] < q->level;
 }
 
+/* A unit that waited has got a slot, and one more place of this one is taken. */
+static void mosaic_lap__used(mosaic_lap__core *q, int32_t slot)
+{
+    q->waiting--;
+    if (q->groups > 0 && q->group[slot] >= 0)
+        q->group_left[q->group[slot]]--;
+    else if (q->t.price[slot] == q->level)
+        q->surplus--;
+}
+
 static int64_t mosaic_lap__half(int64_t x) { return (x - (x & 1)) / 2; } /* rounded down */
 
 /* Moves the `count` slots of smallest value to the front of q->picked (Hoare's selection), with their values and costs. */
@@ -1450,6 +1534,7 @@ static void mosaic_lap__make_list(mosaic_lap__core *q, int32_t line, int32_t fou
 {
     int32_t *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST, *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
     int32_t count = found < MOSAIC_LAP__LIST ? found : MOSAIC_LAP__LIST, cheapest = 0, i;
+    int64_t least = MOSAIC_LAP__FAR;
     if (found > count) {
         mosaic_lap__select(q, found, count);
         limit = q->value[0];
@@ -1457,17 +1542,25 @@ static void mosaic_lap__make_list(mosaic_lap__core *q, int32_t line, int32_t fou
             if (q->value[i] > limit) limit = q->value[i];
         limit = mosaic_lap__half(limit);
     }
-    for (i = 1; i < count; i++)
-        if (q->value[i] < q->value[cheapest]) cheapest = i;
-    for (i = 0; i < MOSAIC_LAP__LIST; i++) { /* the cheapest goes first: a search that ends there looks no further */
-        int32_t k = i == 0 ? cheapest : i == cheapest ? 0 : i;
-        slot[i] = i < count ? q->picked[k] : 0;
-        cost[i] = i < count ? q->picked_cost[k] : 0;
+    for (i = 0; i < count; i++)
+        if (q->value[i] < least) {
+            least = q->value[i];
+            cheapest = i;
+        }
+    memcpy(slot, q->picked, (size_t)count * sizeof *slot);
+    memcpy(cost, q->picked_cost, (size_t)count * sizeof *cost);
+    if (count > 0) { /* the cheapest goes first: a search that ends there looks no further */
+        slot[cheapest] = slot[0];
+        cost[cheapest] = cost[0];
+        slot[0] = q->picked[cheapest];
+        cost[0] = q->picked_cost[cheapest];
     }
+    memset(slot + count, 0, (size_t)(MOSAIC_LAP__LIST - count) * sizeof *slot); /* the kernels read on to whole vectors */
+    memset(cost + count, 0, (size_t)(MOSAIC_LAP__LIST - count) * sizeof *cost);
     q->list_count[line] = count;
     q->bound[line] = limit;
     if (count > 0 && limit != MOSAIC_LAP__FAR) {
-        int64_t width = limit - mosaic_lap__half(q->value[cheapest]);
+        int64_t width = limit - mosaic_lap__half(least);
         if (count < MOSAIC_LAP__LIST / 2) width += width / 2;
         q->gap[line] = width < 1 ? 1 : width > MOSAIC_LAP__NO_SHRINK ? MOSAIC_LAP__NO_SHRINK : width;
     }
@@ -1568,10 +1661,22 @@ static void mosaic_lap__reach_listed(mosaic_lap__core *q, int32_t line)
 {
     const int32_t *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST, *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
     int64_t shift = q->at[line] - q->u[line];
-    uint32_t bits = q->kernels->below(&q->t, slot, cost, q->list_count[line], q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift);
+    uint64_t bits = q->kernels->below(&q->t, slot, cost, q->list_count[line], q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift);
     for (; bits; bits &= bits - 1) {
         int32_t i = mosaic_lap__lowest(bits);
         mosaic_lap__reach(q, slot[i], line, mosaic_lap__reduced(&q->t, cost[i], slot[i]) + shift);
+    }
+}
+
+static void mosaic_lap__reach_block(mosaic_lap__core *q, int32_t line)
+{
+    int32_t room[MOSAIC_LAP__BLOCK];
+    const int32_t *cost = mosaic_lap__costs(&q->t, line, 0, room);
+    int64_t shift = q->at[line] - q->u[line];
+    uint64_t bits = q->kernels->under(&q->t, line, 0, q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift);
+    for (; bits; bits &= bits - 1) {
+        int32_t slot = mosaic_lap__lowest(bits);
+        mosaic_lap__reach(q, slot, line, mosaic_lap__reduced(&q->t, cost[slot], slot) + shift);
     }
 }
 
@@ -1599,10 +1704,14 @@ static void mosaic_lap__scan(mosaic_lap__core *q, int32_t unit)
     int32_t line = q->line_of[unit];
     int64_t key;
     if (q->via[line] >= 0) return;
-    if (q->list_count[line] < 0) mosaic_lap__first_list(q, line);
+    if (q->t.blocks > 1 && q->list_count[line] < 0) mosaic_lap__first_list(q, line);
     q->via[line] = unit;
     q->at[line] = q->distance;
     q->seen[q->seen_count++] = line;
+    if (q->t.blocks == 1) { /* a single block is as good as a list */
+        mosaic_lap__reach_block(q, line);
+        return;
+    }
     mosaic_lap__reach_listed(q, line);
     if (q->bound[line] == MOSAIC_LAP__FAR) return;
     key = q->bound[line] > q->u[line] ? q->distance + (q->bound[line] - q->u[line]) : q->distance;
@@ -1640,10 +1749,12 @@ static void mosaic_lap__reach_group(mosaic_lap__core *q, int32_t g, int32_t slot
     }
 }
 
-/* Every unit that waits gets a slot: one of those that lack one, or of the surplus. */
+/* Counts the units that wait. Each gets a slot: one of those that lack one, or of the surplus. */
 static void mosaic_lap__count_surplus(mosaic_lap__core *q)
 {
     int32_t j;
+    q->waiting = 0;
+    for (j = 0; j < q->units; j++) q->waiting += q->slot_of[j] < 0;
     q->surplus = q->waiting;
     for (j = 0; j < q->t.slots; j++)
         if (q->t.price[j] < q->level && q->left[j] > 0 && q->groups == 0) q->surplus -= q->left[j];
@@ -1709,10 +1820,7 @@ static int mosaic_lap__enter(mosaic_lap__core *q, int32_t unit)
     if (q->sink < 0) return 0;
 
     level = q->level;
-    if (q->groups > 0 && q->group[q->sink] >= 0)
-        q->group_left[q->group[q->sink]]--;
-    else if (q->t.price[q->sink] == q->level)
-        q->surplus--;
+    mosaic_lap__used(q, q->sink);
     mosaic_lap__update_prices(q);
     for (slot = q->sink;;) {
         int32_t from = q->from[slot], mover, left;
@@ -1730,7 +1838,6 @@ static int mosaic_lap__enter(mosaic_lap__core *q, int32_t unit)
     for (i = 0; i < q->seen_count; i++) q->via[q->seen[i]] = -1;
     for (i = 0; i < q->group_seen_count; i++) q->group_at[q->group_seen[i]] = MOSAIC_LAP__FAR;
     mosaic_lap__heap_clear(&q->heap);
-    q->waiting--;
     if (q->level < level) mosaic_lap__count_surplus(q);
     return 1;
 }
@@ -2595,11 +2702,11 @@ static void mosaic_lap__auction(mosaic_lap__core *q)
     mosaic_lap__loosen(q, 0, queue);
 }
 
-/* Gives every unit that can have it at once a cheapest slot of its line, the first of them; returns how many that were. All costs have just
-   been read at the price 0: the lower bounds are exact. */
-static int32_t mosaic_lap__greedy(mosaic_lap__core *q)
+/* Gives every unit that can have it at once a cheapest slot of its line, the first of them. All costs have just been read: the lower bounds
+   are exact. */
+static void mosaic_lap__greedy(mosaic_lap__core *q)
 {
-    int32_t unit, b, j, placed = 0;
+    int32_t unit, b, j;
     for (b = 0; b < q->t.blocks; b++) {
         q->vacant[b] = 0;
         for (j = 0; j < mosaic_lap__block_size(&q->t, b); j++) q->vacant[b] |= (uint64_t)mosaic_lap__takes(q, b * MOSAIC_LAP__BLOCK + j) << j;
@@ -2615,27 +2722,25 @@ static int32_t mosaic_lap__greedy(mosaic_lap__core *q)
                 int32_t slot = b * MOSAIC_LAP__BLOCK + mosaic_lap__lowest(bits);
                 if (mosaic_lap__takes(q, slot)) {
                     mosaic_lap__place(q, unit, slot);
-                    if (q->groups > 0 && q->group[slot] >= 0) q->group_left[q->group[slot]]--;
-                    q->own[line] = (int32_t)(q->t.sign ? -u : u);
-                    placed++;
+                    mosaic_lap__used(q, slot);
+                    q->own[line] = (int32_t)(q->t.sign ? -u : u); /* before an auction all prices are 0 */
                 }
                 if (!mosaic_lap__takes(q, slot)) q->vacant[b] &= ~((uint64_t)1 << (slot % MOSAIC_LAP__BLOCK));
             }
         }
     }
-    return placed;
 }
 
 /* Whether an auction is allowed, and is wished for or promises something: when few lines have got a slot at once. */
-static int mosaic_lap__wants_auction(const mosaic_lap__solver *s, int32_t placed)
+static int mosaic_lap__wants_auction(const mosaic_lap__solver *s)
 {
     const mosaic_lap__core *q = &s->core;
     int32_t i;
-    if (s->options->solver == 1 || q->groups > 0 || q->units != q->t.slots || q->units != q->t.lines || q->forbidden) return 0;
+    if (s->options->solver == 1 || s->options->start || q->groups > 0 || q->units != q->t.slots || q->units != q->t.lines || q->forbidden) return 0;
     for (i = 0; i < q->t.slots; i++)
         if (q->left[i] + (q->first[i] >= 0) != 1 || q->line_of[i] != i) return 0;
     if (s->options->solver == 2) return 1;
-    return q->units >= 200 && placed < q->units / 5 * 2 && q->high - q->low >= 1024;
+    return q->units >= 200 && q->waiting > q->units / 5 * 3 && q->high - q->low >= 1024;
 }
 
 /* Prepares the core and gives every unit its slot. Returns the unit for which there is none, or -1. */
@@ -2647,20 +2752,19 @@ static int32_t mosaic_lap__serve(mosaic_lap__solver *s, int level)
     mosaic_lap__prepare(s, level);
     if (s->options->start) mosaic_lap__take_start(s);
     mosaic_lap__read_all(s);
-    q->surplus = q->units; /* for now */
     mosaic_lap__price_lines(q);
-    if (s->options->start)
-        mosaic_lap__free_loose(q);
-    else if (mosaic_lap__wants_auction(s, mosaic_lap__greedy(q)))
-        mosaic_lap__auction(q);
-    q->waiting = 0;
-    for (i = 0; i < q->units; i++) q->waiting += q->slot_of[i] < 0;
+    if (s->options->start) mosaic_lap__free_loose(q);
     mosaic_lap__count_surplus(q);
+    mosaic_lap__greedy(q);
+    if (mosaic_lap__wants_auction(s)) {
+        mosaic_lap__auction(q);
+        mosaic_lap__count_surplus(q);
+    }
     for (i = 0; i < q->units; i++) {
         int32_t line = q->line_of[i];
         if (q->slot_of[i] >= 0) continue;
         /* where nothing of the line is placed its price may rise to what its cheapest entry is now */
-        if (!s->turned && mosaic_lap__line_best(q, line, least) >= 0) q->u[line] = least[0];
+        if (!s->turned && q->t.blocks > 1 && mosaic_lap__line_best(q, line, least) >= 0) q->u[line] = least[0];
         if (!mosaic_lap__enter(q, i)) return i;
     }
     return -1;

@@ -104,29 +104,191 @@ def ssim():
         add(f"ssim 54x54, the best of 64, {level}", t / 20 * 1e6, peer * 1e6, peer_name, "us", 1, "the cell's preparation in our time", False)
 
 
-def lap():
+def lap_peers():
+    """SciPy, lap and lapx, which calls itself lap too: each of the two in a folder of its own. Processor time is measured, of one thread."""
     from scipy.optimize import linear_sum_assignment
 
-    lib = library("lap_parity")
+    peers = {"SciPy 1.17": lambda cost: cost[linear_sum_assignment(cost)].sum()}
+    for package in ("lap==0.5.13", "lapx==0.11.1"):
+        folder = os.path.abspath(os.path.join(BUILD, "bench-" + package))
+        try:
+            if not os.path.isdir(folder):
+                subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", folder, package])
+            sys.path.insert(0, folder)
+            module = __import__("lap")
+            peers[package.replace("==", " ")] = lambda cost, lapjv=module.lapjv: round(lapjv(cost, extend_cost=cost.shape[0] != cost.shape[1])[0])
+        except (subprocess.CalledProcessError, ImportError) as e:
+            print(f"lap: {package} is left out: {e}")
+        finally:
+            if folder in sys.path:
+                sys.path.remove(folder)
+            for name in [n for n in sys.modules if n == "lap" or n.startswith("lap.") or n.startswith("_lap")]:
+                del sys.modules[name]
+    return peers
+
+
+def lab_cells(image, cols, rows):
+    """Each cell of a picture as 4 x 4 Lab pixels."""
+    import cv2
+
+    lab = cv2.cvtColor(cv2.resize(image, (cols * 4, rows * 4), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2LAB)
+    return np.ascontiguousarray(lab.reshape(rows, 4, cols, 4, 3).transpose(0, 2, 1, 3, 4).reshape(rows * cols, 48))
+
+
+def lab_frames(name, count, step=1):
+    import cv2
+
+    film, frames = cv2.VideoCapture(os.path.join(DATA, "video", name + ".mp4")), []
+    while len(frames) < count * step:
+        more, frame = film.read()
+        if not more:
+            break
+        frames.append(frame)
+    return frames[::step]
+
+
+def lab_photos():
+    """The photographs, each with its mirror image, a lighter and a darker one."""
+    import cv2
+
+    cells = []
+    for file in sorted(os.listdir(TILES)):
+        if file.endswith(".jpg"):
+            image = cv2.imread(os.path.join(TILES, file))
+            for variant in (image, image[:, ::-1], np.clip(image * 1.1, 0, 255), np.clip(image * 0.9, 0, 255)):
+                cells.append(lab_cells(np.ascontiguousarray(variant, dtype=np.uint8), 1, 1)[0])
+    return np.array(cells)
+
+
+def lab_crops(count):
+    """Random squares of all films as pictures for very large mosaics."""
+    random = np.random.default_rng(3)
+    frames, crops = [f for name in CLIPS for f in lab_frames(name, 40, 3)], []
+    while len(crops) < count:
+        frame = frames[random.integers(len(frames))]
+        side = int(random.integers(12, min(frame.shape[:2]) // 3))
+        y, x = random.integers(0, frame.shape[0] - side), random.integers(0, frame.shape[1] - side)
+        crops.append(lab_cells(np.ascontiguousarray(frame[y : y + side, x : x + side]), 1, 1)[0])
+    return np.array(crops)
+
+
+def lap():
+    lib = library("lap_bench")
+    lib.lap_bench.restype = ctypes.c_double
+    peers = lap_peers()
     random = np.random.default_rng(2)
+    pointer = lambda x: None if x is None else ctypes.c_void_p(x.ctypes.data)
+    levels = {"AVX-512": 0, "AVX2": 2, "scalar": 1}
 
-    def solve(cost, capacity):
-        rows, cols = cost.shape
-        columns, u, v, totals = np.empty(rows, np.int32), np.empty(rows, np.int64), np.empty(cols, np.int64), np.zeros(2, np.int64)
-        p = lambda x: None if x is None else ctypes.c_void_p(x.ctypes.data)
-        assert lib.parity_solve(rows, cols, p(cost), p(capacity), 0, 0, p(columns), p(u), p(v), p(totals)) == 0
-        return int(totals[0])
+    def solver(cost=None, cells=None, tiles=None, capacity=None, variants=0, quota=0, simd=0, threads=1):
+        """A call that solves once and returns the seconds; its totals are those of lap_bench."""
+        rows, cols = cost.shape if cost is not None else (len(cells), len(tiles))
+        answer = np.empty(rows, np.int32), np.empty(rows, np.int64), np.empty(cols, np.int64)
 
-    # Costs like a mosaic's: cells crowd a small part of the colour space that the photographs fill.
-    for rows, photos, uses in ((700, 919, 4), (700, 3676, 1), (1500, 3676, 1)):
-        cells = random.normal(0, 1, (rows, 6)) @ np.diag([60, 25, 10, 6, 4, 3]) + 128
-        tiles = random.normal(0, 1, (photos, 6)) @ np.diag([55, 30, 20, 10, 6, 4]) + 120
-        cost = ((cells[:, None] - tiles[None]) ** 2).sum(2).astype(np.int32)
-        capacity = np.full(photos, uses, np.int32) if uses > 1 else None
-        wide = np.repeat(cost, uses, 1)
-        assert solve(cost, capacity) == wide[linear_sum_assignment(wide)].sum()
-        ours, peer = interleaved(2, lambda: solve(cost, capacity), lambda: linear_sum_assignment(wide))
-        add(f"assignment {rows}x{photos}, {uses} uses", ours * 1e3, peer * 1e3, "SciPy 1.17", "ms", 1, "certificate checked over the whole table in our time", False)
+        def call(new=None, warm=0, check=0):
+            taken = lib.lap_bench(rows, cols, pointer(new if new is not None else cost), pointer(cells), pointer(tiles), 0 if cells is None else cells.shape[1],
+                                  pointer(capacity), variants, quota, simd, threads, warm, check, *map(pointer, answer), pointer(call.totals))
+            assert taken >= 0
+            return taken
+
+        call.totals = np.zeros(3, np.int64)
+        assert call(check=1) >= 0 and call.totals[2] == 1
+        return call
+
+    def table(cells, tiles):
+        a, b = cells.astype(np.float32), tiles.astype(np.float32)
+        return ((a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * (a @ b.T)).astype(np.int32)
+
+    def timed(*calls, rounds=3, budget=3.0):
+        """Medians of what the calls return, in turn."""
+        taken, end = [[] for _ in calls], time.perf_counter() + budget
+        while len(taken[0]) < rounds or time.perf_counter() < end:
+            for call, t in zip(calls, taken):
+                t.append(call())
+            if sum(map(sum, taken)) > 20:
+                break
+        return [statistics.median(t) for t in taken]
+
+    def against(name, cost, capacity=None, wide=None, only=None, **more):
+        """Ours on `cost`, the peers on `wide` (columns with more uses repeated)."""
+        wide = cost if wide is None else wide
+        ours = solver(cost, capacity=capacity, **more)
+        calls, names = [ours], []
+        for peer, function in peers.items():
+            if only and peer not in only:
+                continue
+
+            def call(function=function):
+                start = time.process_time()
+                call.total = function(wide)
+                return time.process_time() - start
+
+            assert call() > 0 and call.total == ours.totals[0], f"{name}: {peer} has {call.total}, we have {ours.totals[0]}"
+            calls.append(call)
+            names.append(peer)
+        mine, *theirs = timed(*calls)
+        for peer, t in zip(names, theirs):
+            add(f"lap {name}", mine * 1e3, t * 1e3, peer, "ms", 1, higher_is_better=False)
+        return mine
+
+    photos, first = lab_photos(), lab_frames("bigbuckbunny", 31)[30:][0]
+    crops = lab_crops(100000 if "lap" in ONLY else 16000)
+    frames = [lab_cells(f, 35, 20) for f in lab_frames("bigbuckbunny", 54)[30:]]
+    small = table(frames[0], photos)
+    against("mosaic 700 x 3676", small)
+    for level, simd in levels.items():
+        add(f"lap mosaic 700 x 3676, {level}", timed(solver(small, simd=simd))[0] * 1e3, None, None, "ms", 1)
+    single = table(frames[0], photos[::4])
+    against("mosaic 700 x 919, each 4 times", single, np.full(len(photos) // 4, 4, np.int32), np.repeat(single, 4, 1), only=["SciPy 1.17"])
+    middle = table(lab_cells(first, 50, 30), photos)
+    against("mosaic 1500 x 3676", middle)
+    for quota in (3, 2):
+        add(f"lap mosaic 1500 x 3676, each photograph {quota} times", timed(solver(middle, variants=4, quota=quota))[0] * 1e3, None, None, "ms", 1)
+
+    # A film, frame after frame.
+    tables = [table(f, photos) for f in frames]
+    call, cold, warm = solver(tables[0]), [], []
+    for t in tables[1:]:
+        warm.append(call(t, 1, 1))
+        assert call.totals[2] == 1
+    still = min(call(tables[-1], 1) for _ in range(9))
+    for t in tables:
+        cold.append(call(t))
+    add("lap film 700 x 3676, cold", statistics.mean(cold) * 1e3, None, None, "ms", 1, f"mean of {len(tables)} frames")
+    add("lap film 700 x 3676, warm", statistics.mean(warm) * 1e3, statistics.mean(cold) * 1e3, "cold", "ms", 1, f"slowest {max(warm) * 1e3:.2f}", False)
+    add("lap film 700 x 3676, nothing moved", still * 1e3, None, None, "ms", 1)
+
+    # Other families.
+    points = lambda n: random.integers(0, 1000, (n, 2)).astype(np.int64)
+    spatial = lambda n, m: ((points(n)[:, None] - points(m)[None]) ** 2).sum(2).astype(np.int32)
+    for n, m in ((3, 3), (10, 10), (50, 50), (10, 1000), (1000, 10)):
+        against(f"uniform {n} x {m}", random.integers(0, 1000000, (n, m), dtype=np.int32))
+    for n, m in ((1000, 1000), (2000, 2000), (1800, 2000), (500, 5000), (5000, 500)):
+        only = ["SciPy 1.17"] if n != m else None
+        against(f"uniform {n} x {m}", random.integers(0, 1000000, (n, m), dtype=np.int32), only=only)
+        against(f"spatial {n} x {m}", spatial(n, m), only=["SciPy 1.17"])
+        against(f"0..9 {n} x {m}", random.integers(0, 10, (n, m), dtype=np.int32), only=only)
+        against(f"constant {n} x {m}", np.full((n, m), 7, np.int32), only=["SciPy 1.17"])
+    against("products 500 x 500", np.multiply.outer(np.arange(500), np.arange(500)).astype(np.int32), only=["SciPy 1.17"])
+    against("uniform 4000 x 4000", random.integers(0, 1000000, (4000, 4000), dtype=np.int32), only=["SciPy 1.17"])
+    against("0..9 4000 x 4000", random.integers(0, 10, (4000, 4000), dtype=np.int32), only=["SciPy 1.17"])
+
+    # Large ones: from vectors, and as tables; the peers' times grow into minutes.
+    for n, m, grid in ((4000, 4000, (80, 50)), (4000, 16000, (80, 50)), (8000, 8000, (100, 80)), (30000, 30000, (200, 150)), (30000, 100000, (200, 150))):
+        if m > len(crops):
+            continue
+        cells, tiles = lab_cells(first, *grid), crops[:m]
+        call = solver(cells=cells, tiles=tiles)
+        seconds = timed(call, rounds=1, budget=0)[0]
+        add(f"lap mosaic {n} x {m} vectors", seconds * 1e3, None, None, "ms", 1, f"{call.totals[1] / 1e6:.0f} MB")
+        if n > 8000:
+            add(f"lap mosaic {n} x {m} vectors", timed(solver(cells=cells, tiles=tiles, threads=2), rounds=1, budget=0)[0] * 1e3, None, None, "ms", 2)
+            continue
+        cost = table(cells, tiles)
+        if n <= 4000 and "lap" in ONLY:
+            against(f"mosaic {n} x {m}", cost, only=["SciPy 1.17"])
+        else:
+            add(f"lap mosaic {n} x {m}", timed(solver(cost))[0] * 1e3, None, None, "ms", 1)
 
 
 def video(clip, output, *more):

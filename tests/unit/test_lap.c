@@ -407,7 +407,7 @@ static void test_kernels(void)
         mosaic_lap__table t;
         const mosaic_lap__kernels *kernels[6];
         int32_t narrow[200], lower[4], lower_then[4], expected_lower[4], out[216], expected[216], cost_out[216], expected_cost[216];
-        int32_t slot[32], cost[32], limits[3], expected_limits[3], tile[8 * 512];
+        int32_t slot[64], cost[64], limits[3], expected_limits[3], tile[8 * 512];
         int64_t price[200];
         int k, count = 0, i, cols = test_range(1, 200), kind = test_range(0, 3);
         for (k = 0; k < 2; k++)
@@ -431,7 +431,7 @@ static void test_kernels(void)
             narrow[i] = (int32_t)price[i] + t.sign;
         }
         for (i = 0; i < 4; i++) lower_then[i] = test_range(0, 3) ? INT32_MIN : 0;
-        for (i = 0; i < 32; i++) {
+        for (i = 0; i < 64; i++) {
             slot[i] = test_range(0, cols - 1);
             cost[i] = draw(kind);
         }
@@ -441,9 +441,8 @@ static void test_kernels(void)
             int64_t limit = test_range(0, 4) ? test_range(-5, kind == 3 ? 800000 : 9) : MOSAIC_LAP__FAR, expected_limit = 0;
             int64_t gap = test_range(0, 1) ? test_range(1, kind == 3 ? 100000 : 3) : MOSAIC_LAP__NO_SHRINK;
             int64_t value = mosaic_lap__reduced(&t, *at(&f, 0, cols / 2), cols / 2), expected_least[2] = {0, 0};
-            uint32_t expected_below = 0;
-            uint64_t expected_tight = 0;
-            int listed = test_range(0, 32), block = test_range(0, t.blocks - 1);
+            uint64_t expected_below = 0, expected_tight = 0, expected_under = 0;
+            int listed = test_range(0, 64), block = test_range(0, t.blocks - 1);
             if (*at(&f, 0, cols / 2) == FORBIDDEN) value = 1;
             for (k = 0; k < count; k++) { /* the wide ones tell the lower bounds only */
                 limits[0] = INT32_MAX;
@@ -461,18 +460,19 @@ static void test_kernels(void)
             for (k = 0; k < count; k++) {
                 int64_t lim = limit, least[2];
                 int32_t found, best;
-                uint32_t below;
-                uint64_t tight;
+                uint64_t below, tight, under;
                 memcpy(lower, lower_then, sizeof lower);
                 found = kernels[k]->collect(&t, 0, &lim, gap, out, cost_out);
                 below = kernels[k]->below(&t, slot, cost, listed, limit);
                 best = kernels[k]->best(&t, slot, cost, listed, least);
                 tight = kernels[k]->tight(&t, 0, block, value);
+                under = kernels[k]->under(&t, 0, block, limit);
                 if (k == 0) {
                     expected_found = found;
                     expected_limit = lim;
                     expected_below = below;
                     expected_tight = tight;
+                    expected_under = under;
                     expected_best = best;
                     memcpy(expected_least, least, sizeof least);
                     memcpy(expected, out, (size_t)found * sizeof *out);
@@ -483,7 +483,7 @@ static void test_kernels(void)
                 CHECK_MSG(found == expected_found && lim == expected_limit, "kernel %d: %d, %d", k, (int)found, (int)expected_found);
                 CHECK(!memcmp(out, expected, (size_t)found * sizeof *out) && !memcmp(lower, expected_lower, (size_t)t.blocks * sizeof *lower));
                 CHECK(!memcmp(cost_out, expected_cost, (size_t)found * sizeof *out));
-                CHECK(below == expected_below && tight == expected_tight);
+                CHECK(below == expected_below && tight == expected_tight && under == expected_under);
                 CHECK_MSG(best == expected_best && !memcmp(least, expected_least, sizeof least), "kernel %d, %d listed", k, listed);
             }
         }
