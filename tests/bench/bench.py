@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make bench: our figures and the peers', measured in turn in one run.
 
-    bench.py BUILD DATA [ssim] [lap] [pool] [engine] [films]     (no name: all)
+    bench.py BUILD DATA [ssim] [lap] [flow] [pool] [engine] [films]     (no name: all)
 
 Prints a line per figure and writes BUILD/bench.json, an array of {"name", "ours", "peer", "peer_name", "ratio", "unit", "threads", "note"}. A ratio
 above 1 is in our favour, whichever way the figure points. Times are medians of interleaved runs.
@@ -291,6 +291,58 @@ def lap():
             add(f"lap mosaic {n} x {m}", timed(solver(cost))[0] * 1e3, None, None, "ms", 1)
 
 
+def read_flo(path):
+    with open(path, "rb") as file:
+        assert file.read(4) == b"PIEH"
+        width, height = np.fromfile(file, np.int32, 2)
+        return np.fromfile(file, np.float32, 2 * width * height).reshape(height, width, 2)
+
+
+def flow():
+    """DIS beside OpenCV's: error on pairs with known motion at their full size, time at 480 x 272; ours from RGB, OpenCV's from grey."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    lib = library("flow_bench")
+    lib.flow_bench_dis.restype = ctypes.c_void_p
+    lib.flow_bench_pair.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+    lib.flow_bench_close.argtypes = [ctypes.c_void_p]
+    presets = {"ultrafast": 1, "fast": 0, "medium": 2}
+    pairs = {"rubberwhale": ("frame10.png", "frame11.png"), "sintel-alley_1": ("frame_0002.png", "frame_0003.png"),
+             "sintel-cave_2": ("frame_0002.png", "frame_0003.png")}
+    grey = lambda picture: cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    peer_name = f"OpenCV {cv2.__version__}"
+
+    def dis(handle, a, b):
+        out = np.empty(a.shape[:2] + (2,), np.float32)
+        assert lib.flow_bench_pair(handle, a.ctypes.data, b.ctypes.data, a.strides[0], out.ctypes.data) == 0
+        return out
+
+    for name, files in pairs.items():
+        folder = os.path.join(DATA, "flow", name)
+        if not os.path.isdir(folder):
+            print(f"flow: skipped: no {folder}")
+            continue
+        a, b = (np.ascontiguousarray(cv2.imread(os.path.join(folder, file))[:, :, ::-1]) for file in files)
+        truth = read_flo(os.path.join(folder, "flow_gt.flo"))
+        known = (np.abs(truth) < 1e9).all(2)
+        small = [cv2.resize(picture, (480, 272), interpolation=cv2.INTER_AREA) for picture in (a, b)]
+        for preset, index in presets.items():
+            error = lambda field: float(np.hypot(*(field - truth)[known].T).mean())
+            handle = lib.flow_bench_dis(a.shape[1], a.shape[0], index, 0)
+            peer = cv2.DISOpticalFlow_create({"ultrafast": 0, "fast": 1, "medium": 2}[preset])
+            add(f"DIS {preset}: {name}, error", error(dis(handle, a, b)), error(peer.calc(grey(a), grey(b), None)), peer_name, "px", 1, "", False)
+            lib.flow_bench_close(handle)
+            handles = {level: lib.flow_bench_dis(480, 272, index, simd) for level, simd in (("AVX-512", 3), ("AVX2", 2), ("scalar", 1))}
+            handles = {level: h for level, h in handles.items() if h}
+            greys = [grey(picture) for picture in small]
+            taken = interleaved(1.5, lambda: peer.calc(*greys, None), *(lambda h=h: dis(h, *small) for h in handles.values()))
+            for level, t in zip(handles, taken[1:]):
+                add(f"DIS {preset}: {name}, 480x272, {level}", t * 1e3, taken[0] * 1e3, peer_name, "ms", 1, "", False)
+            for h in handles.values():
+                lib.flow_bench_close(h)
+
+
 def video(clip, output, *more):
     """Runs mosaic_video; returns its report with the wall time of the whole process."""
     report = output + ".json"
@@ -385,7 +437,7 @@ def films():
 
 def main():
     os.makedirs(OUT, exist_ok=True)
-    for part in (ssim, lap, pool, engine, films):
+    for part in (ssim, lap, flow, pool, engine, films):
         if wanted(part.__name__):
             part()
     path = os.path.join(BUILD, "bench.json")
