@@ -113,6 +113,75 @@ static void test_same(int width, int height)
     free(forward);
 }
 
+/* The backward vectors of a stream are those of the pair turned round. */
+static void test_backward(void)
+{
+    enum { W = 120, H = 77 };
+    int preset, i, bad;
+    draw(first, W, H, 1, 0, 0);
+    draw(second, W, H, 1.03, 6, -3);
+    for (preset = 0; preset < MOSAIC_FLOW_PRESETS; preset++) {
+        int threads = 2;
+        mosaic_flow *flow = open_dis(W, H, preset, 0, NULL), *stream = open_dis(W, H, preset, 0, &threads);
+        const mosaic_flow_field *field = NULL;
+        if (!flow || !stream) continue;
+        mosaic_flow_pair(flow, second, W * 3, first, W * 3, NULL, flow_out);
+        mosaic_flow_push(stream, first, W * 3, &field);
+        mosaic_flow_push(stream, second, W * 3, &field);
+        for (i = bad = 0; i < W * H * 2; i++) {
+            const float v = flow_out[i] * 64;
+            bad += field->backward[i] != (int16_t)(v < 0 ? v - 0.5f : v + 0.5f);
+        }
+        CHECK_MSG(bad == 0, "preset %d: %d components", preset, bad);
+        mosaic_flow_close(flow);
+        mosaic_flow_close(stream);
+    }
+}
+
+/* The refinement works on rows in a staggered order: it must leave what whole sweeps one after the other leave. */
+static void test_sweeps(void)
+{
+    enum { W = 53, H = 38 };
+    mosaic_flow *flow = open_dis(W, H, MOSAIC_FLOW_MEDIUM, 1, NULL);
+    mosaic_flow__dis *dis;
+    mosaic_flow__dis_way *way;
+    const mosaic_flow__dis_level *level;
+    int x, y, k, round, bad = 0;
+    if (!flow) return;
+    draw(first, W, H, 1, 0, 0);
+    draw(second, W, H, 1.05, 3, 2);
+    mosaic_flow_pair(flow, first, W * 3, second, W * 3, NULL, flow_out);
+    dis = (mosaic_flow__dis *)flow->method;
+    way = &dis->way[0];
+    level = &dis->level[0];
+    dis->kernels->dis_blend(way);
+    dis->kernels->dis_refine(way);
+    for (y = 0; y < H; y++)
+        for (x = 0; x < W; x++)
+            for (k = 0; k < 2; k++) reference[(y * W + x) * 2 + k] = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, y)[x];
+    /* From the same start (what the pictures say stands in the planes still): */
+    dis->kernels->dis_blend(way);
+    dis->rounds = 0;
+    dis->kernels->dis_refine(way);
+    for (round = 0; round < mosaic_flow__dis_presets[MOSAIC_FLOW_MEDIUM].rounds; round++) {
+        for (y = 0; y < H; y++) {
+            mosaic_flow__dis_smoothness_plain(way, y);
+            mosaic_flow__dis_system_plain(way, y);
+        }
+        for (k = 0; k < 2 * MOSAIC_FLOW__DIS_SWEEPS; k++)
+            for (y = H - 1; y >= 0; y--) mosaic_flow__dis_relax_plain(way, y, k % 2);
+    }
+    mosaic_flow__dis_join(way);
+    for (y = 0; y < H; y++)
+        for (x = 0; x < W; x++)
+            for (k = 0; k < 2; k++) {
+                const float *row = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, y);
+                bad += memcmp(&row[x], &reference[(y * W + x) * 2 + k], sizeof(float)) != 0;
+            }
+    CHECK_MSG(bad == 0, "%d of %d numbers differ from whole sweeps", bad, W * H * 2);
+    mosaic_flow_close(flow);
+}
+
 /* ---- known motion ---- */
 
 /* Mean error over the pixels at least `border` away from the edges. */
@@ -412,6 +481,8 @@ int main(void)
                                   {31, 2}, {2, 40}, {SIDE, 3}, {3, SIDE}, {64, 48}, {97, 61}, {128, 9}, {157, 90}};
     int i;
     for (i = 0; i < (int)(sizeof size / sizeof *size); i++) test_same(size[i][0], size[i][1]);
+    test_backward();
+    test_sweeps();
     test_motion();
     test_still();
     test_median();
