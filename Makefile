@@ -45,9 +45,11 @@ matrix:
 	@sh tests/matrix_ssim.sh $(BUILD)/matrix
 
 fuzz:
-	@mkdir -p $(BUILD)/fuzz/ssim
-	clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_ssim.c -o $(BUILD)/fuzz/fuzz_ssim
-	$(BUILD)/fuzz/fuzz_ssim -max_total_time=60 $(BUILD)/fuzz/ssim
+	@for name in ssim lap; do \
+	    mkdir -p $(BUILD)/fuzz/$$name; \
+	    clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_$$name.c -o $(BUILD)/fuzz/fuzz_$$name && \
+	    $(BUILD)/fuzz/fuzz_$$name -max_total_time=60 $(BUILD)/fuzz/$$name || exit 1; \
+	done
 
 bench: all
 	@BUILD=$(BUILD) DATA=$(DATA) sh tests/bench.sh

@@ -411,9 +411,9 @@ static void test_forms(void)
 static void test_rounds(void)
 {
     int round, i, j;
-    for (round = 0; round < 40; round++) {
+    for (round = 0; round < 48; round++) {
         fixture f, g;
-        int rows = test_range(20, 70), cols = test_range(20, 70), gap = 1 << test_range(0, 5);
+        int rows = test_range(46, 70), cols = test_range(46, 70), gap = 1 << test_range(0, 30), shift = round % 4 < 2 ? 0 : 2;
         mosaic_lap_kind kind = round % 2 ? MOSAIC_LAP_DOUBLE : MOSAIC_LAP_INT64;
         fixture_make(&f, MOSAIC_LAP_INT32, rows, cols);
         fixture_make(&g, kind, rows, cols);
@@ -421,8 +421,10 @@ static void test_rounds(void)
         for (i = 0; i < rows; i++)
             for (j = 0; j < cols; j++) {
                 int c = test_range(0, 3), allowed = test_range(0, 19) > 0, noise = test_range(0, gap);
+                if (round % 8 >= 4 && (test_range(0, 9) == 0 || i == j % 5))
+                    c = f.p.maximise ? -1000 : 1000; /* far beyond the rest, and yet some are needed */
                 set(&f, i, j, allowed, c, 0);
-                set(&g, i, j, allowed, c * ((int64_t)1 << 45) + noise, kind == MOSAIC_LAP_DOUBLE ? -100 : 0);
+                set(&g, i, j, allowed, (c - shift) * ((int64_t)1 << 40) + noise, kind == MOSAIC_LAP_DOUBLE ? -100 : 0);
             }
         solve(&f, 0);
         solve(&g, 0);
@@ -645,6 +647,24 @@ static void test_bad_input(void)
     fixture_free(&f);
 }
 
+/* A violation of one unit is found wherever it is, however the numbers around it round. */
+static void test_one_unit(void)
+{
+    fixture f;
+    mosaic_lap_report r;
+    int i, j;
+    fixture_make(&f, MOSAIC_LAP_DOUBLE, 40, 45);
+    for (i = 0; i < 40; i++)
+        for (j = 0; j < 45; j++) set(&f, i, j, 1, wide_random() >> 11, test_range(-60, 0));
+    solve(&f, 0);
+    for (i = 0; i < 40; i++) {
+        mosaic_lap__long_add((uint64_t *)f.u + i * WORDS, WORDS, 1, 0, 0);
+        CHECK(mosaic_lap_check(&f.p, NULL, &f.s, &r) == MOSAIC_LAP_ERROR_CERTIFICATE && r.violations >= 1 && r.worst_violation == 1 && r.gap == -1);
+        mosaic_lap__long_add((uint64_t *)f.u + i * WORDS, WORDS, 1, 0, 1);
+    }
+    fixture_free(&f);
+}
+
 /* The check must object to everything that can be wrong, however small beside the costs. */
 static void test_check(void)
 {
@@ -697,6 +717,7 @@ int main(void)
     test_scipy_order();
     test_memory();
     test_bad_input();
+    test_one_unit();
     test_check();
     CHECK(alloc_live == 0);
     return test_end("lap types");
