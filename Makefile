@@ -45,9 +45,10 @@ matrix:
 	@sh tests/matrix_ssim.sh $(BUILD)/matrix
 
 fuzz:
-	@for name in ssim lap; do \
+	@for name in ssim lap raft; do \
 	    mkdir -p $(BUILD)/fuzz/$$name; \
 	    clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_$$name.c -o $(BUILD)/fuzz/fuzz_$$name && \
+	    { [ $$name != raft ] || $(BUILD)/fuzz/fuzz_raft --seeds $(BUILD)/fuzz/raft; } && \
 	    $(BUILD)/fuzz/fuzz_$$name -max_total_time=60 $(BUILD)/fuzz/$$name || exit 1; \
 	done
 

@@ -1,12 +1,13 @@
 /* Prints one line per stage of every header: a hash of everything it computes on generated input. The lines must be the same for every compiler,
    optimisation level, instruction set and number of threads, and the same as in tests/bits.golden. Arguments: SIMD level, threads. */
+#include "test.h"
 #include "threads.h"
-#include <stdio.h>
 #define MOSAIC_SSIM_IMPLEMENTATION
 #include "../mosaic_ssim.h"
 #define MOSAIC_TEMPORAL_IMPLEMENTATION
 #include "../mosaic_temporal.h"
 #include "../examples/util/procedural.h"
+#include "raft_files.h"
 
 static int simd, threads;
 
@@ -162,6 +163,54 @@ static void dis(void)
     }
 }
 
+/* Both arithmetics of RAFT with random weights, the correlation of all pairs and on demand, with a warm start. */
+static void raft(void)
+{
+    enum { W = 67, H = 34 };
+    static uint8_t rgb[W * H * 3];
+    int model, arithmetic, i;
+    for (model = 0; model < 2; model++) {
+        raft_tensors tensors;
+        raft_file file;
+        mosaic_flow_weights *weights = NULL;
+        test_seed = 88172645463325252ull;
+        raft_generate(&tensors, model, 0, 1000);
+        memset(&file, 0, sizeof file);
+        raft_write_safetensors(&file, &tensors, 0);
+        if (mosaic_flow_weights_load(file.bytes, file.size, NULL, &weights) != MOSAIC_FLOW_OK) printf("no weights\n");
+        raft_release(&tensors);
+        free(file.bytes);
+        for (arithmetic = 0; arithmetic < 2; arithmetic++) {
+            mosaic_flow_options options;
+            const mosaic_flow_field *field;
+            mosaic_flow *flow = NULL;
+            uint64_t hash = START;
+            const int w = model ? 16 : 48, h = model ? 8 : 24;
+            memset(&options, 0, sizeof options);
+            options.method = MOSAIC_FLOW_RAFT;
+            options.weights = weights;
+            options.arithmetic = arithmetic;
+            options.iterations = 2;
+            options.warm_start = 1;
+            options.max_memory = (size_t)(threads & 1);
+            options.width = w;
+            options.height = h;
+            options.simd = simd;
+            options.run = test_run;
+            options.run_ctx = &threads;
+            if (mosaic_flow_open(W, H, &options, &flow) != MOSAIC_FLOW_OK) printf("no flow\n");
+            for (i = 10; i < 13 && flow; i++) {
+                procedural_frame(i, W, H, rgb);
+                if (mosaic_flow_push(flow, rgb, W * 3, &field) != MOSAIC_FLOW_OK) printf("flow failed\n");
+                if (field) hash = fnv(fnv(hash, field->forward, (size_t)(w * h * 4)), field->backward, (size_t)(w * h * 4));
+            }
+            mosaic_flow_close(flow);
+            printf("raft %s %s %016llx\n", model ? "large" : "small", arithmetic ? "float" : "integer", (unsigned long long)hash);
+        }
+        mosaic_flow_weights_free(weights);
+    }
+}
+
 static void engine(const char *name, mosaic_preset preset)
 {
     enum { W = 320, H = 180 };
@@ -219,6 +268,7 @@ int main(int argc, char **argv)
     lap_types();
     ssim();
     dis();
+    raft();
     for (preset = 0; preset < MOSAIC_PRESETS; preset++) engine(mosaic_preset_name(preset), (mosaic_preset)preset);
     return 0;
 }

@@ -20,9 +20,9 @@ typedef struct raft_file {
     size_t size, capacity;
 } raft_file;
 
-static float raft_uniform(void) { return (float)((int)(test_random() % 20001) - 10000) / 10000.0f; }
+static inline float raft_uniform(void) { return (float)((int)(test_random() % 20001) - 10000) / 10000.0f; }
 
-static raft_tensor *raft_add(raft_tensors *t, const char *name, const char *suffix, int dims, size_t a, size_t b, size_t c, size_t d)
+static inline raft_tensor *raft_add(raft_tensors *t, const char *name, const char *suffix, int dims, size_t a, size_t b, size_t c, size_t d)
 {
     raft_tensor *n = &t->tensor[t->count++];
     snprintf(n->name, sizeof n->name, "%s%s", name, suffix);
@@ -34,7 +34,7 @@ static raft_tensor *raft_add(raft_tensors *t, const char *name, const char *suff
 }
 
 /* All tensors of a model, or only the first `layers` layers. Names of the authors ("module." before them) or of torchvision. */
-static void raft_generate(raft_tensors *t, int model, int torchvision, int layers)
+static inline void raft_generate(raft_tensors *t, int model, int torchvision, int layers)
 {
     const mosaic_flow__model *m = &mosaic_flow__models[model];
     char name[112];
@@ -68,12 +68,12 @@ static void raft_generate(raft_tensors *t, int model, int torchvision, int layer
     }
 }
 
-static void raft_release(raft_tensors *t)
+static inline void raft_release(raft_tensors *t)
 {
     while (t->count) free(t->tensor[--t->count].data);
 }
 
-static const raft_tensor *raft_find(const raft_tensors *t, const char *name)
+static inline const raft_tensor *raft_find(const raft_tensors *t, const char *name)
 {
     int i;
     for (i = 0; i < t->count; i++)
@@ -84,7 +84,7 @@ static const raft_tensor *raft_find(const raft_tensors *t, const char *name)
 
 /* ---- bytes ---- */
 
-static void raft_put(raft_file *f, const void *bytes, size_t size)
+static inline void raft_put(raft_file *f, const void *bytes, size_t size)
 {
     if (f->capacity < f->size + size) {
         f->capacity = (f->size + size) * 2 + 4096;
@@ -94,17 +94,17 @@ static void raft_put(raft_file *f, const void *bytes, size_t size)
     f->size += size;
 }
 
-static void raft_number(raft_file *f, uint64_t v, int bytes)
+static inline void raft_number(raft_file *f, uint64_t v, int bytes)
 {
     uint8_t b[8];
     mosaic_flow__little_put(b, v, bytes);
     raft_put(f, b, (size_t)bytes);
 }
 
-static void raft_text(raft_file *f, const char *text) { raft_put(f, text, strlen(text)); }
+static inline void raft_text(raft_file *f, const char *text) { raft_put(f, text, strlen(text)); }
 
 /* Numbers as float32, float16 (type 1) or bfloat16 (2), the latter two cut short, or float64 (3). */
-static void raft_data(raft_file *f, const raft_tensor *t, int type)
+static inline void raft_data(raft_file *f, const raft_tensor *t, int type)
 {
     size_t i;
     for (i = 0; i < t->count; i++) {
@@ -129,7 +129,7 @@ static void raft_data(raft_file *f, const raft_tensor *t, int type)
     }
 }
 
-static void raft_pickle_integer(raft_file *f, size_t v)
+static inline void raft_pickle_integer(raft_file *f, size_t v)
 {
     if (v < 256)
         raft_text(f, "K"), raft_number(f, v, 1);
@@ -139,7 +139,7 @@ static void raft_pickle_integer(raft_file *f, size_t v)
         raft_text(f, "J"), raft_number(f, v, 4);
 }
 
-static void raft_pickle_text(raft_file *f, const char *text)
+static inline void raft_pickle_text(raft_file *f, const char *text)
 {
     raft_text(f, "X");
     raft_number(f, strlen(text), 4);
@@ -147,7 +147,7 @@ static void raft_pickle_text(raft_file *f, const char *text)
 }
 
 /* An OrderedDict of tensors. legacy: with the sixth field of a storage. */
-static void raft_pickle_tensors(raft_file *f, const raft_tensors *t, int legacy, const char *storage)
+static inline void raft_pickle_tensors(raft_file *f, const raft_tensors *t, int legacy, const char *storage)
 {
     static const char frame[] = {(char)0x80, 2};
     char key[16];
@@ -185,7 +185,7 @@ static void raft_pickle_tensors(raft_file *f, const raft_tensors *t, int legacy,
     raft_text(f, "u.");
 }
 
-static void raft_write_legacy(raft_file *f, const raft_tensors *t)
+static inline void raft_write_legacy(raft_file *f, const raft_tensors *t)
 {
     static const char version[] = {(char)0x80, 2, 'M', (char)0xe9, 3, '.', (char)0x80, 2, '}', '('};
     static const char keys[] = {(char)0x80, 2, ']', '('};
@@ -212,7 +212,7 @@ static void raft_write_legacy(raft_file *f, const raft_tensors *t)
     }
 }
 
-static void raft_zip_entry(raft_file *f, raft_file *directory, const char *name, size_t header, size_t size)
+static inline void raft_zip_entry(raft_file *f, raft_file *directory, const char *name, size_t header, size_t size)
 {
     int central;
     for (central = 0; central < 2; central++) {
@@ -231,7 +231,7 @@ static void raft_zip_entry(raft_file *f, raft_file *directory, const char *name,
     }
 }
 
-static void raft_write_zip(raft_file *f, const raft_tensors *t, int type)
+static inline void raft_write_zip(raft_file *f, const raft_tensors *t, int type)
 {
     static const char *const storage[4] = {"FloatStorage", "HalfStorage", "BFloat16Storage", "DoubleStorage"};
     static const size_t bytes[4] = {4, 2, 2, 8};
@@ -266,7 +266,7 @@ static void raft_write_zip(raft_file *f, const raft_tensors *t, int type)
     free(directory.bytes);
 }
 
-static void raft_write_safetensors(raft_file *f, const raft_tensors *t, int type)
+static inline void raft_write_safetensors(raft_file *f, const raft_tensors *t, int type)
 {
     static const char *const types[4] = {"F32", "F16", "BF16", "F64"};
     static const size_t bytes[4] = {4, 2, 2, 8};
