@@ -717,14 +717,12 @@ static void mosaic_lap__source_layout(mosaic_lap__table *t, const mosaic_lap_pro
             limit at the end is handed back: slots at or above it may be among those collected before it fell.
    below    which of `count` listed entries have cost - v < limit, as a bit mask
    best     the first listed entry with the least cost - v; that in least[0], the second least in least[1]. FAR where there is none
-   tight    which slots of a block have cost - v == value, as a bit mask
-   under    which have cost - v < limit */
+   under    which slots of a block have cost - v < limit, as a bit mask; where none is below u, those below u + 1 are tight */
 typedef struct mosaic_lap__kernels {
     void (*range)(const mosaic_lap__table *t, int32_t line, int32_t b, int32_t count, const int32_t *c, int32_t limits[3]);
     int32_t (*collect)(const mosaic_lap__table *t, int32_t line, int64_t *limit, int64_t gap, int32_t *slot, int32_t *cost);
     uint64_t (*below)(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t limit);
     int32_t (*best)(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count, int64_t least[2]);
-    uint64_t (*tight)(const mosaic_lap__table *t, int32_t line, int32_t block, int64_t value);
     uint64_t (*under)(const mosaic_lap__table *t, int32_t line, int32_t block, int64_t limit);
 } mosaic_lap__kernels;
 
@@ -820,15 +818,6 @@ static int32_t mosaic_lap__best_wide(const mosaic_lap__table *t, const int32_t *
     }                                                                                                                                                \
     MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_wide_##LEVEL, TARGET, mosaic_lap__block_wide_##LEVEL, MOSAIC_LAP__CLIP_WIDE, 1,                   \
                                MOSAIC_LAP__BELOW_ONE)                                                                                                \
-    TARGET static uint64_t mosaic_lap__tight_wide_##LEVEL(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t value)                        \
-    {                                                                                                                                                \
-        int64_t x[MOSAIC_LAP__BLOCK];                                                                                                                \
-        int32_t room[MOSAIC_LAP__BLOCK], j;                                                                                                          \
-        uint64_t bits = 0;                                                                                                                           \
-        if (mosaic_lap__wide_##LEVEL(t, mosaic_lap__costs(t, line, b, room), b, x) > value) return 0;                                                \
-        for (j = 0; j < MOSAIC_LAP__BLOCK; j++) bits |= (uint64_t)(x[j] == value) << j;                                                              \
-        return bits;                                                                                                                                 \
-    }                                                                                                                                                \
     TARGET static uint64_t mosaic_lap__under_wide_##LEVEL(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t limit)                        \
     {                                                                                                                                                \
         int64_t x[MOSAIC_LAP__BLOCK];                                                                                                                \
@@ -888,15 +877,6 @@ static uint64_t mosaic_lap__below_scalar(const mosaic_lap__table *t, const int32
     uint64_t bits = 0;
     int32_t i;
     for (i = 0; i < count; i++) bits |= (uint64_t)((cost[i] ^ t->sign) - t->narrow[slot[i]] < limit) << i;
-    return bits;
-}
-
-static uint64_t mosaic_lap__tight_scalar(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t value)
-{
-    int32_t room[MOSAIC_LAP__BLOCK], size = mosaic_lap__block_size(t, b), j;
-    const int32_t *c = mosaic_lap__costs(t, line, b, room), *w = t->narrow + b * MOSAIC_LAP__BLOCK;
-    uint64_t bits = 0;
-    for (j = 0; j < size; j++) bits |= (uint64_t)(c[j] != MOSAIC_LAP_FORBIDDEN && (c[j] ^ t->sign) - w[j] == value) << j;
     return bits;
 }
 
@@ -1034,19 +1014,6 @@ MOSAIC_LAP__AVX2 static int32_t mosaic_lap__best_avx2(const mosaic_lap__table *t
     least[0] = count > 0 ? low : MOSAIC_LAP__FAR;
     least[1] = count > 1 ? i : MOSAIC_LAP__FAR;
     return at;
-}
-
-MOSAIC_LAP__AVX2 static uint64_t mosaic_lap__tight_avx2(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t value)
-{
-    const __m256i sign = _mm256_set1_epi32(t->sign), want = _mm256_set1_epi32((int32_t)value);
-    int32_t room[MOSAIC_LAP__BLOCK], i;
-    const int32_t *c, *w = t->narrow + b * MOSAIC_LAP__BLOCK;
-    uint64_t bits = 0;
-    if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__tight_scalar(t, line, b, value);
-    c = mosaic_lap__costs(t, line, b, room);
-    for (i = 0; i < 8; i++)
-        bits |= (uint64_t)mosaic_lap__mask_avx2(_mm256_cmpeq_epi32(mosaic_lap__reduced_avx2(c + 8 * i, w + 8 * i, sign), want)) << (8 * i);
-    return bits;
 }
 
 MOSAIC_LAP__AVX2 static uint64_t mosaic_lap__under_avx2(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t limit)
@@ -1231,17 +1198,6 @@ MOSAIC_LAP__AVX512 static int32_t mosaic_lap__best_avx512(const mosaic_lap__tabl
     return at;
 }
 
-MOSAIC_LAP__AVX512 static uint64_t mosaic_lap__tight_avx512(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t value)
-{
-    int32_t room[MOSAIC_LAP__BLOCK], size = mosaic_lap__block_size(t, b), i;
-    const int32_t *c = mosaic_lap__costs(t, line, b, room), *w = t->narrow + b * MOSAIC_LAP__BLOCK;
-    const __m512i want = _mm512_set1_epi32((int32_t)value);
-    uint64_t bits = 0;
-    for (i = 0; i < 4; i++)
-        bits |= (uint64_t)_mm512_cmpeq_epi32_mask(mosaic_lap__reduced_avx512(t, mosaic_lap__load_avx512(c, size, i), w, size, i), want) << (16 * i);
-    return bits;
-}
-
 MOSAIC_LAP__AVX512 static uint64_t mosaic_lap__under_avx512(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t limit)
 {
     int32_t room[MOSAIC_LAP__BLOCK], size = mosaic_lap__block_size(t, b), i;
@@ -1279,11 +1235,10 @@ MOSAIC_LAP__DEFINE_WIDE(avx512, MOSAIC_LAP__AVX512)
 /* All kernels there are, by level (that of VNNI has none of its own here): the narrow and the wide ones. */
 #define MOSAIC_LAP__KERNELS_OF(LEVEL)                                                                                                                \
     {                                                                                                                                                \
-        {mosaic_lap__range_##LEVEL, mosaic_lap__collect_##LEVEL, mosaic_lap__below_##LEVEL,                                                          \
-         mosaic_lap__best_##LEVEL,  mosaic_lap__tight_##LEVEL,   mosaic_lap__under_##LEVEL},                                                         \
+        {mosaic_lap__range_##LEVEL, mosaic_lap__collect_##LEVEL, mosaic_lap__below_##LEVEL, mosaic_lap__best_##LEVEL, mosaic_lap__under_##LEVEL},    \
         {                                                                                                                                            \
             mosaic_lap__range_wide_##LEVEL, mosaic_lap__collect_wide_##LEVEL, mosaic_lap__below_wide, mosaic_lap__best_wide,                         \
-                mosaic_lap__tight_wide_##LEVEL, mosaic_lap__under_wide_##LEVEL                                                                       \
+                mosaic_lap__under_wide_##LEVEL                                                                                                       \
         }                                                                                                                                            \
     }
 #define mosaic_lap__best_scalar mosaic_lap__best_wide /* reads the prices of 64 bits: the same */
@@ -1874,7 +1829,6 @@ typedef struct mosaic_lap__ties {
     int32_t *parent, *giver; /* nodes: the row that was sent there, or CLIMBED, and from where */
     uint64_t *open, *fresh;  /* words: columns worth a visit; of these, not visited in this search */
     int full;                /* there was no memory for a row: none for those after it either */
-    int pruned;              /* entries between components have been dropped */
     uint64_t *map;           /* words: all tight entries of row map_row, one that is not kept; -1: of none */
     int32_t map_row;
     void (*fill_map)(void *source, int32_t row, uint64_t *map); /* where they come from; map is empty before */
@@ -1935,7 +1889,7 @@ static void mosaic_lap__ties_start(mosaic_lap__ties *g)
         g->start[i] = 0;
     }
     g->used = 0;
-    g->full = g->pruned = 0;
+    g->full = 0;
     g->map_row = -1;
     for (i = 0; i < g->words; i++) g->map[i] = 0;
     for (i = 0; i <= g->groups; i++) { /* pseudo-rows take no room */
@@ -1981,7 +1935,6 @@ static int32_t mosaic_lap__word_count(const mosaic_lap__ties *g, int32_t row) { 
 
 static uint64_t mosaic_lap__word(mosaic_lap__ties *g, int32_t row, int32_t e, int32_t *word)
 {
-    uint64_t bits, left;
     if (g->count[row] >= 0) {
         *word = g->word[g->start[row] + (size_t)e];
         return g->bits[g->start[row] + (size_t)e];
@@ -1992,10 +1945,7 @@ static uint64_t mosaic_lap__word(mosaic_lap__ties *g, int32_t row, int32_t e, in
         g->map_row = row;
     }
     *word = e;
-    bits = left = g->map[e];
-    for (; left && g->pruned; left &= left - 1)
-        if (g->component[e * 64 + mosaic_lap__lowest(left)] != g->component[g->col_of[row]]) bits &= ~(left & (~left + 1));
-    return bits;
+    return g->map[e];
 }
 
 static int mosaic_lap__is_tight(mosaic_lap__ties *g, int32_t row, int32_t col)
@@ -2114,7 +2064,6 @@ static int mosaic_lap__prune(mosaic_lap__ties *g)
         if (g->count[row] == 0) g->used = start;
         any |= several && row < g->rows;
     }
-    g->pruned = 1;
     return any;
 }
 
@@ -2717,7 +2666,7 @@ static void mosaic_lap__greedy(mosaic_lap__core *q)
         int64_t u = q->u[line];
         for (b = 0; b < q->t.blocks && q->slot_of[unit] < 0; b++) {
             uint64_t bits = lower[b] == u ? q->vacant[b] : 0;
-            if (bits) bits &= q->kernels->tight(&q->t, line, b, u);
+            if (bits) bits &= q->kernels->under(&q->t, line, b, u + 1);
             for (; bits && q->slot_of[unit] < 0; bits &= bits - 1) {
                 int32_t slot = b * MOSAIC_LAP__BLOCK + mosaic_lap__lowest(bits);
                 if (mosaic_lap__takes(q, slot)) {
@@ -2778,14 +2727,14 @@ static void mosaic_lap__fill_map(void *source, int32_t row, uint64_t *map)
     int32_t i, b;
     if (s->turned) {
         for (i = 0; i < q->t.lines; i++)
-            map[i / 64] |= (q->kernels->tight(&q->t, i, row / MOSAIC_LAP__BLOCK, q->u[i]) >> (row % MOSAIC_LAP__BLOCK) & 1) << (i % 64);
+            map[i / 64] |= (q->kernels->under(&q->t, i, row / MOSAIC_LAP__BLOCK, q->u[i] + 1) >> (row % MOSAIC_LAP__BLOCK) & 1) << (i % 64);
         if (q->t.price[row] == q->level) map[s->ties.cols / 64] |= (uint64_t)1 << (s->ties.cols % 64);
         return;
     }
     for (b = 0; b < q->t.blocks; b++) {
         uint64_t bits;
         if (q->t.lower[(size_t)row * (size_t)q->t.blocks + (size_t)b] > q->u[row]) continue;
-        bits = q->kernels->tight(&q->t, row, b, q->u[row]);
+        bits = q->kernels->under(&q->t, row, b, q->u[row] + 1);
         if (!s->order) map[b] = bits;
         for (; s->order && bits; bits &= bits - 1) {
             i = s->order[b * MOSAIC_LAP__BLOCK + mosaic_lap__lowest(bits)];
@@ -2835,7 +2784,7 @@ static void mosaic_lap__collect_ties(mosaic_lap__solver *s)
         for (j = 0; j < q->t.lines; j++) {
             uint64_t bits;
             if (q->t.lower[(size_t)j * (size_t)q->t.blocks + (size_t)b] > q->u[j]) continue;
-            bits = q->kernels->tight(&q->t, j, b, q->u[j]);
+            bits = q->kernels->under(&q->t, j, b, q->u[j] + 1);
             for (; bits; bits &= bits - 1) s->maps[(size_t)mosaic_lap__lowest(bits) * (size_t)g->words + (size_t)(j / 64)] |= (uint64_t)1 << (j % 64);
         }
         for (i = 0; i < mosaic_lap__block_size(&q->t, b); i++) {
