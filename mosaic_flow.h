@@ -171,6 +171,13 @@ MOSAIC_FLOW_API void mosaic_flow_weights_free(mosaic_flow_weights *weights);
 
 MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_weights_describe(const mosaic_flow_weights *weights, mosaic_flow_weights_info *info);
 
+/* Measures the scales of the integer arithmetic: runs the network in float32 on `count` pairs of packed 8-bit pictures of width x height pixels (at least
+   128 x 128 is advised), pictures[2 * i] and pictures[2 * i + 1], and makes room for half more than the largest numbers met. They are stored with the
+   weights by mosaic_flow_weights_save. No flow may use the weights meanwhile; those opened before keep their scales. Without this, the
+   header's scales are used: those of the authors' RAFT-small. */
+MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_weights_calibrate(mosaic_flow_weights *weights, int width, int height, const uint8_t *const *pictures,
+                                                                 int count);
+
 /* The flat file: all numbers little-endian.
        0   8 bytes "MOSAICFW"
        8   uint32 version, 1
@@ -179,7 +186,7 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_weights_describe(const mosaic_flo
        24  uint64 calibration: how many int32 follow those
        32  uint64 checksum: FNV-1a (64 bits) of all bytes after the header
        40  float32 for each layer in the order of the authors' modules: weights [out][in][height][width], then biases; batch norm is folded in
-           int32 the scales of the integer arithmetic; none: those of the header */
+           int32 the scales of the integer arithmetic, 10 or none */
 MOSAIC_FLOW_API size_t mosaic_flow_weights_size(const mosaic_flow_weights *weights);
 MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_weights_save(const mosaic_flow_weights *weights, void *bytes, size_t size);
 
@@ -572,6 +579,24 @@ static const mosaic_flow__model mosaic_flow__models[2] = {
     {"RAFT-large", mosaic_flow__large, 32 + MOSAIC_FLOW__UPDATE_LAYERS, 16, 32, 256, 128, 128, 4, 2},
 };
 
+#define MOSAIC_FLOW__QFLOW 12      /* fraction bits of the flow, in pixels of an eighth of the picture */
+#define MOSAIC_FLOW__QSCALE_MAX 16 /* most that a scale may be */
+
+/* Fraction bits that differ from network to network; what a calibration finds. */
+enum {
+    MOSAIC_FLOW__SCALE_CONTEXT,
+    MOSAIC_FLOW__SCALE_CORR,
+    MOSAIC_FLOW__SCALE_CORR1,
+    MOSAIC_FLOW__SCALE_CORR2,
+    MOSAIC_FLOW__SCALE_FLOW,
+    MOSAIC_FLOW__SCALE_FLOW1,
+    MOSAIC_FLOW__SCALE_FLOW2,
+    MOSAIC_FLOW__SCALE_MERGE,
+    MOSAIC_FLOW__SCALE_HEAD,
+    MOSAIC_FLOW__SCALE_MASK,
+    MOSAIC_FLOW__SCALES
+};
+
 struct mosaic_flow_weights {
     const mosaic_flow__model *model;
     const char *format, *names;
@@ -581,8 +606,9 @@ struct mosaic_flow_weights {
     const float *weight[MOSAIC_FLOW__MAX_LAYERS]; /* [out][in][height][width], or null where the model has no layer */
     const float *bias[MOSAIC_FLOW__MAX_LAYERS];
     size_t calibration_count;
-    int32_t *calibration; /* scales of the integer arithmetic, or null */
-    float *values;        /* all weights and biases, layer by layer */
+    int32_t *calibration; /* scales of the integer arithmetic, or null: those of the header */
+    int32_t scales[MOSAIC_FLOW__SCALES];
+    float *values; /* all weights and biases, layer by layer */
 };
 
 /* ---- reading weight files ----
@@ -1375,7 +1401,7 @@ static mosaic_flow_result mosaic_flow__weights_make(const mosaic_flow__model *mo
     mosaic_flow_weights *w;
     float *p;
     int i;
-    w = (mosaic_flow_weights *)MOSAIC_FLOW_MALLOC(alloc_ctx, sizeof *w + count * sizeof(float) + calibration_count * sizeof(int32_t));
+    w = (mosaic_flow_weights *)MOSAIC_FLOW_MALLOC(alloc_ctx, sizeof *w + count * sizeof(float));
     if (!w) return MOSAIC_FLOW_ERROR_MEMORY;
     memset(w, 0, sizeof *w);
     w->model = model;
@@ -1390,7 +1416,7 @@ static mosaic_flow_result mosaic_flow__weights_make(const mosaic_flow__model *mo
         p += mosaic_flow__layer_size(l);
     }
     w->calibration_count = calibration_count;
-    w->calibration = calibration_count ? (int32_t *)(void *)(w->values + count) : 0;
+    w->calibration = calibration_count ? w->scales : 0;
     *weights = w;
     return MOSAIC_FLOW_OK;
 }
@@ -1431,7 +1457,6 @@ static mosaic_flow_result mosaic_flow__weights_build(const mosaic_flow__reader *
 /* ---- the flat file ---- */
 
 #define MOSAIC_FLOW__FLAT_HEADER 40
-#define MOSAIC_FLOW__MAX_CALIBRATION 65536
 
 static uint64_t mosaic_flow__checksum(const uint8_t *p, size_t size)
 {
@@ -1453,7 +1478,7 @@ static mosaic_flow_result mosaic_flow__read_flat(const uint8_t *file, size_t siz
     model = &mosaic_flow__models[mosaic_flow__little(file + 12, 4)];
     parameters = mosaic_flow__little(file + 16, 8);
     calibration = mosaic_flow__little(file + 24, 8);
-    if (parameters != mosaic_flow__parameters(model) || calibration > MOSAIC_FLOW__MAX_CALIBRATION) return MOSAIC_FLOW_ERROR_CORRUPT;
+    if (parameters != mosaic_flow__parameters(model) || (calibration != 0 && calibration != MOSAIC_FLOW__SCALES)) return MOSAIC_FLOW_ERROR_CORRUPT;
     file += MOSAIC_FLOW__FLAT_HEADER;
     size -= MOSAIC_FLOW__FLAT_HEADER;
     if (size < (parameters + calibration) * 4) return MOSAIC_FLOW_ERROR_TRUNCATED;
@@ -1466,13 +1491,14 @@ static mosaic_flow_result mosaic_flow__read_flat(const uint8_t *file, size_t siz
         w->values[i] = mosaic_flow__read_number(file + 4 * i, MOSAIC_FLOW__F32);
         if (!mosaic_flow__finite(w->values[i])) result = MOSAIC_FLOW_ERROR_NAN;
     }
+    for (i = 0; i < w->calibration_count && result == MOSAIC_FLOW_OK; i++) {
+        const uint64_t v = mosaic_flow__little(file + 4 * (w->parameters + i), 4);
+        if (v > (i == MOSAIC_FLOW__SCALE_FLOW ? MOSAIC_FLOW__QFLOW : MOSAIC_FLOW__QSCALE_MAX)) result = MOSAIC_FLOW_ERROR_CORRUPT;
+        w->calibration[i] = (int32_t)v;
+    }
     if (result != MOSAIC_FLOW_OK) {
         mosaic_flow_weights_free(w);
         return result;
-    }
-    for (i = 0; i < w->calibration_count; i++) {
-        const uint64_t v = mosaic_flow__little(file + 4 * (w->parameters + i), 4);
-        w->calibration[i] = (int32_t)((int64_t)v - (v >> 31 ? (int64_t)1 << 32 : 0));
     }
     *weights = w;
     return MOSAIC_FLOW_OK;
@@ -2769,7 +2795,6 @@ static const mosaic_flow__backend mosaic_flow__float_backend = {mosaic_flow__flo
 #define MOSAIC_FLOW__QBANDS 32    /* jobs that a picture is cut into at most */
 #define MOSAIC_FLOW__QINPUTS 576  /* most inputs of a convolution, padding included */
 #define MOSAIC_FLOW__QOUTPUTS 256 /* most channels of a norm */
-#define MOSAIC_FLOW__QFLOW 12     /* fraction bits of the flow, in pixels of an eighth of the picture */
 #define MOSAIC_FLOW__QREACH (1 << 25)
 #define MOSAIC_FLOW__QLIMIT 32767 /* largest input of the update block */
 #define MOSAIC_FLOW__QHIDDEN 12   /* fraction bits of the hidden state as an input; it is kept with 15 */
@@ -2830,21 +2855,6 @@ typedef struct mosaic_flow__qscale {
     int32_t factor[MOSAIC_FLOW__QOUTPUTS], shift[MOSAIC_FLOW__QOUTPUTS];
 } mosaic_flow__qscale;
 
-/* Fraction bits that differ from network to network; what a calibration finds. */
-enum {
-    MOSAIC_FLOW__SCALE_CONTEXT,
-    MOSAIC_FLOW__SCALE_CORR,
-    MOSAIC_FLOW__SCALE_CORR1,
-    MOSAIC_FLOW__SCALE_CORR2,
-    MOSAIC_FLOW__SCALE_FLOW,
-    MOSAIC_FLOW__SCALE_FLOW1,
-    MOSAIC_FLOW__SCALE_FLOW2,
-    MOSAIC_FLOW__SCALE_MERGE,
-    MOSAIC_FLOW__SCALE_HEAD,
-    MOSAIC_FLOW__SCALE_MASK,
-    MOSAIC_FLOW__SCALES
-};
-
 struct mosaic_flow__qraft;
 
 typedef struct mosaic_flow__qop {
@@ -2869,7 +2879,7 @@ typedef struct mosaic_flow__qraft {
     void (*tanh16)(const int32_t *table, int32_t *t);
     void (*lookup)(const struct mosaic_flow__qraft *q, int from, int to);
     mosaic_flow__qconv conv[MOSAIC_FLOW__MAX_LAYERS], gates[2], news[2], context[2];
-    const int32_t *scale; /* MOSAIC_FLOW__QSCALES fraction bits */
+    int32_t scale[MOSAIC_FLOW__SCALES];
     int32_t *tanh_table, *exp_table;
     /* encoders: for each of three sizes */
     mosaic_flow__qmap image, whole[3][2], inner[3][2], before[3], across[3];
@@ -4023,7 +4033,8 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
         flow->method = q;
     q->flow = flow;
     mosaic_flow__raft_shape(&q->shape, flow);
-    q->scale = flow->o.weights->calibration_count ? flow->o.weights->calibration : mosaic_flow__default_scales[model->bottleneck == 2];
+    memcpy(q->scale, flow->o.weights->calibration ? flow->o.weights->calibration : mosaic_flow__default_scales[model->bottleneck == 2],
+           sizeof q->scale);
     count = (size_t)q->shape.w8 * (size_t)q->shape.h8;
     q->bands = q->shape.h8 < MOSAIC_FLOW__QBANDS ? q->shape.h8 : MOSAIC_FLOW__QBANDS;
     q->taps_span = model->radius == 3 ? 8 : 16;
@@ -4293,6 +4304,87 @@ static mosaic_flow_result mosaic_flow__qstart(mosaic_flow *flow)
 }
 
 static const mosaic_flow__backend mosaic_flow__integer = {mosaic_flow__qplan, mosaic_flow__qstart, mosaic_flow__qencode, mosaic_flow__qestimate, 0};
+
+/* ---- calibration ---- */
+
+/* The largest number of channels from ... from + count - 1. */
+static float mosaic_flow__largest(const mosaic_flow__map *map, int from, int count, float largest)
+{
+    int x, y, c;
+    for (y = 0; y < map->height; y++)
+        for (x = 0; x < map->width; x++) {
+            const float *p = map->at + (size_t)y * map->row + (size_t)x * map->pixel + from;
+            for (c = 0; c < count; c++) {
+                const float v = p[c] < 0 ? -p[c] : p[c];
+                largest = v > largest ? v : largest;
+            }
+        }
+    return largest;
+}
+
+MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_weights_calibrate(mosaic_flow_weights *weights, int width, int height, const uint8_t *const *pictures,
+                                                                 int count)
+{
+    static const int iterations[5] = {1, 2, 4, 8, 12};
+    mosaic_flow_options o;
+    mosaic_flow *flow = 0;
+    mosaic_flow_result result;
+    float most[MOSAIC_FLOW__SCALES], *out;
+    int i, k;
+    if (!weights || !pictures) return MOSAIC_FLOW_ERROR_NULL;
+    if (count < 1) return MOSAIC_FLOW_ERROR_OPTION;
+    for (i = 0; i < 2 * count; i++)
+        if (!pictures[i]) return MOSAIC_FLOW_ERROR_NULL;
+    memset(&o, 0, sizeof o);
+    memset(most, 0, sizeof most);
+    o.method = MOSAIC_FLOW_RAFT;
+    o.arithmetic = 1;
+    o.weights = weights;
+    o.alloc_ctx = weights->alloc_ctx;
+    result = mosaic_flow_open(width, height, &o, &flow);
+    if (result != MOSAIC_FLOW_OK) return result;
+    out = (float *)MOSAIC_FLOW_MALLOC(weights->alloc_ctx, (size_t)width * (size_t)height * 2 * sizeof *out);
+    if (!out) result = MOSAIC_FLOW_ERROR_MEMORY;
+    for (i = 0; i < 5 * count && result == MOSAIC_FLOW_OK; i++) {
+        const mosaic_flow__float *f = (const mosaic_flow__float *)flow->method;
+        const mosaic_flow__model *model = weights->model;
+        const mosaic_flow__layer *update = model->layers + model->update;
+        const int flow2 = update[MOSAIC_FLOW__FLOW2].out, corr = update[MOSAIC_FLOW__MERGE].in - flow2, side = 2 * model->radius + 1;
+        const int last = f->recurrent == 2 ? MOSAIC_FLOW__SCALE_CORR2 : MOSAIC_FLOW__SCALE_CORR1;
+        flow->o.iterations = iterations[i % 5];
+        result = mosaic_flow_pair(flow, pictures[i / 5 * 2], (size_t)width * 3, pictures[i / 5 * 2 + 1], (size_t)width * 3, 0, out);
+        if (result != MOSAIC_FLOW_OK) break;
+        most[MOSAIC_FLOW__SCALE_CONTEXT] = mosaic_flow__largest(&f->context[0], model->hidden, model->context, most[MOSAIC_FLOW__SCALE_CONTEXT]);
+        most[MOSAIC_FLOW__SCALE_CORR] = mosaic_flow__largest(&f->corr, 0, 4 * side * side, most[MOSAIC_FLOW__SCALE_CORR]);
+        if (f->recurrent == 2)
+            most[MOSAIC_FLOW__SCALE_CORR1] = mosaic_flow__largest(&f->corr_mid, 0, update[MOSAIC_FLOW__CORR1].out, most[MOSAIC_FLOW__SCALE_CORR1]);
+        most[last] = mosaic_flow__largest(&f->merged, 0, corr, most[last]);
+        most[MOSAIC_FLOW__SCALE_FLOW] = mosaic_flow__largest(&f->flow, 0, 2, most[MOSAIC_FLOW__SCALE_FLOW]);
+        most[MOSAIC_FLOW__SCALE_FLOW1] = mosaic_flow__largest(&f->flow_mid, 0, update[MOSAIC_FLOW__FLOW1].out, most[MOSAIC_FLOW__SCALE_FLOW1]);
+        most[MOSAIC_FLOW__SCALE_FLOW2] = mosaic_flow__largest(&f->merged, corr, flow2, most[MOSAIC_FLOW__SCALE_FLOW2]);
+        most[MOSAIC_FLOW__SCALE_MERGE] =
+            mosaic_flow__largest(&f->state, model->hidden, update[MOSAIC_FLOW__MERGE].out, most[MOSAIC_FLOW__SCALE_MERGE]);
+        most[MOSAIC_FLOW__SCALE_HEAD] = mosaic_flow__largest(&f->head, 0, update[MOSAIC_FLOW__HEAD1].out, most[MOSAIC_FLOW__SCALE_HEAD]);
+        if (f->recurrent == 2)
+            most[MOSAIC_FLOW__SCALE_MASK] = mosaic_flow__largest(&f->mask_mid, 0, update[MOSAIC_FLOW__MASK1].out, most[MOSAIC_FLOW__SCALE_MASK]);
+    }
+    if (out) MOSAIC_FLOW_FREE(weights->alloc_ctx, out);
+    mosaic_flow_close(flow);
+    if (result != MOSAIC_FLOW_OK) return result;
+    /* Integers correlate without the 1 / sqrt(features); 64 px of an eighth are always within reach. */
+    most[MOSAIC_FLOW__SCALE_CORR] *= weights->model->features == 128 ? 11.3137085f : 16.0f;
+    if (most[MOSAIC_FLOW__SCALE_FLOW] < 40.0f) most[MOSAIC_FLOW__SCALE_FLOW] = 40.0f;
+    for (i = 0; i < MOSAIC_FLOW__SCALES; i++) {
+        float scaled = most[i] * 1.5f * 65536.0f; /* with MOSAIC_FLOW__QSCALE_MAX fraction bits */
+        for (k = MOSAIC_FLOW__QSCALE_MAX; k > 0 && (scaled > (float)MOSAIC_FLOW__QLIMIT || (i == MOSAIC_FLOW__SCALE_FLOW && k > MOSAIC_FLOW__QFLOW));
+             k--)
+            scaled *= 0.5f;
+        weights->scales[i] = k;
+    }
+    weights->calibration = weights->scales;
+    weights->calibration_count = MOSAIC_FLOW__SCALES;
+    return MOSAIC_FLOW_OK;
+}
 
 /* ==== DIS ==== */
 

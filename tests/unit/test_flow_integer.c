@@ -210,6 +210,57 @@ static void test_stream(void)
     mosaic_flow_weights_free(w);
 }
 
+/* Scales: found by calibration, kept by the flat file, bad ones refused; with them the integers stay with the floats where the header's do not fit. */
+static void test_calibration(void)
+{
+    enum { W = 64, H = 40 };
+    mosaic_flow_weights *w = random_weights(1, 21, 2.5), *again = NULL;
+    static uint8_t a[W * H * 3], b[W * H * 3];
+    static float out[3][W * H * 2];
+    const uint8_t *pictures[2] = {a, b}, *none[2] = {a, NULL};
+    double error[2] = {0, 0};
+    uint8_t *file;
+    size_t size, i;
+    int k;
+    random_picture(a, W, H, 0, 0);
+    random_picture(b, W, H, 2, 1);
+    CHECK(mosaic_flow_weights_calibrate(NULL, W, H, pictures, 1) == MOSAIC_FLOW_ERROR_NULL);
+    CHECK(mosaic_flow_weights_calibrate(w, W, H, none, 1) == MOSAIC_FLOW_ERROR_NULL);
+    CHECK(mosaic_flow_weights_calibrate(w, W, H, pictures, 0) == MOSAIC_FLOW_ERROR_OPTION);
+    CHECK(mosaic_flow_weights_calibrate(w, 0, H, pictures, 1) == MOSAIC_FLOW_ERROR_SIZE);
+    CHECK(w->calibration == NULL);
+    for (k = 0; k < 3; k++) { /* float; integers with the header's scales; with their own */
+        mosaic_flow_options o;
+        mosaic_flow *f = NULL;
+        memset(&o, 0, sizeof o);
+        o.method = MOSAIC_FLOW_RAFT;
+        o.weights = w;
+        o.arithmetic = k == 0;
+        o.iterations = 1;
+        if (k == 2) CHECK(mosaic_flow_weights_calibrate(w, W, H, pictures, 1) == MOSAIC_FLOW_OK);
+        CHECK(mosaic_flow_open(W, H, &o, &f) == MOSAIC_FLOW_OK);
+        if (!f) return;
+        CHECK(mosaic_flow_pair(f, a, W * 3, b, W * 3, NULL, out[k]) == MOSAIC_FLOW_OK);
+        for (i = 0; k && i < W * H * 2; i++) error[k - 1] += fabs((double)out[k][i] - (double)out[0][i]) / (W * H * 2);
+        mosaic_flow_close(f);
+    }
+    printf("mean difference with the header's scales %.5f, with its own %.5f px\n", error[0], error[1]);
+    CHECK(error[1] < 0.01);
+    size = mosaic_flow_weights_size(w);
+    file = (uint8_t *)malloc(size);
+    CHECK(mosaic_flow_weights_save(w, file, size) == MOSAIC_FLOW_OK);
+    CHECK(mosaic_flow_weights_load(file, size, NULL, &again) == MOSAIC_FLOW_OK);
+    CHECK(again && again->calibration && !memcmp(again->calibration, w->calibration, sizeof w->scales));
+    mosaic_flow_weights_free(again);
+    file[size - 4 * MOSAIC_FLOW__SCALES + 4 * MOSAIC_FLOW__SCALE_FLOW] = MOSAIC_FLOW__QFLOW + 1;
+    mosaic_flow__little_put(file + 32, mosaic_flow__checksum(file + 40, size - 40), 8);
+    CHECK(mosaic_flow_weights_load(file, size, NULL, &again) == MOSAIC_FLOW_ERROR_CORRUPT);
+    file[24] = 9; /* one scale too few */
+    CHECK(mosaic_flow_weights_load(file, size, NULL, &again) == MOSAIC_FLOW_ERROR_CORRUPT);
+    free(file);
+    mosaic_flow_weights_free(w);
+}
+
 /* The worst inputs that the packed weights of a network allow: each at its bound, with the sign of its weight. No sum may leave 32 bits on its way,
    and every kernel must give what 64-bit arithmetic gives. kind: 0 random weights, 1 of one sign, 2 all equal, 3 a few large ones among tiny ones. */
 static void test_worst_inputs(int large, double gain, int kind)
@@ -473,6 +524,7 @@ int main(void)
         test_close_to_float(large);
         for (kind = large; kind < 4 - 2 * large; kind++) test_worst_inputs(large, 1.7, kind);
     }
+    test_calibration();
     test_stream();
     test_same_bits();
     return test_end("flow integer");

@@ -603,7 +603,7 @@ static void files(const raft_tensors *princeton, const mosaic_flow_weights *want
 
     /* The flat file: round trip, a checksum over every byte, calibration. */
     size = mosaic_flow_weights_size(want);
-    flat = (uint8_t *)malloc(size + 12);
+    flat = (uint8_t *)malloc(size + 40);
     CHECK(size == 40 + 4 * 990162u);
     CHECK(mosaic_flow_weights_save(want, flat, size - 1) == MOSAIC_FLOW_ERROR_SIZE);
     CHECK(mosaic_flow_weights_save(want, flat, size) == MOSAIC_FLOW_OK);
@@ -611,21 +611,22 @@ static void files(const raft_tensors *princeton, const mosaic_flow_weights *want
     if (w) same_weights(w, want);
     CHECK(mosaic_flow_weights_describe(w, &info) == MOSAIC_FLOW_OK && strcmp(info.format, "mosaic") == 0 && !info.calibrated);
     mosaic_flow_weights_free(w);
-    mosaic_flow__little_put(flat + 24, 3, 8);
-    for (j = 0; j < 3; j++) mosaic_flow__little_put(flat + size + 4 * (size_t)j, (uint64_t)(j - 1) * 77, 4);
-    mosaic_flow__little_put(flat + 32, mosaic_flow__checksum(flat + 40, size + 12 - 40), 8);
-    CHECK(mosaic_flow_weights_load(flat, size + 12, NULL, &w) == MOSAIC_FLOW_OK);
+    mosaic_flow__little_put(flat + 24, 10, 8);
+    for (j = 0; j < 10; j++) mosaic_flow__little_put(flat + size + 4 * (size_t)j, (uint64_t)j, 4);
+    mosaic_flow__little_put(flat + 32, mosaic_flow__checksum(flat + 40, size + 40 - 40), 8);
+    CHECK(mosaic_flow_weights_load(flat, size + 40, NULL, &w) == MOSAIC_FLOW_OK);
     if (w) {
-        uint8_t *again = (uint8_t *)malloc(size + 12);
-        CHECK(w->calibration_count == 3 && w->calibration[0] == -77 && w->calibration[1] == 0 && w->calibration[2] == 77);
-        CHECK(mosaic_flow_weights_size(w) == size + 12 && mosaic_flow_weights_save(w, again, size + 12) == MOSAIC_FLOW_OK);
-        CHECK(memcmp(flat, again, size + 12) == 0);
+        uint8_t *again = (uint8_t *)malloc(size + 40);
+        CHECK(w->calibration_count == 10);
+        for (j = 0; j < 10; j++) CHECK(w->calibration[j] == j);
+        CHECK(mosaic_flow_weights_size(w) == size + 40 && mosaic_flow_weights_save(w, again, size + 40) == MOSAIC_FLOW_OK);
+        CHECK(memcmp(flat, again, size + 40) == 0);
         free(again);
         mosaic_flow_weights_free(w);
     }
-    for (i = 40; i < size + 12; i += 409609) {
+    for (i = 40; i < size + 40; i += 409609) {
         flat[i] ^= 1;
-        CHECK(try_load(flat, size + 12) == MOSAIC_FLOW_ERROR_CORRUPT);
+        CHECK(try_load(flat, size + 40) == MOSAIC_FLOW_ERROR_CORRUPT);
         flat[i] ^= 1;
     }
     for (i = 8; i < 40; i++) {
@@ -633,7 +634,7 @@ static void files(const raft_tensors *princeton, const mosaic_flow_weights *want
         const uint8_t old = flat[i];
         for (k = 0; k < 4; k++) {
             flat[i] = extremes[k];
-            if (extremes[k] != old) CHECK_MSG(is_file_error(try_load(flat, size + 12)), "header byte %d", (int)i);
+            if (extremes[k] != old) CHECK_MSG(is_file_error(try_load(flat, size + 40)), "header byte %d", (int)i);
         }
         flat[i] = old;
     }
