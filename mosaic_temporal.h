@@ -543,6 +543,8 @@ extern "C" {
    moves by a cell a frame will not come back: there the nearest cell is the right one. */
 #define MOSAIC__JUMP 850
 #define MOSAIC__JUMP_FAST 512
+/* Motion is followed where so much of a cell's content agrees on it, of 256; elsewhere a photograph waits. */
+#define MOSAIC__TRUSTED 205
 /* A cut: so many of 100 cells look like nothing that was near them one frame before. */
 #define MOSAIC__CUT_SHARE 65
 #define MOSAIC__CUT_DISTANCE (27 * 40)
@@ -2678,7 +2680,7 @@ static int32_t mosaic__field_position(int64_t position, int size, int n)
 }
 
 /* The motion of the content of a cell's size around a point of the output (1/64 px), in 1/1024 cell a frame. Returns 0 where it is not to be
-   trusted: less than half of the content is consistent and moves alike. */
+   trusted: too little of the content is consistent and moves alike. */
 static int mosaic__motion_at(const mosaic_engine *e, const mosaic_flow_field *field, int64_t x, int64_t y, int32_t motion[2])
 {
     const mosaic_grid *g = &e->grid;
@@ -2701,7 +2703,7 @@ static int mosaic__motion_at(const mosaic_engine *e, const mosaic_flow_field *fi
         mosaic__div_round((int64_t)m.dx * g->source_width * g->width * 1024, (int64_t)field->width * g->crop_width * g->cell_width));
     motion[1] = mosaic__clamp_length(
         mosaic__div_round((int64_t)m.dy * g->source_height * g->height * 1024, (int64_t)field->height * g->crop_height * g->cell_height));
-    return m.confidence >= 128;
+    return m.confidence >= MOSAIC__TRUSTED;
 }
 
 /* Moves each cell's offset with its content and decides which photographs follow. */
@@ -2723,11 +2725,8 @@ static void mosaic__predict(mosaic_engine *e, const mosaic_flow_field *field)
             cell->speed += ((int32_t)mosaic__isqrt((uint64_t)((int64_t)here[0] * here[0] + (int64_t)here[1] * here[1])) - cell->speed) / 5;
             gain = mosaic__clamp((mosaic__clamp(cell->speed, 0, 2 * MOSAIC__DEAD_ZONE) - MOSAIC__DEAD_ZONE) * 4096 / MOSAIC__DEAD_ZONE, 0, 1024);
             if (mosaic__motion_at(e, field, px + (int64_t)cell->offset[0] * g->cell_width / 16, py + (int64_t)cell->offset[1] * g->cell_height / 16,
-                                  content)) {
+                                  content))
                 for (k = 0; k < 2; k++) cell->offset[k] = mosaic__clamp_length(cell->offset[k] + mosaic__div_round(content[k] * gain, 1024));
-            } else {
-                cell->offset[0] = cell->offset[1] = 0;
-            }
             for (k = 0; k < 2; k++)
                 if (mosaic__abs(cell->offset[k]) > mosaic__clamp(MOSAIC__JUMP - (cell->speed - 256) / 2, MOSAIC__JUMP_FAST, MOSAIC__JUMP))
                     f->step[k] = (int32_t)mosaic__div_round(cell->offset[k], 1024);
