@@ -62,9 +62,9 @@
      is MOSAIC_LAP_ERROR_MEMORY. The table of costs is read in place. Beside it stand, per entry, about 1/4 byte for bounds and ties, and
      some 600 bytes per row and 200 per column: 1.6 MB for 700 x 3676. With more rows than room for them the table is copied once,
      transposed; from 8 million entries on it is copied with its columns in another order. Costs from a function or from vectors take
-     1/16 byte per entry: 250 MB for 30,000 x 100,000. Other types than int32, and SciPy's order, take several allocations, one inside the other: 4 bytes per entry for a table
-     in steps, then 12 per entry that still matters, which in the worst case (and in mosaic_lap_work_size) are all of them; SciPy's order
-     8 per entry, if there are ties. The structures on the stack take under 20 KB, and nothing recurses.
+     1/16 byte per entry: 250 MB for 30,000 x 100,000. Other types than int32, and SciPy's order, take several allocations, one inside
+     the other: 4 bytes per entry for a table in steps, then 24 per entry that still matters, which in the worst case (and in
+     mosaic_lap_work_size) are all of them; SciPy's order 8 per entry, if there are ties. Sparse costs take 24 bytes per stored one. The structures on the stack take under 20 KB, and nothing recurses.
 
    THREADS
      No threads, locks or global state of its own: calls that share no writable memory may run at once. The two passes over all costs
@@ -3466,7 +3466,7 @@ static void mosaic_lap__round_layout(mosaic_lap__exact *q, size_t entries, mosai
     q->ties.groups = 0;
     q->ties.capacity = q->s.p->capacity;
     q->ties.group = q->ties.quota = NULL;
-    mosaic_lap__ties_layout(&q->ties, (size_t)q->rows * (((size_t)q->cols + 2 + 63) / 64), a);
+    mosaic_lap__ties_layout(&q->ties, entries, a); /* an entry takes a word at most */
 }
 
 /* Every row its slot, in the numbers of this round; rows that have the cheapest one keep it. Returns the row for which there is none, or -1. */

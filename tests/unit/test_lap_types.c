@@ -647,6 +647,37 @@ static void test_bad_input(void)
     fixture_free(&f);
 }
 
+/* Sparse problems far too large for a table: their memory goes by the entries. A row may have its own column or one of the next two,
+   which are cheaper, but end with each hundred: so all must keep their own. */
+static void test_sparse_large(void)
+{
+    enum { N = 20000, EACH = 3 };
+    static int64_t start[N + 1];
+    static int32_t column[N * EACH], cost[N * EACH], chosen[N];
+    mosaic_lap_problem p;
+    mosaic_lap_solution s;
+    int32_t i, j, count = 0;
+    memset(&p, 0, sizeof p);
+    memset(&s, 0, sizeof s);
+    for (i = 0; i < N; i++) {
+        start[i] = count;
+        for (j = i; j < i + EACH && j < N && (j == i || i % 100 != 99); j++) {
+            if (j / 100 != i / 100) break;
+            cost[count] = j == i ? 5 : 1;
+            column[count++] = j;
+        }
+    }
+    start[N] = count;
+    p.rows = p.cols = N;
+    p.cost = cost;
+    p.row_start = start;
+    p.col_index = column;
+    s.col_of_row = chosen;
+    CHECK(mosaic_lap_work_size(&p) < (size_t)20000000);
+    CHECK(mosaic_lap_solve(&p, NULL, &s) == MOSAIC_LAP_OK && s.primal == 5 * (int64_t)N && s.unique);
+    for (i = 0; i < N; i++) CHECK(chosen[i] == i);
+}
+
 /* A violation of one unit is found wherever it is, however the numbers around it round. */
 static void test_one_unit(void)
 {
@@ -717,6 +748,7 @@ int main(void)
     test_scipy_order();
     test_memory();
     test_bad_input();
+    test_sparse_large();
     test_one_unit();
     test_check();
     CHECK(alloc_live == 0);
