@@ -621,6 +621,7 @@ typedef struct mosaic_ssim__screen {
     const int32_t *sum_a, *sum_b;
     const float *var_a, *var_b;
     float c1, c2;
+    double limit; /* a sum below that is not wanted exactly: anything not below the map's will do */
 } mosaic_ssim__screen;
 
 struct mosaic_ssim__kernels {
@@ -727,7 +728,7 @@ static uint64_t mosaic_ssim__finish_scalar(const mosaic_ssim__row *row, size_t f
     return sum;
 }
 
-#if MOSAIC_SSIM__SIMD || MOSAIC_SSIM__PAIRS
+#if MOSAIC_SSIM__PAIRS
 /* The last values of a row: the vector that holds them also holds lanes that do not exist. */
 static uint64_t mosaic_ssim__last(const double *values, size_t count, double *map)
 {
@@ -740,416 +741,6 @@ static uint64_t mosaic_ssim__last(const double *values, size_t count, double *ma
     return sum;
 }
 #endif
-
-#if MOSAIC_SSIM__SIMD
-
-/* ---- AVX2 kernels: 8 columns at a time ---- */
-
-#define MOSAIC_SSIM__AVX2 MOSAIC__TARGET("avx2")
-
-/* Pixels of both rows as 16-bit pairs, x low. */
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256i mosaic_ssim__pairs_avx2(const unsigned char *x, const unsigned char *y)
-{
-    __m128i both = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)x), _mm_loadl_epi64((const __m128i *)y));
-    return _mm256_cvtepu8_epi16(both);
-}
-
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256i mosaic_ssim__swap_avx2(__m256i v)
-{
-    return _mm256_or_si256(_mm256_slli_epi32(v, 16), _mm256_srli_epi32(v, 16));
-}
-
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256i mosaic_ssim__load_avx2(const void *from) { return _mm256_loadu_si256((const __m256i *)from); }
-
-MOSAIC_SSIM__AVX2 static void mosaic_ssim__columns_avx2(const mosaic_ssim__columns *columns, const unsigned char *xn, const unsigned char *yn,
-                                                        const unsigned char *xo, const unsigned char *yo, size_t count, int offset, int weight,
-                                                        int cross)
-{
-    const __m256i twice = _mm256_set1_epi16((short)(2 * offset)), times = _mm256_set1_epi16((short)weight);
-    unsigned char ends[4][8];
-    size_t i;
-    for (i = 0; i < count; i += 8) {
-        const unsigned char *in_x = xn + i, *in_y = yn + i, *out_x = xo + i, *out_y = yo + i;
-        __m256i in, out, d, s, weighted, *p = (__m256i *)(columns->p + i), *q = (__m256i *)(columns->q + i), *r = (__m256i *)(columns->r + i);
-        if (count - i < 8) { /* nothing beyond the row may be read */
-            memset(ends, 0, sizeof ends);
-            memcpy(ends[0], in_x, count - i), memcpy(ends[1], in_y, count - i);
-            memcpy(ends[2], out_x, count - i), memcpy(ends[3], out_y, count - i);
-            in_x = ends[0], in_y = ends[1], out_x = ends[2], out_y = ends[3];
-        }
-        in = mosaic_ssim__pairs_avx2(in_x, in_y), out = mosaic_ssim__pairs_avx2(out_x, out_y);
-        d = _mm256_sub_epi16(in, out), s = _mm256_sub_epi16(_mm256_add_epi16(in, out), twice);
-        weighted = _mm256_mullo_epi16(d, times);
-        _mm256_store_si256(r, _mm256_add_epi32(_mm256_load_si256(r), _mm256_madd_epi16(weighted, mosaic_ssim__swap_avx2(s))));
-        if (cross) continue;
-        _mm256_store_si256(p, _mm256_add_epi16(_mm256_load_si256(p), d));
-        _mm256_store_si256(q, _mm256_add_epi32(_mm256_load_si256(q), _mm256_madd_epi16(weighted, s)));
-    }
-}
-
-/* Four values from their integers as doubles. */
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256d mosaic_ssim__value_avx2(__m256d xy2, __m256d squares, __m256d cov2, __m256d vars, __m256d c1,
-                                                                      __m256d c2)
-{
-    __m256d numerator = _mm256_mul_pd(_mm256_add_pd(xy2, c1), _mm256_add_pd(cov2, c2));
-    __m256d denominator = _mm256_mul_pd(_mm256_add_pd(squares, c1), _mm256_add_pd(vars, c2));
-    return _mm256_div_pd(numerator, denominator);
-}
-
-/* Stores eight values and adds up their integers. */
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256i mosaic_ssim__keep_avx2(__m256i sums, __m256d low, __m256d high, double *map)
-{
-    const __m256d three = _mm256_set1_pd(3.0);
-    const __m256i two = _mm256_set1_epi64x(0x4000000000000000);
-    if (map) _mm256_storeu_pd(map, low), _mm256_storeu_pd(map + 4, high);
-    sums = _mm256_add_epi64(sums, _mm256_sub_epi64(_mm256_castpd_si256(_mm256_add_pd(low, three)), two));
-    return _mm256_add_epi64(sums, _mm256_sub_epi64(_mm256_castpd_si256(_mm256_add_pd(high, three)), two));
-}
-
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE uint64_t mosaic_ssim__total_avx2(__m256i sums)
-{
-    uint64_t part[4];
-    _mm256_storeu_si256((__m256i *)part, sums);
-    return part[0] + part[1] + part[2] + part[3];
-}
-
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256d mosaic_ssim__low_avx2(__m256i v) { return _mm256_cvtepi32_pd(_mm256_castsi256_si128(v)); }
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256d mosaic_ssim__high_avx2(__m256i v) { return _mm256_cvtepi32_pd(_mm256_extracti128_si256(v, 1)); }
-
-/* The sums of a column and its right neighbour, for eight columns. */
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256i mosaic_ssim__pair_avx2(const void *columns, size_t i)
-{
-    const int32_t *c = (const int32_t *)columns + i;
-    return _mm256_add_epi32(mosaic_ssim__load_avx2(c), mosaic_ssim__load_avx2(c + 1));
-}
-
-/* The sums of seven columns from each of eight places: three pairs and one. *pairs goes from those at i to those at i + 8; shifting
-   registers costs less than loading at every odd place, since such loads touch two cache lines. */
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256i mosaic_ssim__seven_avx2(const void *columns, size_t i, __m256i *pairs)
-{
-    __m256i pairs0 = *pairs, pairs8 = mosaic_ssim__pair_avx2(columns, i + 8);
-    __m256i pairs4 = _mm256_permute2x128_si256(pairs0, pairs8, 0x21), pairs2 = _mm256_alignr_epi8(pairs4, pairs0, 8);
-    *pairs = pairs8;
-    return _mm256_add_epi32(_mm256_add_epi32(pairs0, pairs2), _mm256_add_epi32(pairs4, mosaic_ssim__load_avx2((const int32_t *)columns + i + 6)));
-}
-
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE uint64_t mosaic_ssim__seven_row_avx2(const mosaic_ssim__row *row, size_t first, size_t count, int stored)
-{
-    const __m256d c1 = _mm256_set1_pd(row->c1), c2 = _mm256_set1_pd(row->c2);
-    __m256i sums = _mm256_setzero_si256();
-    const mosaic_ssim__columns *columns = &row->columns;
-    __m256i pairs_p = mosaic_ssim__pair_avx2(columns->p, first), pairs_q = mosaic_ssim__pair_avx2(columns->q, first);
-    __m256i pairs_r = mosaic_ssim__pair_avx2(columns->r, first);
-    size_t i;
-    for (i = first; i < first + count; i += 8) {
-        __m256i p, squares, xy2, cov2;
-        __m256d vars_low, vars_high, low, high;
-        double *map = row->map ? row->map + i : NULL;
-        if (stored)
-            p = _mm256_or_si256(mosaic_ssim__load_avx2(row->sum_a + i), _mm256_slli_epi32(mosaic_ssim__load_avx2(row->sum_b + i), 16));
-        else
-            p = mosaic_ssim__seven_avx2(columns->p, i, &pairs_p);
-        squares = _mm256_madd_epi16(p, p);
-        xy2 = _mm256_madd_epi16(p, mosaic_ssim__swap_avx2(p));
-        cov2 = _mm256_sub_epi32(mosaic_ssim__seven_avx2(columns->r, i, &pairs_r), xy2);
-        if (stored) {
-            vars_low = _mm256_add_pd(_mm256_loadu_pd(row->var_a + i), _mm256_loadu_pd(row->var_b + i));
-            vars_high = _mm256_add_pd(_mm256_loadu_pd(row->var_a + i + 4), _mm256_loadu_pd(row->var_b + i + 4));
-        } else {
-            __m256i vars = _mm256_sub_epi32(mosaic_ssim__seven_avx2(columns->q, i, &pairs_q), squares);
-            vars_low = mosaic_ssim__low_avx2(vars), vars_high = mosaic_ssim__high_avx2(vars);
-        }
-        low = mosaic_ssim__value_avx2(mosaic_ssim__low_avx2(xy2), mosaic_ssim__low_avx2(squares), mosaic_ssim__low_avx2(cov2), vars_low, c1, c2);
-        high = mosaic_ssim__value_avx2(mosaic_ssim__high_avx2(xy2), mosaic_ssim__high_avx2(squares), mosaic_ssim__high_avx2(cov2), vars_high, c1, c2);
-        if (first + count - i < 8) {
-            double values[8];
-            _mm256_storeu_pd(values, low), _mm256_storeu_pd(values + 4, high);
-            return mosaic_ssim__total_avx2(sums) + mosaic_ssim__last(values, first + count - i, map);
-        }
-        sums = mosaic_ssim__keep_avx2(sums, low, high, map);
-    }
-    return mosaic_ssim__total_avx2(sums);
-}
-
-MOSAIC_SSIM__AVX2 static uint64_t mosaic_ssim__finish7_avx2(const mosaic_ssim__row *row, size_t first, size_t count)
-{
-    return row->sum_a ? mosaic_ssim__seven_row_avx2(row, first, count, 1) : mosaic_ssim__seven_row_avx2(row, first, count, 0);
-}
-
-/* Window sums along a row: the next one is the last plus the entering column minus the leaving one. edges holds these differences for
-   eight places from here on, *carry the sum at the first of them in every lane. */
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256i mosaic_ssim__scan_avx2(__m256i edges, __m256i *carry)
-{
-    __m256i v = _mm256_add_epi32(edges, _mm256_slli_si256(edges, 4)), sums;
-    v = _mm256_add_epi32(v, _mm256_slli_si256(v, 8));
-    v = _mm256_add_epi32(v, _mm256_blend_epi32(_mm256_setzero_si256(), _mm256_permutevar8x32_epi32(v, _mm256_set1_epi32(3)), 0xf0));
-    v = _mm256_add_epi32(v, *carry); /* the sums one place further on */
-    sums = _mm256_sub_epi32(v, edges);
-    *carry = _mm256_permutevar8x32_epi32(v, _mm256_set1_epi32(7));
-    return sums;
-}
-
-/* Four values for any window; c* are the sums of x' and y', see mosaic_ssim__finish_scalar. */
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE __m256d mosaic_ssim__any_value_avx2(const mosaic_ssim__row *row, __m256d x, __m256d y, __m256d squares,
-                                                                          __m256d products, const double *var_a, const double *var_b)
-{
-    const __m256d scale = _mm256_set1_pd(row->scale), shift = _mm256_set1_pd(row->shift);
-    __m256d xy = _mm256_mul_pd(x, y), cx = _mm256_sub_pd(x, shift), cy = _mm256_sub_pd(y, shift), cxy = _mm256_mul_pd(cx, cy), vars;
-    if (var_a)
-        vars = _mm256_add_pd(_mm256_loadu_pd(var_a), _mm256_loadu_pd(var_b));
-    else
-        vars = _mm256_sub_pd(_mm256_mul_pd(scale, squares), _mm256_add_pd(_mm256_mul_pd(cx, cx), _mm256_mul_pd(cy, cy)));
-    return mosaic_ssim__value_avx2(_mm256_add_pd(xy, xy), _mm256_add_pd(_mm256_mul_pd(x, x), _mm256_mul_pd(y, y)),
-                                   _mm256_sub_pd(_mm256_mul_pd(scale, products), _mm256_add_pd(cxy, cxy)), vars, _mm256_set1_pd(row->c1),
-                                   _mm256_set1_pd(row->c2));
-}
-
-MOSAIC_SSIM__AVX2 MOSAIC_SSIM__INLINE uint64_t mosaic_ssim__any_row_avx2(const mosaic_ssim__row *row, size_t first, size_t count, int stored)
-{
-    const uint32_t *p = row->columns.p;
-    const int32_t *q = row->columns.q, *r = row->columns.r;
-    const __m256i low_half = _mm256_set1_epi32(0xffff);
-    __m256i sums = _mm256_setzero_si256(), carry_x = sums, carry_y = sums, carry_q = sums, carry_r = sums;
-    size_t w = (size_t)row->window, i;
-    int32_t start[4] = {0, 0, 0, 0};
-    for (i = first; i < first + w; i++) {
-        start[0] += (int32_t)(p[i] & 0xffffu), start[1] += (int32_t)(p[i] >> 16);
-        start[2] += q[i], start[3] += r[i];
-    }
-    carry_x = _mm256_set1_epi32(start[0]), carry_y = _mm256_set1_epi32(start[1]);
-    carry_q = _mm256_set1_epi32(start[2]), carry_r = _mm256_set1_epi32(start[3]);
-    for (i = first; i < first + count; i += 8) {
-        __m256i x, y, squares = sums, products;
-        __m256d low, high;
-        double *map = row->map ? row->map + i : NULL;
-        const double *var_a = stored ? row->var_a + i : NULL, *var_b = stored ? row->var_b + i : NULL;
-        if (stored) {
-            x = mosaic_ssim__load_avx2(row->sum_a + i), y = mosaic_ssim__load_avx2(row->sum_b + i);
-        } else {
-            __m256i in = mosaic_ssim__load_avx2(p + i + w), out = mosaic_ssim__load_avx2(p + i);
-            x = mosaic_ssim__scan_avx2(_mm256_sub_epi32(_mm256_and_si256(in, low_half), _mm256_and_si256(out, low_half)), &carry_x);
-            y = mosaic_ssim__scan_avx2(_mm256_sub_epi32(_mm256_srli_epi32(in, 16), _mm256_srli_epi32(out, 16)), &carry_y);
-            squares = mosaic_ssim__scan_avx2(_mm256_sub_epi32(mosaic_ssim__load_avx2(q + i + w), mosaic_ssim__load_avx2(q + i)), &carry_q);
-        }
-        products = mosaic_ssim__scan_avx2(_mm256_sub_epi32(mosaic_ssim__load_avx2(r + i + w), mosaic_ssim__load_avx2(r + i)), &carry_r);
-        low = mosaic_ssim__any_value_avx2(row, mosaic_ssim__low_avx2(x), mosaic_ssim__low_avx2(y), mosaic_ssim__low_avx2(squares),
-                                          mosaic_ssim__low_avx2(products), var_a, var_b);
-        high = mosaic_ssim__any_value_avx2(row, mosaic_ssim__high_avx2(x), mosaic_ssim__high_avx2(y), mosaic_ssim__high_avx2(squares),
-                                           mosaic_ssim__high_avx2(products), stored ? var_a + 4 : NULL, stored ? var_b + 4 : NULL);
-        if (first + count - i < 8) {
-            double values[8];
-            _mm256_storeu_pd(values, low), _mm256_storeu_pd(values + 4, high);
-            return mosaic_ssim__total_avx2(sums) + mosaic_ssim__last(values, first + count - i, map);
-        }
-        sums = mosaic_ssim__keep_avx2(sums, low, high, map);
-    }
-    return mosaic_ssim__total_avx2(sums);
-}
-
-MOSAIC_SSIM__AVX2 static uint64_t mosaic_ssim__finish_avx2(const mosaic_ssim__row *row, size_t first, size_t count)
-{
-    return row->sum_a ? mosaic_ssim__any_row_avx2(row, first, count, 1) : mosaic_ssim__any_row_avx2(row, first, count, 0);
-}
-
-/* ---- AVX-512 kernels: the same with 16 columns at a time ---- */
-
-#define MOSAIC_SSIM__AVX512 MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl")
-
-/* gcc 12 warns about its own intrinsics, whose unused operands are meant to be undefined. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE __m512i mosaic_ssim__pairs_avx512(__mmask16 mask, const unsigned char *x, const unsigned char *y)
-{
-    __m512i low = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, x));
-    return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, y)), 16));
-}
-
-MOSAIC_SSIM__AVX512 static void mosaic_ssim__columns_avx512(const mosaic_ssim__columns *columns, const unsigned char *xn, const unsigned char *yn,
-                                                            const unsigned char *xo, const unsigned char *yo, size_t count, int offset, int weight,
-                                                            int cross)
-{
-    const __m512i twice = _mm512_set1_epi16((short)(2 * offset)), times = _mm512_set1_epi16((short)weight);
-    size_t i;
-    for (i = 0; i < count; i += 16) {
-        __mmask16 mask = (__mmask16)(count - i < 16 ? (1u << (count - i)) - 1u : 0xffffu); /* nothing beyond the row may be read */
-        __m512i in = mosaic_ssim__pairs_avx512(mask, xn + i, yn + i), out = mosaic_ssim__pairs_avx512(mask, xo + i, yo + i);
-        __m512i d = _mm512_sub_epi16(in, out), s = _mm512_sub_epi16(_mm512_add_epi16(in, out), twice);
-        __m512i weighted = _mm512_mullo_epi16(d, times);
-        __m512i *p = (__m512i *)(columns->p + i), *q = (__m512i *)(columns->q + i), *r = (__m512i *)(columns->r + i);
-        _mm512_store_si512(r, _mm512_add_epi32(_mm512_load_si512(r), _mm512_madd_epi16(weighted, _mm512_rol_epi32(s, 16))));
-        if (cross) continue;
-        _mm512_store_si512(p, _mm512_add_epi16(_mm512_load_si512(p), d));
-        _mm512_store_si512(q, _mm512_add_epi32(_mm512_load_si512(q), _mm512_madd_epi16(weighted, s)));
-    }
-}
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE __m512d mosaic_ssim__value_avx512(__m512d xy2, __m512d squares, __m512d cov2, __m512d vars, __m512d c1,
-                                                                          __m512d c2)
-{
-    __m512d numerator = _mm512_mul_pd(_mm512_add_pd(xy2, c1), _mm512_add_pd(cov2, c2));
-    __m512d denominator = _mm512_mul_pd(_mm512_add_pd(squares, c1), _mm512_add_pd(vars, c2));
-    return _mm512_div_pd(numerator, denominator);
-}
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE __m512i mosaic_ssim__keep_avx512(__m512i sums, __m512d low, __m512d high, double *map)
-{
-    const __m512d three = _mm512_set1_pd(3.0);
-    const __m512i two = _mm512_set1_epi64(0x4000000000000000);
-    if (map) _mm512_storeu_pd(map, low), _mm512_storeu_pd(map + 8, high);
-    sums = _mm512_add_epi64(sums, _mm512_sub_epi64(_mm512_castpd_si512(_mm512_add_pd(low, three)), two));
-    return _mm512_add_epi64(sums, _mm512_sub_epi64(_mm512_castpd_si512(_mm512_add_pd(high, three)), two));
-}
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE uint64_t mosaic_ssim__total_avx512(__m512i sums)
-{
-    return mosaic_ssim__total_avx2(_mm256_add_epi64(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64(sums, 1)));
-}
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE __m512d mosaic_ssim__low_avx512(__m512i v) { return _mm512_cvtepi32_pd(_mm512_castsi512_si256(v)); }
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE __m512d mosaic_ssim__high_avx512(__m512i v) { return _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(v, 1)); }
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE __m512i mosaic_ssim__pair_avx512(const void *columns, size_t i)
-{
-    const int32_t *c = (const int32_t *)columns + i;
-    return _mm512_add_epi32(_mm512_loadu_si512(c), _mm512_loadu_si512(c + 1));
-}
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE __m512i mosaic_ssim__seven_avx512(const void *columns, size_t i, __m512i *pairs)
-{
-    __m512i pairs0 = *pairs, pairs16 = mosaic_ssim__pair_avx512(columns, i + 16);
-    __m512i pairs2 = _mm512_alignr_epi32(pairs16, pairs0, 2), pairs4 = _mm512_alignr_epi32(pairs16, pairs0, 4);
-    *pairs = pairs16;
-    return _mm512_add_epi32(_mm512_add_epi32(pairs0, pairs2), _mm512_add_epi32(pairs4, _mm512_loadu_si512((const int32_t *)columns + i + 6)));
-}
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE uint64_t mosaic_ssim__seven_row_avx512(const mosaic_ssim__row *row, size_t first, size_t count, int stored)
-{
-    const __m512d c1 = _mm512_set1_pd(row->c1), c2 = _mm512_set1_pd(row->c2);
-    __m512i sums = _mm512_setzero_si512();
-    const mosaic_ssim__columns *columns = &row->columns;
-    __m512i pairs_p = mosaic_ssim__pair_avx512(columns->p, first), pairs_q = mosaic_ssim__pair_avx512(columns->q, first);
-    __m512i pairs_r = mosaic_ssim__pair_avx512(columns->r, first);
-    size_t i;
-    for (i = first; i < first + count; i += 16) {
-        __m512i p, squares, xy2, cov2;
-        __m512d vars_low, vars_high, low, high;
-        double *map = row->map ? row->map + i : NULL;
-        if (stored)
-            p = _mm512_or_si512(_mm512_loadu_si512(row->sum_a + i), _mm512_slli_epi32(_mm512_loadu_si512(row->sum_b + i), 16));
-        else
-            p = mosaic_ssim__seven_avx512(columns->p, i, &pairs_p);
-        squares = _mm512_madd_epi16(p, p);
-        xy2 = _mm512_madd_epi16(p, _mm512_rol_epi32(p, 16));
-        cov2 = _mm512_sub_epi32(mosaic_ssim__seven_avx512(columns->r, i, &pairs_r), xy2);
-        if (stored) {
-            vars_low = _mm512_add_pd(_mm512_loadu_pd(row->var_a + i), _mm512_loadu_pd(row->var_b + i));
-            vars_high = _mm512_add_pd(_mm512_loadu_pd(row->var_a + i + 8), _mm512_loadu_pd(row->var_b + i + 8));
-        } else {
-            __m512i vars = _mm512_sub_epi32(mosaic_ssim__seven_avx512(columns->q, i, &pairs_q), squares);
-            vars_low = mosaic_ssim__low_avx512(vars), vars_high = mosaic_ssim__high_avx512(vars);
-        }
-        low = mosaic_ssim__value_avx512(mosaic_ssim__low_avx512(xy2), mosaic_ssim__low_avx512(squares), mosaic_ssim__low_avx512(cov2), vars_low, c1,
-                                        c2);
-        high = mosaic_ssim__value_avx512(mosaic_ssim__high_avx512(xy2), mosaic_ssim__high_avx512(squares), mosaic_ssim__high_avx512(cov2), vars_high,
-                                         c1, c2);
-        if (first + count - i < 16) {
-            double values[16];
-            _mm512_storeu_pd(values, low), _mm512_storeu_pd(values + 8, high);
-            return mosaic_ssim__total_avx512(sums) + mosaic_ssim__last(values, first + count - i, map);
-        }
-        sums = mosaic_ssim__keep_avx512(sums, low, high, map);
-    }
-    return mosaic_ssim__total_avx512(sums);
-}
-
-MOSAIC_SSIM__AVX512 static uint64_t mosaic_ssim__finish7_avx512(const mosaic_ssim__row *row, size_t first, size_t count)
-{
-    return row->sum_a ? mosaic_ssim__seven_row_avx512(row, first, count, 1) : mosaic_ssim__seven_row_avx512(row, first, count, 0);
-}
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE __m512i mosaic_ssim__scan_avx512(__m512i edges, __m512i *carry)
-{
-    const __m512i zero = _mm512_setzero_si512();
-    __m512i v = _mm512_add_epi32(edges, _mm512_alignr_epi32(edges, zero, 15)), sums;
-    v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, zero, 14));
-    v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, zero, 12));
-    v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, zero, 8));
-    v = _mm512_add_epi32(v, *carry);
-    sums = _mm512_sub_epi32(v, edges);
-    *carry = _mm512_permutexvar_epi32(_mm512_set1_epi32(15), v);
-    return sums;
-}
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE __m512d mosaic_ssim__any_value_avx512(const mosaic_ssim__row *row, __m512d x, __m512d y, __m512d squares,
-                                                                              __m512d products, const double *var_a, const double *var_b)
-{
-    const __m512d scale = _mm512_set1_pd(row->scale), shift = _mm512_set1_pd(row->shift);
-    __m512d xy = _mm512_mul_pd(x, y), cx = _mm512_sub_pd(x, shift), cy = _mm512_sub_pd(y, shift), cxy = _mm512_mul_pd(cx, cy), vars;
-    if (var_a)
-        vars = _mm512_add_pd(_mm512_loadu_pd(var_a), _mm512_loadu_pd(var_b));
-    else
-        vars = _mm512_sub_pd(_mm512_mul_pd(scale, squares), _mm512_add_pd(_mm512_mul_pd(cx, cx), _mm512_mul_pd(cy, cy)));
-    return mosaic_ssim__value_avx512(_mm512_add_pd(xy, xy), _mm512_add_pd(_mm512_mul_pd(x, x), _mm512_mul_pd(y, y)),
-                                     _mm512_sub_pd(_mm512_mul_pd(scale, products), _mm512_add_pd(cxy, cxy)), vars, _mm512_set1_pd(row->c1),
-                                     _mm512_set1_pd(row->c2));
-}
-
-MOSAIC_SSIM__AVX512 MOSAIC_SSIM__INLINE uint64_t mosaic_ssim__any_row_avx512(const mosaic_ssim__row *row, size_t first, size_t count, int stored)
-{
-    const uint32_t *p = row->columns.p;
-    const int32_t *q = row->columns.q, *r = row->columns.r;
-    const __m512i low_half = _mm512_set1_epi32(0xffff);
-    __m512i sums = _mm512_setzero_si512(), carry_x, carry_y, carry_q, carry_r;
-    size_t w = (size_t)row->window, i;
-    int32_t start[4] = {0, 0, 0, 0};
-    for (i = first; i < first + w; i++) {
-        start[0] += (int32_t)(p[i] & 0xffffu), start[1] += (int32_t)(p[i] >> 16);
-        start[2] += q[i], start[3] += r[i];
-    }
-    carry_x = _mm512_set1_epi32(start[0]), carry_y = _mm512_set1_epi32(start[1]);
-    carry_q = _mm512_set1_epi32(start[2]), carry_r = _mm512_set1_epi32(start[3]);
-    for (i = first; i < first + count; i += 16) {
-        __m512i x, y, squares = sums, products;
-        __m512d low, high;
-        double *map = row->map ? row->map + i : NULL;
-        const double *var_a = stored ? row->var_a + i : NULL, *var_b = stored ? row->var_b + i : NULL;
-        if (stored) {
-            x = _mm512_loadu_si512(row->sum_a + i), y = _mm512_loadu_si512(row->sum_b + i);
-        } else {
-            __m512i in = _mm512_loadu_si512(p + i + w), out = _mm512_loadu_si512(p + i);
-            x = mosaic_ssim__scan_avx512(_mm512_sub_epi32(_mm512_and_si512(in, low_half), _mm512_and_si512(out, low_half)), &carry_x);
-            y = mosaic_ssim__scan_avx512(_mm512_sub_epi32(_mm512_srli_epi32(in, 16), _mm512_srli_epi32(out, 16)), &carry_y);
-            squares = mosaic_ssim__scan_avx512(_mm512_sub_epi32(_mm512_loadu_si512(q + i + w), _mm512_loadu_si512(q + i)), &carry_q);
-        }
-        products = mosaic_ssim__scan_avx512(_mm512_sub_epi32(_mm512_loadu_si512(r + i + w), _mm512_loadu_si512(r + i)), &carry_r);
-        low = mosaic_ssim__any_value_avx512(row, mosaic_ssim__low_avx512(x), mosaic_ssim__low_avx512(y), mosaic_ssim__low_avx512(squares),
-                                            mosaic_ssim__low_avx512(products), var_a, var_b);
-        high = mosaic_ssim__any_value_avx512(row, mosaic_ssim__high_avx512(x), mosaic_ssim__high_avx512(y), mosaic_ssim__high_avx512(squares),
-                                             mosaic_ssim__high_avx512(products), stored ? var_a + 8 : NULL, stored ? var_b + 8 : NULL);
-        if (first + count - i < 16) {
-            double values[16];
-            _mm512_storeu_pd(values, low), _mm512_storeu_pd(values + 8, high);
-            return mosaic_ssim__total_avx512(sums) + mosaic_ssim__last(values, first + count - i, map);
-        }
-        sums = mosaic_ssim__keep_avx512(sums, low, high, map);
-    }
-    return mosaic_ssim__total_avx512(sums);
-}
-
-MOSAIC_SSIM__AVX512 static uint64_t mosaic_ssim__finish_avx512(const mosaic_ssim__row *row, size_t first, size_t count)
-{
-    return row->sum_a ? mosaic_ssim__any_row_avx512(row, first, count, 1) : mosaic_ssim__any_row_avx512(row, first, count, 0);
-}
-
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
-
-#endif /* MOSAIC_SSIM__SIMD */
 
 #if MOSAIC_SSIM__PAIRS
 
@@ -1213,7 +804,7 @@ static void mosaic_ssim__columns_pairs(const mosaic_ssim__columns *columns, cons
     }
 }
 
-/* Window sums along a row for four places from the differences of the columns that enter and leave there, see mosaic_ssim__scan_avx2. */
+/* Window sums along a row for four places from the differences of the columns that enter and leave there, see the scan of the x86 kernels. */
 MOSAIC_SSIM__INLINE mosaic_ssim__u32x4 mosaic_ssim__scan_pairs(mosaic_ssim__u32x4 edges, mosaic_ssim__u32x4 *carry)
 {
     mosaic_ssim__u32x4 v = edges + MOSAIC_SSIM__UP(edges, 1), sums;
@@ -1309,13 +900,9 @@ MOSAIC_SSIM__INLINE uint64_t mosaic_ssim__row_pairs(const mosaic_ssim__row *row,
     return sums[0] + sums[1];
 }
 
-static uint64_t mosaic_ssim__finish7_pairs(const mosaic_ssim__row *row, size_t first, size_t count)
-{
-    return row->sum_a ? mosaic_ssim__row_pairs(row, first, count, 1, 1) : mosaic_ssim__row_pairs(row, first, count, 1, 0);
-}
-
 static uint64_t mosaic_ssim__finish_pairs(const mosaic_ssim__row *row, size_t first, size_t count)
 {
+    if (row->window == 7) return row->sum_a ? mosaic_ssim__row_pairs(row, first, count, 1, 1) : mosaic_ssim__row_pairs(row, first, count, 1, 0);
     return row->sum_a ? mosaic_ssim__row_pairs(row, first, count, 0, 1) : mosaic_ssim__row_pairs(row, first, count, 0, 0);
 }
 
@@ -1323,7 +910,7 @@ static uint64_t mosaic_ssim__finish_pairs(const mosaic_ssim__row *row, size_t fi
 static double mosaic_ssim__screen_2(const mosaic_ssim__screen *s)
 {
     const float half_c1 = s->c1 / 2, half_c2 = s->c2 / 2;
-    double sum = 0;
+    double sum = 0, rest;
     size_t line, i, k;
     for (line = 0; line < s->map_height + 6; line++) {
         const uint32_t *a = s->pairs_a + line * s->pair_stride, *b = s->pairs_b + line * s->pair_stride;
@@ -1352,6 +939,8 @@ static double mosaic_ssim__screen_2(const mosaic_ssim__screen *s)
                 sums += value;
         }
         for (k = 0; k < 4; k++) sum += (double)sums[k]; /* before single precision gets too coarse for the sum */
+        rest = (double)((s->map_height + 5 - line) * s->map_width);
+        if (4 * sum + rest < s->limit) return 4 * sum + rest;
     }
     return 4 * sum;
 }
@@ -1474,25 +1063,34 @@ static void mosaic_ssim__byte_lines(const mosaic_ssim__plan *plan, const mosaic_
 #define MOSAIC_SSIM__PREFIX_SI si256
 #define MOSAIC_SSIM__WIDE_I __m256i
 #define MOSAIC_SSIM__WIDE_F __m256
+#define MOSAIC_SSIM__WIDE_D __m256d
+#define MOSAIC_SSIM__AS_DOUBLES(v) _mm256_castsi256_pd(v)
+#define MOSAIC_SSIM__AS_WORDS(v) _mm256_castpd_si256(v)
+#define MOSAIC_SSIM__LAST(v) _mm256_permutevar8x32_epi32(v, _mm256_set1_epi32(7))
 #define MOSAIC_SSIM__RECIPROCAL(v) _mm256_rcp_ps(v)
 /* Eight integers from place k of low, high on. */
 #define MOSAIC_SSIM__SHIFT(high, low, k)                                                                                                             \
     ((k) < 4 ? _mm256_alignr_epi8(_mm256_permute2x128_si256(low, high, 0x21), low, (4 * (k)) & 15)                                                   \
              : _mm256_alignr_epi8(high, _mm256_permute2x128_si256(low, high, 0x21), (4 * (k)-16) & 15))
 #include MOSAIC_SSIM_FILE
-#if defined(__GNUC__) && !defined(__clang__) /* see the AVX-512 kernels above */
+/* gcc 12 warns about its own intrinsics, whose unused operands are meant to be undefined. */
+#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 #define MOSAIC_SSIM__LANES 8
-#define MOSAIC_SSIM__ISA MOSAIC_SSIM__AVX512
+#define MOSAIC_SSIM__ISA MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl")
 #define MOSAIC_SSIM__FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define MOSAIC_SSIM__SINGLE(v) _mm512_cvtps_pd(_mm512_cvtpd_ps(v))
 #define MOSAIC_SSIM__PREFIX _mm512_
 #define MOSAIC_SSIM__PREFIX_SI si512
 #define MOSAIC_SSIM__WIDE_I __m512i
 #define MOSAIC_SSIM__WIDE_F __m512
+#define MOSAIC_SSIM__WIDE_D __m512d
+#define MOSAIC_SSIM__AS_DOUBLES(v) _mm512_castsi512_pd(v)
+#define MOSAIC_SSIM__AS_WORDS(v) _mm512_castpd_si512(v)
+#define MOSAIC_SSIM__LAST(v) _mm512_permutexvar_epi32(_mm512_set1_epi32(15), v)
 #define MOSAIC_SSIM__RECIPROCAL(v) _mm512_rcp14_ps(v)
 #define MOSAIC_SSIM__SHIFT(high, low, k) _mm512_alignr_epi32(high, low, k)
 #include MOSAIC_SSIM_FILE
@@ -1987,18 +1585,17 @@ static void mosaic_ssim__planes_strip(const mosaic_ssim__plan *plan, const mosai
 /* ---- checks and the plan ---- */
 
 /* The one list of kernels. */
-static mosaic_ssim_result mosaic_ssim__choose(int simd, int window, mosaic_ssim__plan *plan)
+static mosaic_ssim_result mosaic_ssim__choose(int simd, mosaic_ssim__plan *plan)
 {
     int level = 0;
 #if MOSAIC_SSIM__SIMD
     level = mosaic__cpu_level();
+    if (level == 1 && !__builtin_cpu_supports("fma")) level = 0;
 #endif
     plan->columns = mosaic_ssim__columns_scalar, plan->finish = mosaic_ssim__finish_scalar, plan->kernels = &mosaic_ssim__kernels_1;
 #if MOSAIC_SSIM__PAIRS
     if (simd == 0 || simd == 5) {
-        plan->columns = mosaic_ssim__columns_pairs;
-        plan->finish = window == 7 ? mosaic_ssim__finish7_pairs : mosaic_ssim__finish_pairs;
-        plan->kernels = &mosaic_ssim__kernels_2;
+        plan->columns = mosaic_ssim__columns_pairs, plan->finish = mosaic_ssim__finish_pairs, plan->kernels = &mosaic_ssim__kernels_2;
         return MOSAIC_SSIM_OK;
     }
 #endif
@@ -2006,16 +1603,10 @@ static mosaic_ssim_result mosaic_ssim__choose(int simd, int window, mosaic_ssim_
     if (simd > 0) level = simd - 1;
 #if MOSAIC_SSIM__SIMD
     if (level == 1) {
-        plan->columns = mosaic_ssim__columns_avx2;
-        plan->finish = window == 7 ? mosaic_ssim__finish7_avx2 : mosaic_ssim__finish_avx2;
-        if (__builtin_cpu_supports("fma")) plan->kernels = &mosaic_ssim__kernels_4;
+        plan->columns = mosaic_ssim__columns_4, plan->finish = mosaic_ssim__finish_4, plan->kernels = &mosaic_ssim__kernels_4;
     } else if (level >= 2) {
-        plan->columns = mosaic_ssim__columns_avx512;
-        plan->finish = window == 7 ? mosaic_ssim__finish7_avx512 : mosaic_ssim__finish_avx512;
-        plan->kernels = &mosaic_ssim__kernels_8;
+        plan->columns = mosaic_ssim__columns_8, plan->finish = mosaic_ssim__finish_8, plan->kernels = &mosaic_ssim__kernels_8;
     }
-#else
-    (void)window;
 #endif
     return MOSAIC_SSIM_OK;
 }
@@ -2120,7 +1711,7 @@ static mosaic_ssim_result mosaic_ssim__make_plan(const mosaic_ssim_image *image,
     if (!mosaic_ssim__finite_positive(o.data_range)) return MOSAIC_SSIM_ERROR_DATA_RANGE;
     if (!mosaic_ssim__finite_positive(o.k1) || !mosaic_ssim__finite_positive(o.k2)) return MOSAIC_SSIM_ERROR_CONSTANT;
     if (o.jobs < 0) return MOSAIC_SSIM_ERROR_JOBS;
-    result = mosaic_ssim__choose(o.simd, plan->window, plan);
+    result = mosaic_ssim__choose(o.simd, plan);
     plan->weights = o.weights, plan->mean_rule = o.mean_rule;
     plan->contrast = output && (output->contrast || output->contrast_map);
     if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__make_taps(&o, plan);
@@ -2231,9 +1822,10 @@ static void mosaic_ssim__start(const mosaic_ssim__plan *plan, unsigned char *mem
     scratch->columns.r = (int32_t *)(void *)(memory + 8 * capacity);
     scratch->zeros = bytes;
     for (i = 0; i < 4; i++) scratch->gather[i] = bytes + (i + 1) * capacity;
-    memset(scratch->columns.p, 0, 4 * capacity);
+    memset(scratch->columns.p, 0, 12 * capacity);
     memset(scratch->zeros, 0, capacity);
-    for (i = 0; i < capacity; i++) scratch->columns.q[i] = scratch->columns.r[i] = squares;
+    if (squares)
+        for (i = 0; i < capacity; i++) scratch->columns.q[i] = scratch->columns.r[i] = squares;
 }
 
 /* Row y of a source with its pixels side by side: in place if they are, else in the buffer. */
@@ -2656,13 +2248,13 @@ static mosaic_ssim_result mosaic_ssim__compare_prepared(const mosaic_ssim_prepar
 
 /* ---- the best of many ---- */
 
-/* A mean in single precision. Its error is below MOSAIC_SSIM__DOUBT: the guessed reciprocal is off by at most 2^-14 of itself, which is 6.2e-5
-   of a value of at most 1; the other operations, about ten, by at most 2^-23 each of numbers whose share in the value is at most 1; and
-   128 additions in a lane by 2^-24 of at most 128 each, divided by their number, which is less than 8e-6. NEON and WebAssembly divide, and add
-   up at most 256 in a lane. */
+/* A mean in single precision, or, where that is below `limit`, any number between the two. Its error is below MOSAIC_SSIM__DOUBT: the guessed
+   reciprocal is off by at most 2^-14 of itself, which is 6.2e-5 of a value of at most 1; the other operations, about ten, by at most 2^-23
+   each of numbers whose share in the value is at most 1; and 128 additions in a lane by 2^-24 of at most 128 each, divided by their number,
+   which is less than 8e-6. NEON and WebAssembly divide, and add up at most 256 in a lane. */
 #define MOSAIC_SSIM__DOUBT 1e-4
 
-static double mosaic_ssim__screened(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *b,
+static double mosaic_ssim__screened(const mosaic_ssim__plan *plan, const mosaic_ssim_prepared *a, const mosaic_ssim_prepared *b, double limit,
                                     unsigned char *memory)
 {
     mosaic_ssim__layout at = mosaic_ssim__lay_out(plan);
@@ -2675,6 +2267,7 @@ static double mosaic_ssim__screened(const mosaic_ssim__plan *plan, const mosaic_
     s.pairs_a = (const uint32_t *)(const void *)(base_a + at.pairs), s.pairs_b = (const uint32_t *)(const void *)(base_b + at.pairs);
     s.sum_a = (const int32_t *)(const void *)(base_a + at.sums), s.sum_b = (const int32_t *)(const void *)(base_b + at.sums);
     s.var_a = (const float *)(const void *)(base_a + at.floats), s.var_b = (const float *)(const void *)(base_b + at.floats);
+    s.limit = limit * (double)(plan->map_width * plan->map_height);
     return plan->kernels->screen(&s) / (double)(plan->map_width * plan->map_height);
 }
 
@@ -2695,8 +2288,8 @@ static void mosaic_ssim__find_best(const mosaic_ssim__plan *plan, const mosaic_s
     size_t best = 0, i;
     double best_exact = -2, best_near = -2, exact; /* -2: not known */
     for (i = 0; i < count; i++) {
-        double value = screen ? mosaic_ssim__screened(plan, a, others[i], memory) : 0;
-        if (screen && i > 0 && value < best_near - 2 * MOSAIC_SSIM__DOUBT) continue;
+        double limit = best_near - 2 * MOSAIC_SSIM__DOUBT, value = screen ? mosaic_ssim__screened(plan, a, others[i], limit, memory) : 0;
+        if (screen && i > 0 && value < limit) continue;
         if (screen && (i == 0 || value > best_near + 2 * MOSAIC_SSIM__DOUBT)) {
             best = i, best_near = value, best_exact = -2;
             continue;
@@ -3572,10 +3165,296 @@ MOSAIC_SSIM__ISA static uint64_t MOSAIC_SSIM__NAME(total)(const double *values, 
 }
 
 #if MOSAIC_SSIM__LANES >= 4
-/* ---- the screen of mosaic_ssim_best() ---- */
 
 #define MOSAIC_SSIM__OP(name) MOSAIC_SSIM__PASTE(MOSAIC_SSIM__PREFIX, name)
 #define MOSAIC_SSIM__PART(name) MOSAIC_SSIM__PASTE(name, MOSAIC_SSIM__PREFIX_SI)
+#define MOSAIC_SSIM__WIDE (2 * MOSAIC_SSIM__LANES)
+#define MOSAIC_SSIM__W MOSAIC_SSIM__WIDE_I
+#define MOSAIC_SSIM__D MOSAIC_SSIM__WIDE_D
+
+/* ---- 8-bit pixels under uniform windows, exactly: WIDE columns at a time ---- */
+
+/* The pixels of both rows in 16 bits each, x low; `left` of them exist, of `done` + left in the row. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__W MOSAIC_SSIM__NAME(pairs)(const unsigned char *x, const unsigned char *y, size_t left, size_t done)
+{
+#if MOSAIC_SSIM__LANES == 8
+    __mmask16 mask = (__mmask16)(left < 16 ? (1u << left) - 1u : 0xffffu);
+    __m128i p = _mm_maskz_loadu_epi8(mask, x), q = _mm_maskz_loadu_epi8(mask, y);
+    (void)done;
+    return _mm512_cvtepu8_epi16(_mm256_set_m128i(_mm_unpackhi_epi8(p, q), _mm_unpacklo_epi8(p, q)));
+#else
+    __m128i p, q;
+    if (left >= 8) {
+        p = _mm_loadl_epi64((const __m128i *)(const void *)x), q = _mm_loadl_epi64((const __m128i *)(const void *)y);
+    } else { /* nothing beyond the row may be read: its last eight pixels, moved down, or byte by byte */
+        uint64_t a = 0, b = 0;
+        size_t k;
+        if (done) {
+            memcpy(&a, x + left - 8, 8), memcpy(&b, y + left - 8, 8);
+            a >>= 64 - 8 * left, b >>= 64 - 8 * left;
+        } else {
+            for (k = 0; k < left; k++) a |= (uint64_t)x[k] << (8 * k), b |= (uint64_t)y[k] << (8 * k);
+        }
+        memcpy(&p, &a, 8), memcpy(&q, &b, 8);
+    }
+    return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(p, q));
+#endif
+}
+
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__W MOSAIC_SSIM__NAME(words)(const void *from)
+{
+    return MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(loadu_))((const MOSAIC_SSIM__W *)from);
+}
+
+/* Both halves of each 32-bit place exchanged. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__W MOSAIC_SSIM__NAME(swap)(MOSAIC_SSIM__W v)
+{
+#if MOSAIC_SSIM__LANES == 8
+    return _mm512_rol_epi32(v, 16);
+#else
+    return _mm256_or_si256(_mm256_slli_epi32(v, 16), _mm256_srli_epi32(v, 16));
+#endif
+}
+
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(columns_any)(const mosaic_ssim__columns *columns, const unsigned char *xn, const unsigned char *yn,
+                                                        const unsigned char *xo, const unsigned char *yo, size_t count, int offset, int weight,
+                                                        int cross)
+{
+    const MOSAIC_SSIM__W twice = MOSAIC_SSIM__OP(set1_epi16)((short)(2 * offset)), times = MOSAIC_SSIM__OP(set1_epi16)((short)weight);
+    size_t i;
+    for (i = 0; i < count; i += MOSAIC_SSIM__WIDE) {
+        MOSAIC_SSIM__W in = MOSAIC_SSIM__NAME(pairs)(xn + i, yn + i, count - i, i), out = MOSAIC_SSIM__NAME(pairs)(xo + i, yo + i, count - i, i);
+        MOSAIC_SSIM__W d = MOSAIC_SSIM__OP(sub_epi16)(in, out), s = MOSAIC_SSIM__OP(add_epi16)(in, out), weighted = d;
+        MOSAIC_SSIM__W *p = (MOSAIC_SSIM__W *)(void *)(columns->p + i), *q = (MOSAIC_SSIM__W *)(void *)(columns->q + i);
+        MOSAIC_SSIM__W *r = (MOSAIC_SSIM__W *)(void *)(columns->r + i);
+        if (offset) s = MOSAIC_SSIM__OP(sub_epi16)(s, twice);
+        if (weight != 1) weighted = MOSAIC_SSIM__OP(mullo_epi16)(d, times);
+        *r = MOSAIC_SSIM__OP(add_epi32)(*r, MOSAIC_SSIM__OP(madd_epi16)(weighted, MOSAIC_SSIM__NAME(swap)(s)));
+        if (cross) continue;
+        *p = MOSAIC_SSIM__OP(add_epi16)(*p, d);
+        *q = MOSAIC_SSIM__OP(add_epi32)(*q, MOSAIC_SSIM__OP(madd_epi16)(weighted, s));
+    }
+}
+
+MOSAIC_SSIM__ISA static void MOSAIC_SSIM__NAME(columns)(const mosaic_ssim__columns *columns, const unsigned char *xn, const unsigned char *yn,
+                                                        const unsigned char *xo, const unsigned char *yo, size_t count, int offset, int weight,
+                                                        int cross)
+{
+    if (weight == 1)
+        MOSAIC_SSIM__NAME(columns_any)(columns, xn, yn, xo, yo, count, offset, 1, cross);
+    else if (cross)
+        MOSAIC_SSIM__NAME(columns_any)(columns, xn, yn, xo, yo, count, 0, weight, 1);
+    else
+        MOSAIC_SSIM__NAME(columns_any)(columns, xn, yn, xo, yo, count, 0, weight, 0);
+}
+
+/* Integers as doubles, in two halves of another order: `low` has the first two of each four, `high` the others. An integer in the low bits of
+   2^52 counts ones; this takes half of the time of the processor's conversions. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(to_doubles)(MOSAIC_SSIM__W v, int has_sign, MOSAIC_SSIM__D *low, MOSAIC_SSIM__D *high)
+{
+    const MOSAIC_SSIM__W exponent = MOSAIC_SSIM__OP(set1_epi32)(0x43300000);
+    const MOSAIC_SSIM__D base = MOSAIC_SSIM__OP(set1_pd)(has_sign ? 4503601774854144.0 : 4503599627370496.0); /* 2^52 + 2^31, 2^52 */
+    if (has_sign) v = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(xor_))(v, MOSAIC_SSIM__OP(set1_epi32)((int32_t)0x80000000));
+    *low = MOSAIC_SSIM__OP(sub_pd)(MOSAIC_SSIM__AS_DOUBLES(MOSAIC_SSIM__OP(unpacklo_epi32)(v, exponent)), base);
+    *high = MOSAIC_SSIM__OP(sub_pd)(MOSAIC_SSIM__AS_DOUBLES(MOSAIC_SSIM__OP(unpackhi_epi32)(v, exponent)), base);
+}
+
+/* From the order of memory to that of to_doubles, and back. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(part)(MOSAIC_SSIM__D *low, MOSAIC_SSIM__D *high)
+{
+    MOSAIC_SSIM__D a = *low, b = *high;
+#if MOSAIC_SSIM__LANES == 8
+    *low = _mm512_shuffle_f64x2(a, b, 0x88), *high = _mm512_shuffle_f64x2(a, b, 0xdd);
+#else
+    *low = _mm256_permute2f128_pd(a, b, 0x20), *high = _mm256_permute2f128_pd(a, b, 0x31);
+#endif
+}
+
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(join)(MOSAIC_SSIM__D *low, MOSAIC_SSIM__D *high)
+{
+#if MOSAIC_SSIM__LANES == 8
+    MOSAIC_SSIM__D a = _mm512_shuffle_f64x2(*low, *high, 0x44), b = _mm512_shuffle_f64x2(*low, *high, 0xee);
+    *low = _mm512_shuffle_f64x2(a, a, 0xd8), *high = _mm512_shuffle_f64x2(b, b, 0xd8);
+#else
+    MOSAIC_SSIM__NAME(part)(low, high);
+#endif
+}
+
+/* The stored variances at place i of the row, added. */
+MOSAIC_SSIM__KERNEL void MOSAIC_SSIM__NAME(variances)(const mosaic_ssim__row *row, size_t i, MOSAIC_SSIM__D *low, MOSAIC_SSIM__D *high)
+{
+    const double *a = row->var_a + i, *b = row->var_b + i;
+    *low = MOSAIC_SSIM__OP(add_pd)(MOSAIC_SSIM__OP(loadu_pd)(a), MOSAIC_SSIM__OP(loadu_pd)(b));
+    *high = MOSAIC_SSIM__OP(add_pd)(MOSAIC_SSIM__OP(loadu_pd)(a + MOSAIC_SSIM__LANES), MOSAIC_SSIM__OP(loadu_pd)(b + MOSAIC_SSIM__LANES));
+    MOSAIC_SSIM__NAME(part)(low, high);
+}
+
+/* WIDE / 2 values from their integers as doubles. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__D MOSAIC_SSIM__NAME(quotient)(MOSAIC_SSIM__D xy2, MOSAIC_SSIM__D squares, MOSAIC_SSIM__D cov2, MOSAIC_SSIM__D vars,
+                                                               const mosaic_ssim__row *row)
+{
+    const MOSAIC_SSIM__D c1 = MOSAIC_SSIM__OP(set1_pd)(row->c1), c2 = MOSAIC_SSIM__OP(set1_pd)(row->c2);
+    MOSAIC_SSIM__D numerator = MOSAIC_SSIM__OP(mul_pd)(MOSAIC_SSIM__OP(add_pd)(xy2, c1), MOSAIC_SSIM__OP(add_pd)(cov2, c2));
+    MOSAIC_SSIM__D denominator = MOSAIC_SSIM__OP(mul_pd)(MOSAIC_SSIM__OP(add_pd)(squares, c1), MOSAIC_SSIM__OP(add_pd)(vars, c2));
+    return MOSAIC_SSIM__OP(div_pd)(numerator, denominator);
+}
+
+/* Adds up the bits of values + 3 and stores the values; `left` of them exist, in the order of memory. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__W MOSAIC_SSIM__NAME(keep)(MOSAIC_SSIM__W sums, MOSAIC_SSIM__D low, MOSAIC_SSIM__D high, double *map, size_t left)
+{
+    const MOSAIC_SSIM__D three = MOSAIC_SSIM__OP(set1_pd)(3.0);
+    MOSAIC_SSIM__W a, b;
+    if (map || left < MOSAIC_SSIM__WIDE) MOSAIC_SSIM__NAME(join)(&low, &high);
+    a = MOSAIC_SSIM__AS_WORDS(MOSAIC_SSIM__OP(add_pd)(low, three)), b = MOSAIC_SSIM__AS_WORDS(MOSAIC_SSIM__OP(add_pd)(high, three));
+    if (left < MOSAIC_SSIM__WIDE) {
+        static const int64_t ones[32] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+        double values[MOSAIC_SSIM__WIDE];
+        size_t i;
+        MOSAIC_SSIM__OP(storeu_pd)(values, low), MOSAIC_SSIM__OP(storeu_pd)(values + MOSAIC_SSIM__LANES, high);
+        for (i = 0; map && i < left; i++) map[i] = values[i];
+        a = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(and_))(a, MOSAIC_SSIM__NAME(words)(ones + 16 - left));
+        b = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(and_))(b, MOSAIC_SSIM__NAME(words)(ones + 16 - left + MOSAIC_SSIM__LANES));
+    } else if (map) {
+        MOSAIC_SSIM__OP(storeu_pd)(map, low), MOSAIC_SSIM__OP(storeu_pd)(map + MOSAIC_SSIM__LANES, high);
+    }
+    return MOSAIC_SSIM__OP(add_epi64)(sums, MOSAIC_SSIM__OP(add_epi64)(a, b));
+}
+
+/* The sum of `count` values' integers from the sums of their bits. */
+MOSAIC_SSIM__KERNEL uint64_t MOSAIC_SSIM__NAME(sum_up)(MOSAIC_SSIM__W sums, size_t count)
+{
+    uint64_t part[MOSAIC_SSIM__LANES], sum = 0;
+    size_t i;
+    memcpy(part, &sums, sizeof part);
+    for (i = 0; i < MOSAIC_SSIM__LANES; i++) sum += part[i];
+    return sum - (uint64_t)count * 0x4000000000000000u;
+}
+
+/* The sums of a column and its right neighbour. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__W MOSAIC_SSIM__NAME(neighbours)(const void *columns, size_t i)
+{
+    const int32_t *c = (const int32_t *)columns + i;
+    return MOSAIC_SSIM__OP(add_epi32)(MOSAIC_SSIM__NAME(words)(c), MOSAIC_SSIM__NAME(words)(c + 1));
+}
+
+/* The sums of seven columns from each place on: three pairs and one. *two goes from the pairs at i to those at i + WIDE; shifting registers
+   costs less than loading at every odd place, since such loads touch two cache lines. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__W MOSAIC_SSIM__NAME(seven)(const void *columns, size_t i, MOSAIC_SSIM__W *two)
+{
+    MOSAIC_SSIM__W here = *two, next = MOSAIC_SSIM__NAME(neighbours)(columns, i + MOSAIC_SSIM__WIDE);
+    *two = next;
+    return MOSAIC_SSIM__OP(add_epi32)(MOSAIC_SSIM__OP(add_epi32)(here, MOSAIC_SSIM__NAME(words)((const int32_t *)columns + i + 6)),
+                                      MOSAIC_SSIM__OP(add_epi32)(MOSAIC_SSIM__SHIFT(next, here, 2), MOSAIC_SSIM__SHIFT(next, here, 4)));
+}
+
+MOSAIC_SSIM__KERNEL uint64_t MOSAIC_SSIM__NAME(seven_row)(const mosaic_ssim__row *row, size_t first, size_t count, int stored)
+{
+    const mosaic_ssim__columns *columns = &row->columns;
+    MOSAIC_SSIM__W sums = MOSAIC_SSIM__OP(set1_epi32)(0), two_p = MOSAIC_SSIM__NAME(neighbours)(columns->p, first);
+    MOSAIC_SSIM__W two_q = MOSAIC_SSIM__NAME(neighbours)(columns->q, first), two_r = MOSAIC_SSIM__NAME(neighbours)(columns->r, first);
+    size_t i;
+    for (i = first; i < first + count; i += MOSAIC_SSIM__WIDE) {
+        MOSAIC_SSIM__W p, squares, xy2;
+        MOSAIC_SSIM__D low[4], high[4];
+        if (stored)
+            p = MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(or_))(MOSAIC_SSIM__NAME(words)(row->sum_a + i),
+                                                        MOSAIC_SSIM__OP(slli_epi32)(MOSAIC_SSIM__NAME(words)(row->sum_b + i), 16));
+        else
+            p = MOSAIC_SSIM__NAME(seven)(columns->p, i, &two_p);
+        squares = MOSAIC_SSIM__OP(madd_epi16)(p, p);
+        xy2 = MOSAIC_SSIM__OP(madd_epi16)(p, MOSAIC_SSIM__NAME(swap)(p));
+        MOSAIC_SSIM__NAME(to_doubles)(xy2, 0, &low[0], &high[0]);
+        MOSAIC_SSIM__NAME(to_doubles)(squares, 0, &low[1], &high[1]);
+        MOSAIC_SSIM__NAME(to_doubles)(MOSAIC_SSIM__OP(sub_epi32)(MOSAIC_SSIM__NAME(seven)(columns->r, i, &two_r), xy2), 1, &low[2], &high[2]);
+        if (stored)
+            MOSAIC_SSIM__NAME(variances)(row, i, &low[3], &high[3]);
+        else
+            MOSAIC_SSIM__NAME(to_doubles)(MOSAIC_SSIM__OP(sub_epi32)(MOSAIC_SSIM__NAME(seven)(columns->q, i, &two_q), squares), 0, &low[3], &high[3]);
+        sums = MOSAIC_SSIM__NAME(keep)(sums, MOSAIC_SSIM__NAME(quotient)(low[0], low[1], low[2], low[3], row),
+                                       MOSAIC_SSIM__NAME(quotient)(high[0], high[1], high[2], high[3], row), row->map ? row->map + i : NULL,
+                                       first + count - i);
+    }
+    return MOSAIC_SSIM__NAME(sum_up)(sums, count);
+}
+
+/* Window sums along a row: the next one is the last plus the entering column minus the leaving one. edges holds these differences from here on,
+   *carry the sum at the first place in all. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__W MOSAIC_SSIM__NAME(scan)(MOSAIC_SSIM__W edges, MOSAIC_SSIM__W *carry)
+{
+    const MOSAIC_SSIM__W zero = MOSAIC_SSIM__OP(set1_epi32)(0);
+    MOSAIC_SSIM__W v = MOSAIC_SSIM__OP(add_epi32)(edges, MOSAIC_SSIM__SHIFT(edges, zero, MOSAIC_SSIM__WIDE - 1)), sums;
+    v = MOSAIC_SSIM__OP(add_epi32)(v, MOSAIC_SSIM__SHIFT(v, zero, MOSAIC_SSIM__WIDE - 2));
+    v = MOSAIC_SSIM__OP(add_epi32)(v, MOSAIC_SSIM__SHIFT(v, zero, MOSAIC_SSIM__WIDE - 4));
+#if MOSAIC_SSIM__LANES == 8
+    v = MOSAIC_SSIM__OP(add_epi32)(v, MOSAIC_SSIM__SHIFT(v, zero, MOSAIC_SSIM__WIDE - 8));
+#endif
+    v = MOSAIC_SSIM__OP(add_epi32)(v, *carry); /* the sums one place further on */
+    sums = MOSAIC_SSIM__OP(sub_epi32)(v, edges);
+    *carry = MOSAIC_SSIM__LAST(v);
+    return sums;
+}
+
+/* The values of half a vector for any window; see mosaic_ssim__finish_scalar. */
+MOSAIC_SSIM__KERNEL MOSAIC_SSIM__D MOSAIC_SSIM__NAME(any_value)(const mosaic_ssim__row *row, MOSAIC_SSIM__D x, MOSAIC_SSIM__D y,
+                                                                MOSAIC_SSIM__D squares, MOSAIC_SSIM__D products, int stored)
+{
+    const MOSAIC_SSIM__D scale = MOSAIC_SSIM__OP(set1_pd)(row->scale), shift = MOSAIC_SSIM__OP(set1_pd)(row->shift);
+    MOSAIC_SSIM__D xy = MOSAIC_SSIM__OP(mul_pd)(x, y), cx = MOSAIC_SSIM__OP(sub_pd)(x, shift), cy = MOSAIC_SSIM__OP(sub_pd)(y, shift);
+    MOSAIC_SSIM__D cxy = MOSAIC_SSIM__OP(mul_pd)(cx, cy), vars = squares;
+    if (!stored)
+        vars = MOSAIC_SSIM__OP(sub_pd)(MOSAIC_SSIM__OP(mul_pd)(scale, squares),
+                                       MOSAIC_SSIM__OP(add_pd)(MOSAIC_SSIM__OP(mul_pd)(cx, cx), MOSAIC_SSIM__OP(mul_pd)(cy, cy)));
+    return MOSAIC_SSIM__NAME(quotient)(
+        MOSAIC_SSIM__OP(add_pd)(xy, xy), MOSAIC_SSIM__OP(add_pd)(MOSAIC_SSIM__OP(mul_pd)(x, x), MOSAIC_SSIM__OP(mul_pd)(y, y)),
+        MOSAIC_SSIM__OP(sub_pd)(MOSAIC_SSIM__OP(mul_pd)(scale, products), MOSAIC_SSIM__OP(add_pd)(cxy, cxy)), vars, row);
+}
+
+MOSAIC_SSIM__KERNEL uint64_t MOSAIC_SSIM__NAME(any_row)(const mosaic_ssim__row *row, size_t first, size_t count, int stored)
+{
+    const uint32_t *p = row->columns.p;
+    const int32_t *q = row->columns.q, *r = row->columns.r;
+    const MOSAIC_SSIM__W low_half = MOSAIC_SSIM__OP(set1_epi32)(0xffff);
+    MOSAIC_SSIM__W sums = MOSAIC_SSIM__OP(set1_epi32)(0), carry[4];
+    size_t w = (size_t)row->window, i;
+    int32_t start[4] = {0, 0, 0, 0};
+    int k;
+    for (i = first; i < first + w; i++) {
+        start[0] += (int32_t)(p[i] & 0xffffu), start[1] += (int32_t)(p[i] >> 16);
+        start[2] += q[i], start[3] += r[i];
+    }
+    for (k = 0; k < 4; k++) carry[k] = MOSAIC_SSIM__OP(set1_epi32)(start[k]);
+    for (i = first; i < first + count; i += MOSAIC_SSIM__WIDE) {
+        MOSAIC_SSIM__W x, y, products;
+        MOSAIC_SSIM__D low[4], high[4];
+        if (stored) {
+            x = MOSAIC_SSIM__NAME(words)(row->sum_a + i), y = MOSAIC_SSIM__NAME(words)(row->sum_b + i);
+            MOSAIC_SSIM__NAME(variances)(row, i, &low[2], &high[2]);
+        } else {
+            MOSAIC_SSIM__W in = MOSAIC_SSIM__NAME(words)(p + i + w), out = MOSAIC_SSIM__NAME(words)(p + i), squares;
+            x = MOSAIC_SSIM__OP(sub_epi32)(MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(and_))(in, low_half),
+                                           MOSAIC_SSIM__PART(MOSAIC_SSIM__OP(and_))(out, low_half));
+            y = MOSAIC_SSIM__OP(sub_epi32)(MOSAIC_SSIM__OP(srli_epi32)(in, 16), MOSAIC_SSIM__OP(srli_epi32)(out, 16));
+            x = MOSAIC_SSIM__NAME(scan)(x, &carry[0]), y = MOSAIC_SSIM__NAME(scan)(y, &carry[1]);
+            squares = MOSAIC_SSIM__OP(sub_epi32)(MOSAIC_SSIM__NAME(words)(q + i + w), MOSAIC_SSIM__NAME(words)(q + i));
+            MOSAIC_SSIM__NAME(to_doubles)(MOSAIC_SSIM__NAME(scan)(squares, &carry[2]), 0, &low[2], &high[2]);
+        }
+        products = MOSAIC_SSIM__OP(sub_epi32)(MOSAIC_SSIM__NAME(words)(r + i + w), MOSAIC_SSIM__NAME(words)(r + i));
+        MOSAIC_SSIM__NAME(to_doubles)(MOSAIC_SSIM__NAME(scan)(products, &carry[3]), 1, &low[3], &high[3]);
+        MOSAIC_SSIM__NAME(to_doubles)(x, 0, &low[0], &high[0]), MOSAIC_SSIM__NAME(to_doubles)(y, 0, &low[1], &high[1]);
+        sums = MOSAIC_SSIM__NAME(keep)(sums, MOSAIC_SSIM__NAME(any_value)(row, low[0], low[1], low[2], low[3], stored),
+                                       MOSAIC_SSIM__NAME(any_value)(row, high[0], high[1], high[2], high[3], stored), row->map ? row->map + i : NULL,
+                                       first + count - i);
+    }
+    return MOSAIC_SSIM__NAME(sum_up)(sums, count);
+}
+
+MOSAIC_SSIM__ISA static uint64_t MOSAIC_SSIM__NAME(finish)(const mosaic_ssim__row *row, size_t first, size_t count)
+{
+    if (row->window == 7) return row->sum_a ? MOSAIC_SSIM__NAME(seven_row)(row, first, count, 1) : MOSAIC_SSIM__NAME(seven_row)(row, first, count, 0);
+    return row->sum_a ? MOSAIC_SSIM__NAME(any_row)(row, first, count, 1) : MOSAIC_SSIM__NAME(any_row)(row, first, count, 0);
+}
+
+/* ---- the screen of mosaic_ssim_best() ---- */
 
 /* The sum of the map in single precision. The sum of seven columns comes from registers, three pairs and one, since what
    was just stored could not be read back at another place without a wait. value = 4 (XY + c1/2) (M + c2/2) / ((S + c1) (V + c2)). */
@@ -3589,7 +3468,7 @@ MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(screen)(const mosaic_ssim__scre
     const wide_float c1 = MOSAIC_SSIM__OP(set1_ps)(s->c1), c2 = MOSAIC_SSIM__OP(set1_ps)(s->c2);
     wide_float sums = MOSAIC_SSIM__OP(setzero_ps)();
     float part[WIDE];
-    double sum = 0;
+    double sum = 0, rest;
     size_t line, at, k, added = 0;
     for (line = 0; line < s->map_height + 6; line++) {
         const uint32_t *pairs_a = s->pairs_a + line * s->pair_stride, *pairs_b = s->pairs_b + line * s->pair_stride;
@@ -3639,11 +3518,13 @@ MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(screen)(const mosaic_ssim__scre
             }
         }
         added += s->map_width / WIDE;
-        if (added < 64 && line < s->map_height + 5) continue;
+        if (added < 32 && line < s->map_height + 5) continue;
         MOSAIC_SSIM__OP(storeu_ps)(part, sums); /* before single precision gets too coarse for the sum */
         for (k = 0; k < WIDE; k++) sum += (double)part[k];
         sums = MOSAIC_SSIM__OP(setzero_ps)();
         added = 0;
+        rest = (double)((s->map_height + 5 - line) * s->map_width); /* no value is above 1 */
+        if (4 * sum + rest < s->limit) return 4 * sum + rest;
     }
     return 4 * sum;
 }
@@ -3654,6 +3535,13 @@ MOSAIC_SSIM__ISA static double MOSAIC_SSIM__NAME(screen)(const mosaic_ssim__scre
 #undef MOSAIC_SSIM__PREFIX_SI
 #undef MOSAIC_SSIM__WIDE_I
 #undef MOSAIC_SSIM__WIDE_F
+#undef MOSAIC_SSIM__WIDE_D
+#undef MOSAIC_SSIM__WIDE
+#undef MOSAIC_SSIM__W
+#undef MOSAIC_SSIM__D
+#undef MOSAIC_SSIM__AS_DOUBLES
+#undef MOSAIC_SSIM__AS_WORDS
+#undef MOSAIC_SSIM__LAST
 #undef MOSAIC_SSIM__SHIFT
 #undef MOSAIC_SSIM__RECIPROCAL
 #endif
