@@ -596,7 +596,8 @@ typedef struct mosaic_ssim__plan {
     double inverse_high, inverse_low; /* 1 / window to twice a double's precision */
     double one;                       /* 1, where no compiler sees it */
     size_t piece, unit_rows, unit_pieces, units, sums_size;
-    int piece_rows; /* these six: mosaic_ssim__cut */
+    int piece_rows;     /* these six: mosaic_ssim__cut */
+    size_t planes_size; /* bytes of all of them */
 } mosaic_ssim__plan;
 
 /* One channel of a picture, strides filled in; sums and vars are null unless it is prepared. */
@@ -1318,7 +1319,7 @@ static void mosaic_ssim__deliver(const mosaic_ssim__sink *sink, size_t y, const 
         }
     }
     if (output->row_sums) output->row_sums[sink->channel * plan->map_height + y] = sum;
-    if (plan->kind == MOSAIC_SSIM__PLANES) return; /* maps go out as a whole */
+    if (plan->kind == MOSAIC_SSIM__PLANES) return; /* maps go out on their own */
     if (output->map) memcpy(mosaic_ssim__map_row(plan, output, output->map, sink->channel, y), values, width * sizeof *values);
     if (output->contrast_map) memcpy(mosaic_ssim__map_row(plan, output, output->contrast_map, sink->channel, y), contrast, width * sizeof *contrast);
 }
@@ -1513,73 +1514,81 @@ static void mosaic_ssim__filter_line(const mosaic_ssim__plan *plan, double *at, 
     }
 }
 
-static void mosaic_ssim__filter(const mosaic_ssim__plan *plan, double *plane, double *line)
+/* x, y, and the five means or what is made of them: factors of the gradient in the first three, the contrast term in the fourth; the map. */
+typedef struct mosaic_ssim__planes {
+    double *x, *y, *m[5], *map;
+} mosaic_ssim__planes;
+
+static mosaic_ssim__planes mosaic_ssim__lay_planes(const mosaic_ssim__plan *plan, unsigned char *memory)
 {
-    size_t i;
-    for (i = 0; i < plan->width; i++) mosaic_ssim__filter_line(plan, plane + i, plan->width, plan->height, line);
-    for (i = 0; i < plan->height; i++) mosaic_ssim__filter_line(plan, plane + i * plan->width, 1, plan->width, line);
+    mosaic_ssim__planes planes;
+    size_t count = plan->width * plan->height, i;
+    planes.x = mosaic_ssim__carve(&memory, count), planes.y = mosaic_ssim__carve(&memory, count);
+    for (i = 0; i < 5; i++) planes.m[i] = mosaic_ssim__carve(&memory, count);
+    planes.map = mosaic_ssim__carve(&memory, count);
+    return planes;
 }
 
-static void mosaic_ssim__planes_strip(const mosaic_ssim__plan *plan, const mosaic_ssim__source *a, const mosaic_ssim__source *b,
-                                      const mosaic_ssim__sink *sink, unsigned char *memory)
-{
 #define MOSAIC_SSIM__R(v) mosaic_ssim__round_1(v, single)
-    const mosaic_ssim_output *output = sink->output;
+
+/* A row of pixels and their products. */
+static void mosaic_ssim__planes_load(const mosaic_ssim__plan *plan, const mosaic_ssim__planes *planes, const mosaic_ssim__source *a,
+                                     const mosaic_ssim__source *b, size_t row)
+{
+    const int single = plan->type == MOSAIC_SSIM_F32;
+    size_t i = row * plan->width, end = i + plan->width;
+    double *x = planes->x, *y = planes->y;
+    mosaic_ssim__span(plan, a, row, 0, plan->width, x + i);
+    mosaic_ssim__span(plan, b, row, 0, plan->width, y + i);
+    for (; i < end; i++) {
+        planes->m[0][i] = x[i], planes->m[1][i] = y[i];
+        planes->m[2][i] = MOSAIC_SSIM__R(x[i] * x[i]), planes->m[3][i] = MOSAIC_SSIM__R(x[i] * y[i]), planes->m[4][i] = MOSAIC_SSIM__R(y[i] * y[i]);
+    }
+}
+
+/* A row of values from the means, and what the gradient is made of. */
+static void mosaic_ssim__planes_values(const mosaic_ssim__plan *plan, const mosaic_ssim__planes *planes, size_t row)
+{
     const int single = plan->type == MOSAIC_SSIM_F32;
     const double c1 = plan->c1, c2 = plan->c2, norm = plan->norm;
-    size_t count = plan->width * plan->height, i, y, pad = (size_t)plan->window / 2;
-    double *x = mosaic_ssim__carve(&memory, count), *z = mosaic_ssim__carve(&memory, count), *m[5], *s, *f[3], *contrast;
-    double *line, factor = MOSAIC_SSIM__R(2.0 / (double)count);
-    mosaic_ssim__pieces contrasts = *sink->pieces;
-    contrasts.buffer += plan->piece, contrasts.sums += plan->units * plan->unit_pieces;
-    for (i = 0; i < 5; i++) m[i] = mosaic_ssim__carve(&memory, count);
-    s = mosaic_ssim__carve(&memory, count);
-    line = mosaic_ssim__carve(&memory, plan->capacity + plan->height + 256);
-    for (y = 0; y < plan->height; y++) {
-        mosaic_ssim__span(plan, a, y, 0, plan->width, x + y * plan->width);
-        mosaic_ssim__span(plan, b, y, 0, plan->width, z + y * plan->width);
-    }
-    for (i = 0; i < count; i++) {
-        m[0][i] = x[i], m[1][i] = z[i];
-        m[2][i] = MOSAIC_SSIM__R(x[i] * x[i]), m[3][i] = MOSAIC_SSIM__R(x[i] * z[i]), m[4][i] = MOSAIC_SSIM__R(z[i] * z[i]);
-    }
-    for (i = 0; i < 5; i++) mosaic_ssim__filter(plan, m[i], line);
-    f[0] = m[0], f[1] = m[1], f[2] = m[2], contrast = m[3];
-    for (i = 0; i < count; i++) {
-        double ux = m[0][i], uy = m[1][i], xx = MOSAIC_SSIM__R(ux * ux), yy = MOSAIC_SSIM__R(uy * uy);
-        double vx = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(m[2][i] - xx)), vy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(m[4][i] - yy));
-        double vxy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(m[3][i] - MOSAIC_SSIM__R(ux * uy)));
+    size_t i, end = (row + 1) * plan->width;
+    for (i = row * plan->width; i < end; i++) {
+        double ux = planes->m[0][i], uy = planes->m[1][i], xx = MOSAIC_SSIM__R(ux * ux), yy = MOSAIC_SSIM__R(uy * uy), value;
+        double vx = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(planes->m[2][i] - xx)), vy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(planes->m[4][i] - yy));
+        double vxy = MOSAIC_SSIM__R(norm * MOSAIC_SSIM__R(planes->m[3][i] - MOSAIC_SSIM__R(ux * uy)));
         double a1 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(2 * ux * uy) + c1), a2 = MOSAIC_SSIM__R(2 * vxy + c2);
         double b1 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(xx + yy) + c1), b2 = MOSAIC_SSIM__R(MOSAIC_SSIM__R(vx + vy) + c2);
         double d = MOSAIC_SSIM__R(b1 * b2);
-        s[i] = MOSAIC_SSIM__R(MOSAIC_SSIM__R(a1 * a2) / d);
-        contrast[i] = MOSAIC_SSIM__R(a2 / b2);
-        f[0][i] = MOSAIC_SSIM__R(a1 / d), f[1][i] = MOSAIC_SSIM__R(-s[i] / b2);
-        f[2][i] = MOSAIC_SSIM__R(
-            MOSAIC_SSIM__R(MOSAIC_SSIM__R(ux * MOSAIC_SSIM__R(a2 - a1)) - MOSAIC_SSIM__R(MOSAIC_SSIM__R(uy * MOSAIC_SSIM__R(b2 - b1)) * s[i])) / d);
+        value = planes->map[i] = MOSAIC_SSIM__R(MOSAIC_SSIM__R(a1 * a2) / d);
+        planes->m[3][i] = MOSAIC_SSIM__R(a2 / b2);
+        planes->m[0][i] = MOSAIC_SSIM__R(a1 / d), planes->m[1][i] = MOSAIC_SSIM__R(-value / b2);
+        planes->m[2][i] = MOSAIC_SSIM__R(
+            MOSAIC_SSIM__R(MOSAIC_SSIM__R(ux * MOSAIC_SSIM__R(a2 - a1)) - MOSAIC_SSIM__R(MOSAIC_SSIM__R(uy * MOSAIC_SSIM__R(b2 - b1)) * value)) / d);
     }
-    for (y = 0; y < plan->map_height; y++) {
-        size_t at = (y + pad) * plan->width + pad;
-        mosaic_ssim__deliver(sink, y, s + at, contrast + at);
-        mosaic_ssim__feed(&contrasts, contrast + at, plan->map_width);
+}
+
+static void mosaic_ssim__planes_gradient(const mosaic_ssim__plan *plan, const mosaic_ssim__planes *planes, size_t row, double *gradient)
+{
+    const int single = plan->type == MOSAIC_SSIM_F32;
+    const double factor = MOSAIC_SSIM__R(2.0 / (double)(plan->width * plan->height));
+    size_t i, end = (row + 1) * plan->width;
+    for (i = row * plan->width; i < end; i++) {
+        double g = MOSAIC_SSIM__R(planes->m[0][i] * planes->x[i]);
+        g = MOSAIC_SSIM__R(g + MOSAIC_SSIM__R(planes->m[1][i] * planes->y[i]));
+        g = MOSAIC_SSIM__R(g + planes->m[2][i]);
+        gradient[i] = MOSAIC_SSIM__R(g * factor);
     }
-    mosaic_ssim__end_piece(&contrasts);
-    pad = output->full ? 0 : pad;
-    for (y = 0; y < plan->out_height; y++) {
-        size_t at = (y + pad) * plan->width + pad;
-        if (output->map) memcpy(mosaic_ssim__map_row(plan, output, output->map, sink->channel, y), s + at, plan->out_width * sizeof *s);
-        if (output->contrast_map)
-            memcpy(mosaic_ssim__map_row(plan, output, output->contrast_map, sink->channel, y), contrast + at, plan->out_width * sizeof *s);
-    }
-    if (!output->gradient) return;
-    for (i = 0; i < 3; i++) mosaic_ssim__filter(plan, f[i], line);
-    for (i = 0; i < count; i++) {
-        double g = MOSAIC_SSIM__R(f[0][i] * x[i]);
-        g = MOSAIC_SSIM__R(g + MOSAIC_SSIM__R(f[1][i] * z[i]));
-        g = MOSAIC_SSIM__R(g + f[2][i]);
-        output->gradient[sink->channel * count + i] = MOSAIC_SSIM__R(g * factor);
-    }
+}
+
 #undef MOSAIC_SSIM__R
+
+/* A row of what is given out of a plane. */
+static void mosaic_ssim__planes_out(const mosaic_ssim__plan *plan, const mosaic_ssim_output *output, const double *plane, double *map, size_t channel,
+                                    size_t row)
+{
+    size_t pad = output->full ? 0 : (size_t)plan->window / 2;
+    if (!map || row < pad || row - pad >= plan->out_height) return;
+    memcpy(mosaic_ssim__map_row(plan, output, map, channel, row - pad), plane + row * plan->width + pad, plan->out_width * sizeof *map);
 }
 
 /* ---- checks and the plan ---- */
@@ -1672,7 +1681,7 @@ static size_t mosaic_ssim__scratch_size(const mosaic_ssim__plan *plan)
     case MOSAIC_SSIM__WEIGHTED:
     case MOSAIC_SSIM__GAUSSIAN: doubles = 160 * (2 * plan->radius + 16) + 16 * c * (plan->contrast ? 2 : 1) + plan->piece; break;
     case MOSAIC_SSIM__UNIFORM: doubles = 25 * c + 44 * 16 + 40 * plan->ring + plan->piece; break;
-    case MOSAIC_SSIM__PLANES: doubles = 8 * (plan->width * plan->height + 8) + c + plan->height + 256 + 2 * plan->piece; break;
+    case MOSAIC_SSIM__PLANES: doubles = c + plan->height + 256 + 2 * plan->piece; break;
     }
     return mosaic_ssim__round(8 * doubles) + 16 * MOSAIC_SSIM__PAD;
 }
@@ -1754,10 +1763,11 @@ static mosaic_ssim_result mosaic_ssim__make_plan(const mosaic_ssim_image *image,
         mosaic_ssim__cut(plan);
         plan->sums_size = mosaic_ssim__round(2 * 8 * plan->units * plan->unit_pieces);
     }
-    if (plan->kind == MOSAIC_SSIM__PLANES) plan->jobs = 1;
+    if (plan->kind == MOSAIC_SSIM__PLANES) plan->planes_size = 8 * mosaic_ssim__round(8 * width * height);
     plan->scratch_size = mosaic_ssim__scratch_size(plan);
-    if ((size_t)plan->jobs > ((size_t)PTRDIFF_MAX - plan->sums_size - MOSAIC_SSIM__PAD) / plan->scratch_size) return MOSAIC_SSIM_ERROR_OVERFLOW;
-    plan->work_size = MOSAIC_SSIM__PAD + plan->sums_size + (size_t)plan->jobs * plan->scratch_size;
+    if ((size_t)plan->jobs > ((size_t)PTRDIFF_MAX - plan->sums_size - plan->planes_size - MOSAIC_SSIM__PAD) / plan->scratch_size)
+        return MOSAIC_SSIM_ERROR_OVERFLOW;
+    plan->work_size = MOSAIC_SSIM__PAD + plan->sums_size + plan->planes_size + (size_t)plan->jobs * plan->scratch_size;
     return MOSAIC_SSIM_OK;
 }
 
@@ -1984,8 +1994,13 @@ static void mosaic_ssim__fill(const mosaic_ssim__plan *plan, const mosaic_ssim__
 
 /* ---- jobs: one comparison cut into strips, or a batch cut into groups ---- */
 
+/* One after the other; each is cut into jobs. All but planes have the means alone. */
+enum { MOSAIC_SSIM__LOAD, MOSAIC_SSIM__DOWN, MOSAIC_SSIM__ALONG, MOSAIC_SSIM__MEANS, MOSAIC_SSIM__GRADIENT_DOWN, MOSAIC_SSIM__GRADIENT };
+
 typedef struct mosaic_ssim__task {
     const mosaic_ssim__plan *plan;
+    int step;
+    unsigned char *planes;
     mosaic_ssim__source a, b;
     const mosaic_ssim_output *output;          /* of a comparison */
     size_t channel;                            /* the same */
@@ -2015,6 +2030,50 @@ static size_t mosaic_ssim__job_first(const mosaic_ssim__task *task, int index)
     return task->items / jobs * i + (i < left ? i : left);
 }
 
+/* The rows top ... end - 1 of the map to the sums that NumPy would make, whole units of them. */
+static void mosaic_ssim__planes_means(const mosaic_ssim__task *task, size_t top, size_t end, const mosaic_ssim__sink *sink, unsigned char *memory)
+{
+    const mosaic_ssim__plan *plan = task->plan;
+    mosaic_ssim__planes planes = mosaic_ssim__lay_planes(plan, task->planes);
+    mosaic_ssim__pieces contrasts = *sink->pieces;
+    size_t y, pad = (size_t)plan->window / 2;
+    contrasts.buffer = mosaic_ssim__carve(&memory, plan->piece), contrasts.sums += plan->units * plan->unit_pieces;
+    for (y = top; y < end; y++) {
+        size_t at = (y + pad) * plan->width + pad;
+        mosaic_ssim__deliver(sink, y, planes.map + at, NULL);
+        mosaic_ssim__feed(&contrasts, planes.m[3] + at, plan->map_width);
+    }
+    mosaic_ssim__end_piece(&contrasts);
+}
+
+/* What comes before the means, and the gradient after them: columns where something is filtered down them, otherwise rows. */
+static void mosaic_ssim__planes_job(void *arg, int index)
+{
+    const mosaic_ssim__task *task = (const mosaic_ssim__task *)arg;
+    const mosaic_ssim__plan *plan = task->plan;
+    const mosaic_ssim_output *output = task->output;
+    mosaic_ssim__planes planes = mosaic_ssim__lay_planes(plan, task->planes);
+    double *line = (double *)(void *)mosaic_ssim__job_scratch(task, index);
+    size_t at, k, end = mosaic_ssim__job_first(task, index + 1), count = task->step < MOSAIC_SSIM__MEANS ? 5 : 3;
+    unsigned long long state = mosaic__fp_enter();
+    MOSAIC_SSIM_ASSERT(index >= 0 && index < task->jobs);
+    for (at = mosaic_ssim__job_first(task, index); at < end; at++) {
+        if (task->step == MOSAIC_SSIM__DOWN || task->step == MOSAIC_SSIM__GRADIENT_DOWN)
+            for (k = 0; k < count; k++) mosaic_ssim__filter_line(plan, planes.m[k] + at, plan->width, plan->height, line);
+        if (task->step == MOSAIC_SSIM__ALONG || task->step == MOSAIC_SSIM__GRADIENT)
+            for (k = 0; k < count; k++) mosaic_ssim__filter_line(plan, planes.m[k] + at * plan->width, 1, plan->width, line);
+        if (task->step == MOSAIC_SSIM__LOAD) mosaic_ssim__planes_load(plan, &planes, &task->a, &task->b, at);
+        if (task->step == MOSAIC_SSIM__ALONG) {
+            mosaic_ssim__planes_values(plan, &planes, at);
+            mosaic_ssim__planes_out(plan, output, planes.map, output->map, task->channel, at);
+            mosaic_ssim__planes_out(plan, output, planes.m[3], output->contrast_map, task->channel, at);
+        }
+        if (task->step == MOSAIC_SSIM__GRADIENT)
+            mosaic_ssim__planes_gradient(plan, &planes, at, output->gradient + task->channel * plan->width * plan->height);
+    }
+    mosaic__fp_leave(state);
+}
+
 static void mosaic_ssim__compare_job(void *arg, int index)
 {
     const mosaic_ssim__task *task = (const mosaic_ssim__task *)arg;
@@ -2032,7 +2091,7 @@ static void mosaic_ssim__compare_job(void *arg, int index)
         pieces.kernels = plan->kernels;
         pieces.sums = task->sums + top * plan->unit_pieces;
         pieces.piece = plan->piece, pieces.filled = 0, pieces.rows = plan->piece_rows;
-        pieces.buffer = mosaic_ssim__carve(&memory, plan->kind == MOSAIC_SSIM__PLANES ? 2 * plan->piece : plan->piece);
+        pieces.buffer = mosaic_ssim__carve(&memory, plan->piece);
         sink.pieces = &pieces;
         top *= plan->unit_rows, end *= plan->unit_rows;
         if (end > plan->map_height) end = plan->map_height;
@@ -2043,7 +2102,7 @@ static void mosaic_ssim__compare_job(void *arg, int index)
     case MOSAIC_SSIM__WEIGHTED:
     case MOSAIC_SSIM__GAUSSIAN:
     case MOSAIC_SSIM__UNIFORM: mosaic_ssim__doubles_strip(plan, &task->a, &task->b, top, end, &sink, memory); break;
-    case MOSAIC_SSIM__PLANES: mosaic_ssim__planes_strip(plan, &task->a, &task->b, &sink, memory); break;
+    case MOSAIC_SSIM__PLANES: mosaic_ssim__planes_means(task, top, end, &sink, memory); break;
     }
     if (sink.pieces) mosaic_ssim__end_piece(&pieces);
     mosaic__fp_leave(state);
@@ -2109,13 +2168,21 @@ static void mosaic_ssim__compare_channel(mosaic_ssim__task *task, const mosaic_s
     const mosaic_ssim__plan *plan = task->plan;
     int i, k;
     if (plan->units) memset(task->sums, 0, plan->sums_size);
-    task->items = plan->kind == MOSAIC_SSIM__PLANES ? 1 : plan->units ? plan->units : plan->map_height;
+    for (task->step = plan->kind == MOSAIC_SSIM__PLANES ? MOSAIC_SSIM__LOAD : MOSAIC_SSIM__MEANS; task->step < MOSAIC_SSIM__MEANS; task->step++) {
+        task->items = task->step == MOSAIC_SSIM__DOWN ? plan->width : plan->height;
+        mosaic_ssim__run(task, mosaic_ssim__planes_job, options);
+    }
+    task->items = plan->units ? plan->units : plan->map_height;
     mosaic_ssim__run(task, mosaic_ssim__compare_job, options);
     for (k = 0; k < 2; k++) {
         mosaic_ssim__total all = {0, 0};
         for (i = 0; i < task->jobs; i++) mosaic_ssim__add(&all, mosaic_ssim__job_total(task, i)[k].high, mosaic_ssim__job_total(task, i)[k].low);
         task->means[k] =
             plan->units ? mosaic_ssim__pieces_mean(plan, task->sums + (size_t)k * plan->units * plan->unit_pieces) : mosaic_ssim__mean(plan, &all);
+    }
+    for (task->step++; task->output->gradient && task->step <= MOSAIC_SSIM__GRADIENT; task->step++) {
+        task->items = task->step == MOSAIC_SSIM__GRADIENT ? plan->height : plan->width;
+        mosaic_ssim__run(task, mosaic_ssim__planes_job, options);
     }
 }
 
@@ -2153,7 +2220,8 @@ static mosaic_ssim_result mosaic_ssim__compare(mosaic_ssim__task *task, const mo
     if (result == MOSAIC_SSIM_OK) result = mosaic_ssim__take_work(plan, options, work, work_size, &to_free, &task->work);
     if (result != MOSAIC_SSIM_OK) return result;
     task->sums = (double *)(void *)task->work;
-    task->work += plan->sums_size;
+    task->planes = task->work + plan->sums_size;
+    task->work = task->planes + plan->planes_size;
     task->output = output;
     for (c = 0; c < (size_t)plan->channels; c++) {
         task->channel = c;

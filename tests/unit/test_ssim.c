@@ -803,6 +803,15 @@ static void test_skimage(void)
             }
             CHECK_MSG(k == mw * mh, "%d simd %d: map", (int)i, o.simd);
         }
+        { /* the whole planes, cut into jobs as well */
+            static double whole[GW * GH * 3];
+            double contrast;
+            memset(&out, 0, sizeof out), memset(gradient, 0, sizeof gradient), memset(whole, 0, sizeof whole);
+            o.jobs = 2 + (int)i % 5, h.count = 0;
+            out.map = whole, out.gradient = gradient, out.contrast = &contrast, out.full = 1;
+            CHECK(mosaic_ssim_compare(&image_a, &image_b, &o, &out, NULL, 0) == MOSAIC_SSIM_OK && h.count == o.jobs);
+            CHECK(memcmp(&out.mean, &g->mean, 8) == 0 && hash(7, whole, values) == g->map && hash(7, gradient, values) == g->gradient);
+        }
         { /* the exact arithmetic: near, the same for every kernel and cut, contrast included */
             double contrast, other, mean = 0;
             o.arithmetic = MOSAIC_SSIM_EXACT;
