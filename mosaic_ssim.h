@@ -137,29 +137,38 @@
      65535): pass c1 and c2 then. NumPy's exp() depends on its version and on the processor, so that for some sigmas a weight's last bit
      does too (NumPy 2.4.6: not for 1.5; NumPy 1.26.4: also for 1.5): pass taps then. MOSAIC_SSIM_MEAN_NUMPY_1 was compared with NumPy
      1.26.4 and 2.2.6. If squares of single precision pictures overflow, values are not numbers, as there. output.full, output.gradient and
-     the contrast term in this arithmetic take a plain path over whole planes, 64 bytes for each pixel, on one job.
+     the contrast term in this arithmetic take a plain, slower path over whole planes, 64 bytes for each pixel.
      MOSAIC_SSIM_UNSUPPORTED: full or gradient in the exact arithmetic; prepared pictures of anything but one channel of 8 bits under a
      uniform window in the exact arithmetic. Floats are taken about zero: where they are far from it compared to their range, squares
      cancel.
 
-   PERFORMANCE (AMD EPYC (Zen 4) VM, 2 cores, AVX-512, at 3.6 GHz, one core, gcc 12 -O2; Mpx/s = a million pixels of each picture a second)
+   PERFORMANCE (AMD EPYC (Zen 4) VM, 2 cores, AVX-512, at 3.7 GHz, one core, gcc 12 -O2; Mpx/s = a million pixels of each picture a second)
                                                scalar     AVX2   AVX-512
-     1920x1080, window 7, mean                    139      850      1020   Mpx/s
-     1920x1080, window 7, mean and map            136      790       980   Mpx/s
-     1920x1080, window 11, mean                   140      490       565   Mpx/s
-     1920x1080, Gaussian of 11                     15       58       108   Mpx/s
-     1920x1080, window 7, scikit-image's bits      55      166       203   Mpx/s
-     1920x1080, Gaussian of 11, its bits           14       54        95   Mpx/s
-     54x54, window 7, one comparison               18      3.9       3.4   microseconds
-     54x54, window 7, 64 prepared pictures        830      222       170   microseconds
-     54x54, window 7, the best of 64              830       88        60   microseconds
-     (scikit-image 0.26.0 on the same machine: 12.5 Mpx/s, with Gaussian weights 10.1.) Sixteen values of window 7 take 58 cycles with
-     AVX-512: 12 go into the column sums and 46 into the values, where the divider alone needs 18; the rest is the 512-bit operations
-     themselves, which this processor splits in two. Other windows pay for sums along the row by prefix sums and for exact products in
-     doubles. Rows as short as 54 pixels wait for column sums that were stored just before. The best of 64 spends about 24 cycles on sixteen
-     values, some 30 instructions at two 256-bit halves each over four ports; the divider has gone, a guessed reciprocal does. A Gaussian of
-     11 needs, for eight values, 50 additions and 50 multiplications down the columns and 40 loads along the row, most of which touch two
-     cache lines: those loads bound it. scikit-image's uniform window makes ten divisions of eight values, each three fused operations.
+     1920x1080, window 7, mean                    139      880      1120   Mpx/s
+     1920x1080, window 7, mean and map            137      740       915   Mpx/s
+     1920x1080, window 11, mean                   140      470       590   Mpx/s
+     1920x1080, Gaussian of 11                     35      171       215   Mpx/s
+     1920x1080, window 7, scikit-image's bits      68      330       370   Mpx/s
+     1920x1080, Gaussian of 11, its bits           31      149       187   Mpx/s
+     64x64, window 7, one comparison               27      5.2       4.7   microseconds
+     54x54, window 7, one comparison               19      3.5       3.4   microseconds
+     54x54, window 7, 64 prepared pictures        825      186       169   microseconds
+     54x54, window 7, the best of 64              825       90        62   microseconds
+     scikit-image 0.26.0 in the same run: 13 to 15 Mpx/s, with Gaussian weights 10 to 12.6; 188 microseconds for 64x64, 148 for 54x54.
+     What bounds them, with AVX-512: this processor makes a 512-bit addition and a multiplication a cycle (each in two halves; shuffles share a
+     unit with additions), eight quotients in 9 cycles, a 512-bit load a cycle and a store in two.
+       Window 7: sixteen values take 52 cycles, 11 for the column sums and 40 for the values. These are 18 additions, 15 shuffles and some 25
+       simpler operations, 29 cycles if all four units were always busy; the divider needs 18. It is the shuffles and additions that compete:
+       without the 8 shuffles that widen integers it would be 26. A row costs about 70 cycles more than its values, which is what slows
+       pictures of 64 pixels. Other windows add prefix sums along the row, four shuffles each, and exact products in doubles.
+       Gaussian of 11: eight values take 137 cycles. The sums alone are 80 additions and 48 multiplications; a quarter of the additions is
+       given to the multiplier (as v * 1 + w), and what is left takes 74 cycles. Turning rows into lanes and back takes 13 (24 shuffles for
+       each eight by eight), pixels and products 14, the value 12: 113 in all, so that 260 Mpx/s is the limit of this sequence.
+       scikit-image's Gaussian: five sums instead of four, 157 cycles of which 92 are the sums.
+       scikit-image's uniform window: 80 cycles for eight values. Ten divisions by the window of two operations each (a quotient by an odd
+       number is never so near to the middle of two doubles that a product with the reciprocal in two parts could round wrongly), 10
+       additions along the row, 19 operations and a quotient for the value, 16 cycles of turning; an eighth is fetching the pixels.
+       The best of 64: 24 cycles for sixteen values in single precision, of which the seven shuffled columns are 10 operations.
      16-bit pictures, window 7, mean: 92, 290 and 305 Mpx/s, up to window 31 hardly less: twelve cycles a pixel, in which four rows are widened
      and four sums slide along the row place by place. WebAssembly in node 20 on the same machine: window 7 370 Mpx/s with SIMD, 86 without.
 
@@ -310,10 +319,10 @@ MOSAIC_SSIM_API mosaic_ssim_result mosaic_ssim_gray8(const unsigned char *a, siz
        S = 0, E = 64, B = 17 * c, c = round(width + 64).
    Otherwise E = 1024 and, with c = round(width + w + 64), r taps on each side of the centre (uniform floats: r = w / 2),
        B = 80 c                          16 bits, uniform windows
-       B = 8 (4 r + 9) c                 floats and Gaussian windows
-   and in scikit-image's arithmetic, P being at most 8192 or, if larger, the width of the map, and R the least power of two above w,
-       B = 8 ((4 r + 9) c + P)           Gaussian windows
-       B = 8 (13 c + 3168 + 40 R + P)    uniform windows
+       B = 8 (16 c + 320 r + 2560)       floats and Gaussian windows
+   and in scikit-image's arithmetic, P being at most 8192 or, if larger, the width of the map, and R the least multiple of 16 not below w + 16,
+       B = 8 (16 c + 320 r + 2560 + P)   Gaussian windows
+       B = 8 (25 c + 704 + 40 R + P)     uniform windows
        S = at most 16 bytes for each 8192 values of the map, or each row.
    A comparison whose output asks for full, gradient or the contrast term may need more: mosaic_ssim_work_size_for(). Errors: those of the
    options and the picture, and OVERFLOW. */
@@ -1750,7 +1759,7 @@ static mosaic_ssim_result mosaic_ssim__make_plan(const mosaic_ssim_image *image,
     plan->width = width, plan->height = height;
     plan->map_width = width - (size_t)plan->window + 1, plan->map_height = height - (size_t)plan->window + 1;
     plan->out_width = output && output->full ? width : plan->map_width, plan->out_height = output && output->full ? height : plan->map_height;
-    /* A line takes at most 521 doubles for each column, eight planes take 64 bytes for each pixel. */
+    /* Lines take at most 32 doubles for each column, eight planes take 64 bytes for each pixel. */
     if (width > (size_t)PTRDIFF_MAX / 8192 || height > (size_t)PTRDIFF_MAX / width || width > ((uint64_t)1 << 44) / height)
         return MOSAIC_SSIM_ERROR_OVERFLOW;
     if (o.arithmetic == MOSAIC_SSIM_SKIMAGE && height > (size_t)PTRDIFF_MAX / 128 / width) return MOSAIC_SSIM_ERROR_OVERFLOW;
