@@ -858,7 +858,7 @@ static void test_rerank(void)
     mosaic_options o;
     mosaic_engine *plain = NULL, *ranked = NULL;
     mosaic_input input;
-    const mosaic_frame *before, *after;
+    const mosaic_frame *before = NULL, *after = NULL;
     int chosen[CELLS], used[PHOTOS] = {0}, i, p, k, c, at, exchanged = 0;
     memset(&o, 0, sizeof o);
     grid.cell_width = grid.cell_height = SIDE;
