@@ -19,10 +19,20 @@
 /* gcc leaves these loops alone at -O2. */
 #if defined(__clang__)
 #define YUV__FN __attribute__((unused)) static
+#define YUV__INLINE static inline __attribute__((always_inline))
 #elif defined(__GNUC__)
 #define YUV__FN __attribute__((unused, optimize("O3"))) static
+#define YUV__INLINE static inline __attribute__((always_inline, optimize("O3")))
 #else
 #define YUV__FN static
+#define YUV__INLINE static inline
+#endif
+/* The two conversions of every frame are compiled twice, and the processor decides which is called: gcc does the same integer arithmetic
+   two to four times as fast where it may use AVX2. */
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+#define YUV__TWICE 1
+#else
+#define YUV__TWICE 0
 #endif
 
 enum { YUV_BT601 = 0, YUV_BT709 = 1, YUV_BT2020 = 2, YUV_SMPTE240 = 3 };
@@ -89,7 +99,7 @@ static inline int yuv__site(int i, int log2_size, int centre, int *weight)
 }
 
 /* Samples first ... first + count - 1 of a row, those outside 0 ... limit - 1 continued from its ends. */
-YUV__FN void yuv__load(const yuv_format *f, const yuv_plane *p, int row, int first, int count, int limit, unsigned short *out)
+YUV__INLINE void yuv__load(const yuv_format *f, const yuv_plane *p, int row, int first, int count, int limit, unsigned short *out)
 {
     const int mask = (1 << f->depth) - 1, shift = p->shift, low = first < 0 ? 0 : first, high = first + count < limit ? first + count : limit;
     const int bytes = f->depth + shift > 8 ? 2 : 1, step = p->step ? p->step : bytes;
@@ -113,7 +123,7 @@ YUV__FN void yuv__load(const yuv_format *f, const yuv_plane *p, int row, int fir
 /* One chroma plane's part of output row `row`, columns x0 ... x0 + n - 1: two rows mixed, then stretched to full width. The same lines serve
    8-bit samples in 16-bit lanes (nothing is rounded, all fits) and deeper ones in 32-bit lanes. */
 #define YUV__DEFINE_CHROMA(name, lane, drop)                                                                                                         \
-    YUV__FN void name(const yuv_format *f, const yuv_plane *p, int row, int x0, int n, int width, int height, short *out)                            \
+    YUV__INLINE void name(const yuv_format *f, const yuv_plane *p, int row, int x0, int n, int width, int height, short *out)                        \
     {                                                                                                                                                \
         unsigned short above[YUV__CHUNK + 2], below[YUV__CHUNK + 2];                                                                                 \
         lane mixed[YUV__CHUNK + 2];                                                                                                                  \
@@ -175,7 +185,7 @@ static inline yuv__decoder yuv__make_decoder(const yuv_format *f)
     return m;
 }
 
-YUV__FN void yuv__decode_row(const yuv__decoder *m, const short *y, const short *u, const short *v, int n, unsigned char *rgb)
+YUV__INLINE void yuv__decode_row(const yuv__decoder *m, const short *y, const short *u, const short *v, int n, unsigned char *rgb)
 {
     unsigned char r[YUV__CHUNK], g[YUV__CHUNK], b[YUV__CHUNK];
     const short cy = m->y, rv = m->rv, gu = m->gu, gv = m->gv, bu = m->bu;
@@ -192,8 +202,8 @@ YUV__FN void yuv__decode_row(const yuv__decoder *m, const short *y, const short 
     for (i = 0; i < n; i++) rgb[3 * i] = r[i], rgb[3 * i + 1] = g[i], rgb[3 * i + 2] = b[i];
 }
 
-YUV__FN void yuv_to_rgb(const yuv_format *f, const yuv_plane plane[3], int width, int height, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row,
-                        int end_row)
+YUV__INLINE void yuv__to_rgb(const yuv_format *f, const yuv_plane plane[3], int width, int height, unsigned char *rgb, ptrdiff_t rgb_stride,
+                             int first_row, int end_row)
 {
     const yuv__decoder m = yuv__make_decoder(f);
     unsigned short samples[YUV__CHUNK];
@@ -218,6 +228,30 @@ YUV__FN void yuv_to_rgb(const yuv_format *f, const yuv_plane plane[3], int width
             yuv__decode_row(&m, y, u, v, n, rgb + row * rgb_stride + (ptrdiff_t)x * 3);
         }
     }
+}
+
+#define YUV__DEFINE_TO_RGB(name, attributes)                                                                                                         \
+    attributes YUV__FN void name(const yuv_format *f, const yuv_plane plane[3], int width, int height, unsigned char *rgb, ptrdiff_t rgb_stride,     \
+                                 int first_row, int end_row)                                                                                         \
+    {                                                                                                                                                \
+        yuv__to_rgb(f, plane, width, height, rgb, rgb_stride, first_row, end_row);                                                                   \
+    }
+YUV__DEFINE_TO_RGB(yuv__to_rgb_plain, )
+#if YUV__TWICE
+YUV__DEFINE_TO_RGB(yuv__to_rgb_avx2, __attribute__((target("avx2"))))
+#endif
+#undef YUV__DEFINE_TO_RGB
+
+YUV__FN void yuv_to_rgb(const yuv_format *f, const yuv_plane plane[3], int width, int height, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row,
+                        int end_row)
+{
+#if YUV__TWICE
+    if (__builtin_cpu_supports("avx2")) {
+        yuv__to_rgb_avx2(f, plane, width, height, rgb, rgb_stride, first_row, end_row);
+        return;
+    }
+#endif
+    yuv__to_rgb_plain(f, plane, width, height, rgb, rgb_stride, first_row, end_row);
 }
 
 YUV__FN void yuv_pack_rgb(const yuv_format *f, const yuv_plane plane[3], int width, unsigned char *rgb, ptrdiff_t rgb_stride, int first_row,
@@ -283,7 +317,7 @@ static inline yuv__encoder yuv__make_encoder(const yuv_format *f)
 }
 
 /* n pixels from column x on (outside columns continue the row's ends) as three arrays. */
-YUV__FN void yuv__split(const unsigned char *row, int x, int n, int width, short *r, short *g, short *b)
+YUV__INLINE void yuv__split(const unsigned char *row, int x, int n, int width, short *r, short *g, short *b)
 {
     const int low = x < 0 ? -x : 0, high = x + n < width ? n : width - x;
     const unsigned char *s = row + 3 * (ptrdiff_t)(x + low);
@@ -294,8 +328,8 @@ YUV__FN void yuv__split(const unsigned char *row, int x, int n, int width, short
 }
 
 /* One chroma row from vertically summed pixels, whose column 0 is one left of the chunk; the weights of both directions sum to 16. */
-YUV__FN void yuv__encode_chroma(const short c[3], const short *r, const short *g, const short *b, const short w[3], int step, int n,
-                                unsigned char *out)
+YUV__INLINE void yuv__encode_chroma(const short c[3], const short *r, const short *g, const short *b, const short w[3], int step, int n,
+                                    unsigned char *out)
 {
     const short c0 = c[0], c1 = c[1], c2 = c[2], w0 = w[0], w1 = w[1], w2 = w[2];
     int i, k;
@@ -309,8 +343,8 @@ YUV__FN void yuv__encode_chroma(const short c[3], const short *r, const short *g
     }
 }
 
-YUV__FN void yuv_from_rgb(const yuv_format *f, const unsigned char *rgb, ptrdiff_t rgb_stride, int width, int height, unsigned char *const plane[3],
-                          const ptrdiff_t stride[3], int first_row, int end_row)
+YUV__INLINE void yuv__from_rgb(const yuv_format *f, const unsigned char *rgb, ptrdiff_t rgb_stride, int width, int height,
+                               unsigned char *const plane[3], const ptrdiff_t stride[3], int first_row, int end_row)
 {
     static const short filter[3][3] = {{0, 4, 0}, {1, 2, 1}, {0, 2, 2}}; /* no subsampling, on a pixel, between two */
     const yuv__encoder m = yuv__make_encoder(f);
@@ -347,6 +381,30 @@ YUV__FN void yuv_from_rgb(const yuv_format *f, const unsigned char *rgb, ptrdiff
             }
         }
     }
+}
+
+#define YUV__DEFINE_FROM_RGB(name, attributes)                                                                                                       \
+    attributes YUV__FN void name(const yuv_format *f, const unsigned char *rgb, ptrdiff_t rgb_stride, int width, int height,                         \
+                                 unsigned char *const plane[3], const ptrdiff_t stride[3], int first_row, int end_row)                               \
+    {                                                                                                                                                \
+        yuv__from_rgb(f, rgb, rgb_stride, width, height, plane, stride, first_row, end_row);                                                         \
+    }
+YUV__DEFINE_FROM_RGB(yuv__from_rgb_plain, )
+#if YUV__TWICE
+YUV__DEFINE_FROM_RGB(yuv__from_rgb_avx2, __attribute__((target("avx2"))))
+#endif
+#undef YUV__DEFINE_FROM_RGB
+
+YUV__FN void yuv_from_rgb(const yuv_format *f, const unsigned char *rgb, ptrdiff_t rgb_stride, int width, int height, unsigned char *const plane[3],
+                          const ptrdiff_t stride[3], int first_row, int end_row)
+{
+#if YUV__TWICE
+    if (__builtin_cpu_supports("avx2")) {
+        yuv__from_rgb_avx2(f, rgb, rgb_stride, width, height, plane, stride, first_row, end_row);
+        return;
+    }
+#endif
+    yuv__from_rgb_plain(f, rgb, rgb_stride, width, height, plane, stride, first_row, end_row);
 }
 
 #endif

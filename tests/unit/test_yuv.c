@@ -338,8 +338,53 @@ static void test_rgb_samples(void)
     CHECK(rgb[3] == 157 && rgb[4] == 152 && rgb[5] == 147); /* 60 * 128/255 + 127 and so on */
 }
 
+/* Whatever the processor chooses gives the bytes of the plain code. */
+static void test_kernels(void)
+{
+    enum { BYTES = MAX_W * MAX_H * 3 };
+    static unsigned char in[BYTES * 2], want[BYTES], got[BYTES];
+    int round, i;
+    for (round = 0; round < 150; round++) {
+        const int width = test_range(1, round % 2 ? MAX_W : 40), height = test_range(1, MAX_H);
+        unsigned char *to[2][3];
+        ptrdiff_t stride[3];
+        yuv_plane p[3];
+        yuv_format f;
+        memset(&f, 0, sizeof f);
+        memset(p, 0, sizeof p);
+        f.matrix = test_range(0, 3);
+        f.full_range = test_range(0, 1);
+        f.depth = round % 3 ? 8 : test_range(8, 16);
+        f.log2_x = test_range(0, 1);
+        f.log2_y = test_range(0, 1);
+        f.centre_x = test_range(0, 1);
+        f.centre_y = test_range(0, 1);
+        for (i = 0; i < BYTES * 2; i++) in[i] = (unsigned char)test_range(0, 255);
+        if (f.depth > 8)
+            for (i = 1; i < BYTES * 2; i += 2) in[i] = (unsigned char)(in[i] & ((1 << (f.depth - 8)) - 1));
+        for (i = 0; i < 3; i++) {
+            stride[i] = width;
+            p[i].data = in + i * (BYTES * 2 / 3);
+            p[i].stride = width * (f.depth > 8 ? 2 : 1);
+            to[0][i] = want + i * (BYTES / 3);
+            to[1][i] = got + i * (BYTES / 3);
+        }
+        memset(want, 9, BYTES);
+        memset(got, 9, BYTES);
+        yuv__to_rgb_plain(&f, p, width, height, want, width * 3, 0, height);
+        yuv_to_rgb(&f, p, width, height, got, width * 3, 0, height);
+        CHECK_MSG(memcmp(want, got, BYTES) == 0, "to RGB: %d x %d, depth %d", width, height, f.depth);
+        memset(want, 9, BYTES);
+        memset(got, 9, BYTES);
+        yuv__from_rgb_plain(&f, in, width * 3, width, height, to[0], stride, 0, height);
+        yuv_from_rgb(&f, in, width * 3, width, height, to[1], stride, 0, height);
+        CHECK_MSG(memcmp(want, got, BYTES) == 0, "from RGB: %d x %d", width, height);
+    }
+}
+
 int main(void)
 {
+    test_kernels();
     test_to_rgb();
     test_matrix();
     test_from_rgb();
