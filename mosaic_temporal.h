@@ -74,9 +74,10 @@
        recolour   the linear Monge-Kantorovich map of the photograph's colours to the cell's, at less than full strength, as a 3 x 4 matrix on sRGB bytes
        paint      only cells whose photograph or colour changed: the matrix, a share of the source, nothing else
 
-   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph (up to 64 MB; beyond, costs are computed where needed), 3 for each output pixel, 12 for each of the 144 describing
-                  pixels of a cell, 16 for each cell and place within min_distance, and small things: 12 MB at 700 cells, 919 photographs and
-                  1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded from a mapped file): 8 MB there.
+   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph (up to 64 MB; beyond, costs are computed where needed), 3 for each
+                  output pixel, 12 for each of the 144 describing pixels of a cell, 16 for each cell and place within min_distance, and small things: 13 MB
+                  at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded
+                  from a mapped file): 8 MB there.
    THREADS        An engine is used by one thread at a time; a pool that nobody changes may serve many engines. The header starts no threads: give it a
                   job hook (options.run) and it spreads describing, costs, recolouring and painting over yours, row of cells by row of cells.
    DETERMINISM    The same frames, pool and options give the same bytes on every machine, instruction set, compiler, optimisation level and number of
@@ -88,12 +89,14 @@
                   photograph (mosaic_frame.too_close): it is greedy, and can fail a little before photographs run out. Origins between whole
                   pixels are rounded when painting.
    PERFORMANCE    AMD EPYC (Zen 4) VM, AVX-512, gcc 12 -O2; 1280x720 source, 1890x1080 out, 700 cells, 919 photographs x 4 variants, a film in which most
-                  cells are painted anew; mean milliseconds a frame, engine alone ("make bench"):
-                                                 describe   assign   render   all
-                      AVX-512 or AVX2, one thread     4.9      2.0      7.8    15
-                      AVX-512 or AVX2, two threads    2.6      1.7      4.2     8
-                      scalar, one thread              4.9     17.4      8.0    30
-                  The first frame of a shot costs up to five assignments.
+                  cells are painted anew; mean milliseconds of processor time a frame on one thread, engine alone, each frame's best of four:
+                                 describe   assign   render   all    nothing moves
+                      AVX-512       1.7       1.9      1.8     5.4        .8
+                      AVX2          1.8       2.2      1.8     5.8        .8
+                      scalar        4.3      19.1      7.6    31         2.0
+                  A frame that begins a shot costs up to five assignments (16 ms in all). Costs are computed for 16 or 8 pairs at a time (4 by
+                  NEON and WebAssembly), the rest for 8 or 16 values by AVX2, elsewhere by scalar loops. Scalar code also paints parts of cells
+                  narrower than 16 px and sources that are reduced more than three times in width, and describes cells of more than 540 x 540 source px.
    LAST CHANGES   0.1.0  first version
 */
 #ifndef MOSAIC_TEMPORAL__LANES /* the end of the file is read more than once, see MOSAIC_TEMPORAL_FILE */

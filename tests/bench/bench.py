@@ -400,6 +400,7 @@ def engine():
                 run = sorted(runs, key=lambda r: r["total"])[len(runs) // 2]
                 stages = ", ".join(f"{s} {run[s]:.1f}" for s in ("describe", "assign", "render"))
                 add(f"engine alone, {level}", 1000 / run["total"], None, None, "fps", threads, f"ms a frame: {stages}")
+                add(f"engine alone, {level}, nothing moves", run["still"], None, None, "ms", threads, "", False)
     os.remove(raw)
 
 
