@@ -50,7 +50,7 @@
                   Found on two films at 480 x 272: pans by 160 px, a third of the width (OpenCV's: by 60 to 120). What is small and moves far is lost.
                   raft in float32 differs from torchvision's RAFT-small by 1e-5 px in the mean, 5e-4 px at most (12 iterations, pairs as above). Pictures
                   of any size are taken; below 128 pixels a side the coarse levels of the correlation have little to say. Without a fused
-                  multiply-add in hardware, float32 is about a hundred times slower.
+                  multiply-add in hardware (x86 before 2013, WebAssembly) it is emulated exactly, and float32 is for tests only.
                   raft in integers, RAFT-small, 12 iterations: EPE 0.3200 RubberWhale, 0.2714 alley_1, 1.1705 cave_2 (float32 and PyTorch 0.3199, 0.2714,
                   1.1702), 0.002 to 0.004 px from float32 on average. Where motion is so large that the network does not settle, each arithmetic
                   finds another answer, as float32 does with noise of 1e-3 in its features. Weights other than the authors' RAFT-small
