@@ -47,7 +47,7 @@
                       RubberWhale    0.28 / 0.54    0.24 / 0.44    0.11 / 0.23
                       alley_1        0.42 / 0.66    0.38 / 0.54    0.25 / 0.34
                       cave_2         1.77 / 2.35    1.65 / 2.12    1.40 / 1.60
-                  Found on two films at 480 x 272: pans by 160 px, a third of the width (OpenCV's: by 60 to 120). What is small and moves far is lost.
+                  Found on two films at 480 x 272: pans by 160 px, a third of the width (OpenCV's: 60 to 120). What is small and moves far is lost.
                   raft in float32 differs from torchvision's RAFT-small by 1e-5 px in the mean, 5e-4 px at most (12 iterations, pairs as above). Pictures
                   of any size are taken; below 128 pixels a side the coarse levels of the correlation have little to say. Without a fused
                   multiply-add in hardware (x86 before 2013, WebAssembly) it is emulated exactly, and float32 is for tests only.
@@ -58,7 +58,7 @@
                   options.warm_start: on two films of small motion worth no iteration; carrying the hidden state on as well made results worse.
    PERFORMANCE    dis, AMD EPYC (Zen 4) VM, AVX-512, gcc 12 -O2, one thread, one direction of a pair at 480 x 272 from RGB, medians beside OpenCV 4.14's from
                   grey in the same run ("make bench"): ultrafast 1.2 ... 1.7 ms / 1.2 ... 1.4, fast 2.5 ... 2.9 / 2.7 ... 2.9, medium 9.6 ... 11.5 /
-                  13 ... 14. AVX2 takes a tenth more at most, scalar code five times as long.
+                  13 ... 14. AVX2 takes a sixth more at most, scalar code five times as long.
                   raft in float32, RAFT-small, one pair of 480 x 272, 12 iterations, processor time on a shared machine: 0.42 s with AVX-512 or AVX2, 80 %
                   of the processor's 58 billion multiply-adds a second for the 19.7 billion done (23.2 as the network is written: what does
                   not change from iteration to iteration is done once); correlation on demand 0.45 s. PyTorch 2.15, torchvision 0.29: 0.64 s.

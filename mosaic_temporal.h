@@ -546,7 +546,7 @@ extern "C" {
    moves by a cell a frame will not come back: there the nearest cell is the right one. */
 #define MOSAIC__JUMP 850
 #define MOSAIC__JUMP_FAST 512
-/* Motion is followed where so much of a cell's content agrees on it, of 256; elsewhere a photograph waits. */
+/* Motion is followed where so much of a cell's content agrees on it, of 256; elsewhere a photograph stays, and counts anew. */
 #define MOSAIC__TRUSTED 205
 /* A cut: so many of 100 cells look like nothing that was near them one frame before. */
 #define MOSAIC__CUT_SHARE 65
@@ -2728,8 +2728,11 @@ static void mosaic__predict(mosaic_engine *e, const mosaic_flow_field *field)
             cell->speed += ((int32_t)mosaic__isqrt((uint64_t)((int64_t)here[0] * here[0] + (int64_t)here[1] * here[1])) - cell->speed) / 5;
             gain = mosaic__clamp((mosaic__clamp(cell->speed, 0, 2 * MOSAIC__DEAD_ZONE) - MOSAIC__DEAD_ZONE) * 4096 / MOSAIC__DEAD_ZONE, 0, 1024);
             if (mosaic__motion_at(e, field, px + (int64_t)cell->offset[0] * g->cell_width / 16, py + (int64_t)cell->offset[1] * g->cell_height / 16,
-                                  content))
+                                  content)) {
                 for (k = 0; k < 2; k++) cell->offset[k] = mosaic__clamp_length(cell->offset[k] + mosaic__div_round(content[k] * gain, 1024));
+            } else {
+                cell->offset[0] = cell->offset[1] = 0;
+            }
             for (k = 0; k < 2; k++)
                 if (mosaic__abs(cell->offset[k]) > mosaic__clamp(MOSAIC__JUMP - (cell->speed - 256) / 2, MOSAIC__JUMP_FAST, MOSAIC__JUMP))
                     f->step[k] = (int32_t)mosaic__div_round(cell->offset[k], 1024);
