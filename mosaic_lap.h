@@ -2386,7 +2386,11 @@ static void mosaic_lap__cluster(mosaic_lap__solver *s, int level)
             }
         }
     while ((range[0][1] - range[0][0]) >> shift >= 1 << 15) shift++;
-    for (i = 0; i < t->slots * MOSAIC_LAP__FEATURES; i++) s->feature[i] = (s->feature[i] - range[0][0]) >> shift;
+    for (i = 0; i < t->slots; i++)
+        for (k = 0; k < MOSAIC_LAP__FEATURES; k++) {
+            int32_t *x = s->feature + (size_t)i * MOSAIC_LAP__FEATURES + k;
+            *x = (*x - range[0][0]) >> shift;
+        }
 
     stack[depth++] = 0;
     stack[depth++] = t->slots;
