@@ -118,9 +118,6 @@ static int check(const job *j)
     if (!j->file[0] || !j->file[1]) return say(MISUSED, "wants two pictures first: flow_view a.png b.png --out motion.flo");
     if (!j->out && !j->picture && !j->truth_file) return say(MISUSED, "nothing is wanted of the motion; give --out, --picture or --truth");
     if (j->method == MOSAIC_FLOW_RAFT && !j->weights_file) return say(MISUSED, "--method raft needs --weights FILE");
-    if (j->method != MOSAIC_FLOW_RAFT && (j->weights_file || j->iterations || j->arithmetic))
-        return say(MISUSED, "%s belongs to --method raft", j->weights_file ? "--weights" : j->iterations ? "--iterations" : "--arithmetic");
-    if (j->method != MOSAIC_FLOW_DIS && j->preset != MOSAIC_FLOW_MEDIUM) return say(MISUSED, "--preset belongs to --method dis");
     return DONE;
 }
 

@@ -413,6 +413,8 @@ same "flow_view: against itself" "$out" "EPE 0.0000"
 good "flow_view: KITTI" $a $b --out k.png
 good "flow_view: KITTI read" $a $b --truth k.png
 about "flow_view: KITTI is rounded to 1/64 px" "${out#EPE }" 0.006 0.006
+good "flow_view: what raft alone needs is left unread" $a $b --method dis --weights nowhere.pth --iterations 12 --truth f.flo
+same "flow_view: what raft alone needs is left unread" "$out" "EPE 0.0000"
 good "flow_view: another preset" $a $b --preset ultrafast --out u.flo --truth f.flo
 [ "$(head -c 4 f.flo)" = PIEH ] && [ "$(wc -c <u.flo)" = "$(wc -c <f.flo)" ] && ok || bad "flow_view: no .flo"
 good "flow_view: none" $a $b --method none --truth k.png --out n.flo
@@ -433,7 +435,6 @@ refuses "flow_view: nothing wanted" 2 "nothing is wanted" $a $b
 refuses "flow_view: unknown flag" 2 "did you mean --method?" $a $b --methot dis
 refuses "flow_view: unknown method" 2 'did you mean "dis"?' $a $b --method diz --out x.flo
 refuses "flow_view: raft without weights" 2 "--weights" $a $b --method raft --out x.flo
-refuses "flow_view: weights without raft" 2 "belongs to --method raft" $a $b --weights f.flo --out x.flo
 refuses "flow_view: no such weights" 1 "nowhere.pth: No such file" $a $b --method raft --weights nowhere.pth --out x.flo
 refuses "flow_view: no weights" 1 "no weight file" $a $b --method raft --weights k.png --out x.flo
 refuses "flow_view: missing picture" 1 "nowhere.png" $a nowhere.png --out x.flo
@@ -443,11 +444,9 @@ nothing "flow_view: refusals" x.flo
 mosaic=$build/mosaic_video
 refuses "unknown flow" 2 'did you mean "raft"?' --input $source $small --output x.mp4 --flow rafd
 refuses "raft without weights" 2 "--raft-weights FILE" --input $source $small --output x.mp4 --flow raft
-refuses "weights without raft" 2 "belongs to --flow raft" --input $source $small --output x.mp4 --raft-weights f.flo
-refuses "iterations without raft" 2 "belongs to --flow raft" --input $source $small --output x.mp4 --flow-iterations 3
 refuses "bad flow size" 2 "--flow-size: \"big\"" --input $source $small --output x.mp4 --flow-size big
 refuses "no weights" 1 "no weight file" --input $source $small --output x.mp4 --flow raft --raft-weights f.png
-good "--flow none" --input $source $small --output fn/ --count 12 --flow none --report fn.json
+good "--flow none" --input $source $small --output fn/ --count 12 --flow none --raft-weights nowhere.pth --flow-iterations 3 --report fn.json
 good "--flow dis, one thread" --input $source $small --output fd/ --count 12 --flow dis --threads 1 --report fd.json
 good "--flow is dis, scalar" --input $source $small --output fe/ --count 12 --threads 3 --simd scalar --report fe.json
 same "report: no flow" "$(field fn.json flow)" none

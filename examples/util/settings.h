@@ -61,10 +61,6 @@ static int flow_from_text(settings *s, char *err, size_t err_size)
         snprintf(err, err_size, "--flow raft needs --raft-weights FILE: a .pth or .safetensors file of RAFT-small or RAFT-large");
         return -1;
     }
-    if (s->flow != MOSAIC_FLOW_RAFT && (s->raft_weights || s->flow_iterations)) {
-        snprintf(err, err_size, "%s belongs to --flow raft", s->raft_weights ? "--raft-weights" : "--flow-iterations");
-        return -1;
-    }
     return 0;
 }
 
