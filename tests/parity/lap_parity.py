@@ -172,7 +172,7 @@ def shape(rng):
 
 class Parity:
     def __init__(self, library, seed):
-        self.library, self.seed = library, seed
+        self.lap, self.seed = library, seed
         self.passed = self.failed = 0
         self.seen = dict(unique=0, infeasible=0, scipy=0, ties=0, sparse=0, quotas=0)
 
@@ -249,7 +249,7 @@ class Parity:
         capacity = None if rng.random() < 0.6 else rng.integers(0, 4, cols)
         counts = np.ones(cols, np.int64) if capacity is None else capacity.astype(np.int64)
         self.what += f" room {counts.sum()}"
-        a = solve(self.library, cost, capacity=capacity, maximise=maximise, words=WORDS)
+        a = solve(self.lap, cost, capacity=capacity, maximise=maximise, words=WORDS)
         theirs = scipy_columns(cost, allowed, counts, maximise)
         if theirs is None:
             self.check(a.result == "infeasible", f"SciPy finds it infeasible, we say {a.result}")
@@ -272,7 +272,7 @@ class Parity:
     def scipy_order(self, rng):
         cost, allowed, maximise = self.problem(rng)
         theirs = scipy_columns(cost, allowed, np.ones(cost.shape[1], np.int64), maximise)
-        a = solve(self.library, cost, maximise=maximise, order=1, words=WORDS)
+        a = solve(self.lap, cost, maximise=maximise, order=1, words=WORDS)
         if theirs is None:
             self.check(a.result == "infeasible", f"SciPy finds it infeasible, we say {a.result}")
             return
@@ -293,7 +293,7 @@ class Parity:
         self.what = f"sparse {name} {np.dtype(kind).name} {rows}x{cols} maximise {maximise}"
         row, col = np.nonzero(allowed)
         start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=rows))])
-        a = solve(self.library, cost[row, col], sparse=(start, col, cols), maximise=maximise, words=WORDS)
+        a = solve(self.lap, cost[row, col], sparse=(start, col, cols), maximise=maximise, words=WORDS)
         counts = np.ones(cols, np.int64)
         self.seen["sparse"] += 1
         try:
@@ -322,7 +322,7 @@ class Parity:
             self.check(np.array_equal(theirs, a.columns), "SciPy's assignment")
         dense = cost.copy()
         dense[~allowed] = forbidden(kind)
-        b = solve(self.library, dense, maximise=maximise, words=WORDS)
+        b = solve(self.lap, dense, maximise=maximise, words=WORDS)
         self.check(np.array_equal(a.columns, b.columns), "not as from a table")
 
     def quotas(self, rng):
@@ -337,7 +337,7 @@ class Parity:
         room = int(capacity[group < 0].sum() + sum(min(int(quota[g]), int(capacity[group == g].sum())) for g in range(count)))
         maximise = bool(rng.random() < 0.4)
         self.what = f"quotas {rows}x{cols} room {room} maximise {maximise}"
-        a = solve(self.library, cost, capacity=capacity, maximise=maximise, groups=group, quota=quota)
+        a = solve(self.lap, cost, capacity=capacity, maximise=maximise, groups=group, quota=quota)
         self.seen["quotas"] += 1
         limits = np.concatenate([np.tile(np.eye(cols), (1, rows)), np.array([np.tile(group == g, rows) for g in range(count)], float)])
         found = linprog(np.where(allowed, cost, 0).ravel() * (-1.0 if maximise else 1.0), A_ub=limits, b_ub=np.concatenate([capacity, quota]),
