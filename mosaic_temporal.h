@@ -75,7 +75,7 @@
        paint      only cells whose photograph or colour changed: the matrix, a share of the source, nothing else
 
    MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph (up to 64 MB; beyond, costs are computed where needed), 3 for each
-                  output pixel, 12 for each of the 144 describing pixels of a cell, 16 for each cell and place within min_distance, and small things: 13 MB
+                  output pixel, 12 for each of the 144 describing pixels of a cell, 12 for each cell and place within min_distance, and small things: 13 MB
                   at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded
                   from a mapped file): 8 MB there.
    THREADS        An engine is used by one thread at a time; a pool that nobody changes may serve many engines. The header starts no threads: give it a
