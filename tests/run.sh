@@ -10,20 +10,22 @@ rm -rf "$out"
 mkdir -p "$out"
 : >"$log"
 
+# A step's own files are named after its title: steps may run side by side.
 step() { # TITLE COMMAND...
     title=$1
     shift
-    "$@" >"$out/step" 2>&1
+    said=$out/$(echo "$title" | tr -cs 'a-z0-9_\n' -)
+    "$@" >"$said.step" 2>&1
     status=$?
-    grep -E '[0-9]+ passed, [0-9]+ failed' "$out/step" | sed "s|^|[$title] |" >"$out/counts"
-    failed=$(sed -E 's/.* ([0-9]+) failed.*/\1/' "$out/counts" | awk '{ n += $1 } END { print n + 0 }')
-    if [ ! -s "$out/counts" ] || { [ $status -ne 0 ] && [ "$failed" = 0 ]; }; then
-        tail -n 40 "$out/step"
+    grep -E '[0-9]+ passed, [0-9]+ failed' "$said.step" | sed "s|^|[$title] |" >"$said.counts"
+    failed=$(sed -E 's/.* ([0-9]+) failed.*/\1/' "$said.counts" | awk '{ n += $1 } END { print n + 0 }')
+    if [ ! -s "$said.counts" ] || { [ $status -ne 0 ] && [ "$failed" = 0 ]; }; then
+        tail -n 40 "$said.step"
         echo "[$title] ended with status $status: 0 passed, 1 failed" | tee -a "$log"
     else
-        [ "$failed" = 0 ] || tail -n 60 "$out/step"
-        grep -E ' skipped' "$out/step" | grep -vE 'passed,' | sed "s|^|[$title] |"
-        tee -a "$log" <"$out/counts"
+        [ "$failed" = 0 ] || tail -n 60 "$said.step"
+        grep -E ' skipped' "$said.step" | grep -vE 'passed,' | sed "s|^|[$title] |"
+        tee -a "$log" <"$said.counts"
     fi
 }
 
@@ -39,11 +41,13 @@ for source in tests/unit/test_*.c; do
     name=$(basename "$source" .c)
     sanitizers="-fsanitize=address,undefined -fno-sanitize-recover=all"
     [ "$name" = test_util ] && sanitizers="$sanitizers -fno-sanitize=shift"
+    # The sanitizers take the longest: beside the other two.
+    { step "$name, sanitizers" unit "$name-san" "$source" $CC -std=gnu99 -O1 -g $sanitizers; } &
     step "$name" unit "$name" "$source" $CC -std=gnu99 -O2
-    step "$name, sanitizers" unit "$name-san" "$source" $CC -std=gnu99 -O1 -g $sanitizers
     if command -v clang >/dev/null 2>&1; then
         step "$name, clang" unit "$name-clang" "$source" clang -std=gnu99 -O2
     fi
+    wait
 done
 step compile sh tests/compile.sh "$out"
 step bits sh tests/bits.sh "$out"
