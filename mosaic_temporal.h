@@ -251,9 +251,15 @@ MOSAIC_TEMPORAL_API const char *mosaic_variant_name(int variant);
 typedef enum mosaic_preset {
     MOSAIC_PRESET_DEFAULT = 0, /* calm, and as close to the source as photographs allow */
     MOSAIC_PRESET_LEGACY,      /* each frame for itself, colours half followed: the naive baseline, kept for comparison */
+    MOSAIC_PRESET_ULTRA,       /* the most work for each frame */
+    MOSAIC_PRESET_NATURAL,
+    MOSAIC_PRESET_VIVID,
+    MOSAIC_PRESET_VIVID_B,
+    MOSAIC_PRESET_TILE, /* photographs stay themselves */
+    MOSAIC_PRESET_FAST,
     MOSAIC_PRESETS
 } mosaic_preset;
-MOSAIC_TEMPORAL_API const char *mosaic_preset_name(int preset);    /* "default", "legacy"; null outside */
+MOSAIC_TEMPORAL_API const char *mosaic_preset_name(int preset);    /* "default", "legacy", …; null outside */
 MOSAIC_TEMPORAL_API const char *mosaic_preset_summary(int preset); /* one line for a help text; null outside */
 
 #define MOSAIC_OFF (-1) /* in an option whose zero means "the preset's value": really none */
@@ -272,7 +278,8 @@ enum {
     MOSAIC_STAGES
 };
 
-/* Zero everywhere is the default preset. A number in brackets is the default preset's value, then the legacy preset's. */
+/* Zero everywhere is the default preset. A number in brackets is the default preset's value, then the legacy preset's; mosaic_option_table has those
+   of all. */
 typedef struct mosaic_options {
     mosaic_preset preset;
     float coherence;       /* 0 … 1 (.5, none): the dial. 0 (MOSAIC_OFF) = the best picture frame by frame, 1 = photographs change only at cuts
@@ -298,6 +305,26 @@ typedef struct mosaic_options {
     void *stage_ctx;
     void *alloc_ctx; /* handed to MOSAIC_TEMPORAL_MALLOC and MOSAIC_TEMPORAL_FREE */
 } mosaic_options;
+
+/* An option that presets decide about. */
+typedef struct mosaic_option_info {
+    const char *name, *summary;   /* "mean_strength", as the field is called; one line for a help text */
+    size_t offset;                /* of the field in mosaic_options */
+    int whole;                    /* 1: the field is an int, 0: a float */
+    float low, high;              /* what it may be; MOSAIC_OFF too where low is 0 */
+    float preset[MOSAIC_PRESETS]; /* each preset's value; MOSAIC_OFF is none */
+} mosaic_option_info;
+
+/* The table of these options: for command lines, configuration files and sliders. */
+MOSAIC_TEMPORAL_API const mosaic_option_info *mosaic_option_table(int *count);
+
+/* Fills in a preset: its values stand in every field of the table, so that they can be shown or changed; the rest is zero. OPTION when there is no
+   such preset. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_preset_options(int preset, mosaic_options *options);
+
+/* One option of the table, by plain numbers: here 0 is none, not "the preset's value". Set refuses what is outside the range (OPTION). */
+MOSAIC_TEMPORAL_API double mosaic_option_get(const mosaic_options *options, const mosaic_option_info *option);
+MOSAIC_TEMPORAL_API mosaic_result mosaic_option_set(mosaic_options *options, const mosaic_option_info *option, double value);
 
 /* How many more photographs a grid needs with these options (null = defaults); 0 = there are enough, or grid or options are not valid, which
    mosaic_open will say. */
@@ -1682,67 +1709,152 @@ typedef struct mosaic__settings {
     double paint_mean, paint_spread, paint_low, paint_high, paint_bleed;
 } mosaic__settings;
 
-typedef struct mosaic__preset {
-    const char *name, *summary;
-    float coherence, mean_strength, spread_strength, spread_low, spread_high, bleed, saliency, repaint;
-    int min_distance;
-} mosaic__preset;
-
-static const mosaic__preset mosaic__presets[MOSAIC_PRESETS] = {
-    {"default", "calm, and as close to the source as photographs allow", .5f, .9f, .7f, .35f, 2.f, .12f, 0.f, .01f, 2},
-    {"legacy", "each frame for itself, colours half followed: the naive baseline", 0.f, .5f, .5f, .5f, 2.f, .05f, 0.f, MOSAIC_OFF, 0},
+static const char *const mosaic__preset_text[MOSAIC_PRESETS][2] = {
+    {"default", "calm, and as close to the source as photographs allow"},
+    {"legacy", "each frame for itself, colours half followed: the naive baseline"},
+    {"ultra", "the most work for each frame"},
+    {"natural", "colours as photographs have them"},
+    {"vivid", "brilliant colours"},
+    {"vivid_b", "more brilliant still"},
+    {"tile", "photographs stay themselves; the picture is read from farther away"},
+    {"fast", "the least work for each frame"},
 };
 
-MOSAIC_TEMPORAL_API const char *mosaic_preset_name(int preset) { return preset >= 0 && preset < MOSAIC_PRESETS ? mosaic__presets[preset].name : 0; }
+/* For each option its range, then its value in each preset, in the order above; -1 is MOSAIC_OFF, none. */
+/* clang-format off */
+#define MOSAIC__FLOAT(name, summary) #name, summary, offsetof(mosaic_options, name), 0
+#define MOSAIC__WHOLE(name, summary) #name, summary, offsetof(mosaic_options, name), 1
+static const mosaic_option_info mosaic__options[] = {
+    {MOSAIC__FLOAT(coherence, "the dial: 0 is every frame as close as can be, 1 as calm as can be"), 0, 1,
+     { .5f,   -1,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f}},
+    {MOSAIC__WHOLE(min_distance, "cells around a photograph without a copy of it"), 0, 16,
+     {   2,   -1,    4,    4,    4,    4,    4,    2}},
+    {MOSAIC__WHOLE(rerank, "for a new photograph, try so many others of nearly the same cost by SSIM"), 0, MOSAIC__RERANK_MOST,
+     {  -1,   -1,   48,   16,   16,   16,   16,   -1}},
+    {MOSAIC__FLOAT(saliency, "how much more cells that stand out weigh in the assignment"), 0, 1,
+     {  -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1}},
+    {MOSAIC__FLOAT(mean_strength, "how far a photograph's mean colour follows its cell's"), 0, 1,
+     { .9f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f, .55f}},
+    {MOSAIC__FLOAT(spread_strength, "how far its contrast and spread of colours follow"), 0, 1,
+     { .7f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f, .55f}},
+    {MOSAIC__FLOAT(spread_low, "least factor on a photograph's spread"), .001f, 1,
+     {.35f,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f}},
+    {MOSAIC__FLOAT(spread_high, "greatest factor on it"), 1, 2,
+     {   2,    2,    2,    2,    2,    2,    2,    2}},
+    {MOSAIC__FLOAT(bleed, "share of the source itself mixed into each cell"), 0, .5f,
+     {.12f, .05f, .09f, .11f, .08f, .08f, .05f, .09f}},
+    {MOSAIC__FLOAT(repaint, "change of a cell, in Oklab, from which it is painted anew; 0 is every change"), 0, .5f,
+     {.01f,   -1, .01f, .01f, .01f, .01f, .01f, .01f}},
+};
+#undef MOSAIC__FLOAT
+#undef MOSAIC__WHOLE
+/* clang-format on */
+
+MOSAIC_TEMPORAL_API const char *mosaic_preset_name(int preset) { return preset >= 0 && preset < MOSAIC_PRESETS ? mosaic__preset_text[preset][0] : 0; }
 MOSAIC_TEMPORAL_API const char *mosaic_preset_summary(int preset)
 {
-    return preset >= 0 && preset < MOSAIC_PRESETS ? mosaic__presets[preset].summary : 0;
+    return preset >= 0 && preset < MOSAIC_PRESETS ? mosaic__preset_text[preset][1] : 0;
 }
 
-/* An option, or the preset's value where it is zero; MOSAIC_OFF becomes 0. Clears *ok outside the range (NaN is outside every range). */
-static double mosaic__choose(float option, float preset, float low, float high, int *ok)
+MOSAIC_TEMPORAL_API const mosaic_option_info *mosaic_option_table(int *count)
 {
-    float value = option < 0.f || option > 0.f || option != option ? option : preset;
-    if (value == (float)MOSAIC_OFF) return 0;
-    if (!(value >= low && value <= high)) *ok = 0;
-    return (double)value;
+    if (count) *count = (int)(sizeof mosaic__options / sizeof *mosaic__options);
+    return mosaic__options;
 }
+
+static float mosaic__field(const mosaic_options *options, const mosaic_option_info *row)
+{
+    const char *field = (const char *)options + row->offset;
+    float value;
+    int whole;
+    if (row->whole) {
+        memcpy(&whole, field, sizeof whole);
+        return (float)whole;
+    }
+    memcpy(&value, field, sizeof value);
+    return value;
+}
+
+static void mosaic__field_set(mosaic_options *options, const mosaic_option_info *row, float value)
+{
+    char *field = (char *)options + row->offset;
+    const int whole = row->whole ? (int)value : 0;
+    if (row->whole)
+        memcpy(field, &whole, sizeof whole);
+    else
+        memcpy(field, &value, sizeof value);
+}
+
+/* Puts the preset's value wherever an option is zero. 0 when a value is outside its range (NaN is outside every range). */
+static int mosaic__resolve(mosaic_options *options)
+{
+    const mosaic_option_info *row = mosaic__options, *end = row + sizeof mosaic__options / sizeof *mosaic__options;
+    for (; row < end; row++) {
+        float value = mosaic__field(options, row);
+        if (!(value < 0 || value > 0 || value != value)) value = row->preset[options->preset];
+        if (!(value >= row->low && value <= row->high) && !(value == (float)MOSAIC_OFF && row->low <= 0)) return 0;
+        mosaic__field_set(options, row, value);
+    }
+    return 1;
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_preset_options(int preset, mosaic_options *options)
+{
+    if (!options) return MOSAIC_ERROR_NULL;
+    memset(options, 0, sizeof *options);
+    if (preset < 0 || preset >= MOSAIC_PRESETS) return MOSAIC_ERROR_OPTION;
+    options->preset = (mosaic_preset)preset;
+    mosaic__resolve(options);
+    return MOSAIC_OK;
+}
+
+MOSAIC_TEMPORAL_API double mosaic_option_get(const mosaic_options *options, const mosaic_option_info *option)
+{
+    const float value = options && option ? mosaic__field(options, option) : 0;
+    return value == (float)MOSAIC_OFF ? 0 : (double)value;
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_option_set(mosaic_options *options, const mosaic_option_info *option, double value)
+{
+    if (!options || !option) return MOSAIC_ERROR_NULL;
+    if (!((float)value >= option->low && (float)value <= option->high) || (option->whole && value != (double)(int)value)) return MOSAIC_ERROR_OPTION;
+    mosaic__field_set(options, option, value > 0 ? (float)value : (float)MOSAIC_OFF);
+    return MOSAIC_OK;
+}
+
+/* A resolved option: none is nothing. */
+static double mosaic__amount(float option) { return option == (float)MOSAIC_OFF ? 0 : (double)option; }
 
 static int mosaic__round(double x) { return (int)(x < 0 ? x - .5 : x + .5); }
 
 static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__settings *s)
 {
     mosaic_options o;
-    const mosaic__preset *p;
     double coherence, keep;
-    int ok = 1, v;
+    int v;
 
     memset(&o, 0, sizeof o);
     if (options) o = *options;
     memset(s, 0, sizeof *s);
-    if ((int)o.preset < 0 || o.preset >= MOSAIC_PRESETS) return MOSAIC_ERROR_OPTION;
-    p = &mosaic__presets[o.preset];
-    if (o.variants >= 1u << MOSAIC_VARIANTS || o.max_uses < MOSAIC_OFF || o.min_distance < MOSAIC_OFF || o.min_distance > 16 || o.rerank < 0 ||
-        o.rerank > MOSAIC__RERANK_MOST)
-        return MOSAIC_ERROR_OPTION;
+    if ((int)o.preset < 0 || o.preset >= MOSAIC_PRESETS || !mosaic__resolve(&o)) return MOSAIC_ERROR_OPTION;
+    if (o.variants >= 1u << MOSAIC_VARIANTS || o.max_uses < MOSAIC_OFF) return MOSAIC_ERROR_OPTION;
 
     s->variants = o.variants ? o.variants : (1u << MOSAIC_VARIANTS) - 1;
     for (v = 0; v < MOSAIC_VARIANTS; v++)
         if (s->variants >> v & 1) s->variant[s->variant_count++] = v;
     s->max_uses = o.max_uses == 0 ? s->variant_count : o.max_uses == MOSAIC_OFF ? 0 : o.max_uses;
-    s->distance = o.min_distance == 0 ? p->min_distance : o.min_distance == MOSAIC_OFF ? 0 : o.min_distance;
+    s->distance = o.min_distance == MOSAIC_OFF ? 0 : o.min_distance;
+    s->rerank = o.rerank == MOSAIC_OFF ? 0 : o.rerank;
 
-    coherence = mosaic__choose(o.coherence, p->coherence, 0.f, 1.f, &ok);
-    s->paint_mean = mosaic__choose(o.mean_strength, p->mean_strength, 0.f, 1.f, &ok);
-    s->paint_spread = mosaic__choose(o.spread_strength, p->spread_strength, 0.f, 1.f, &ok);
-    s->paint_low = mosaic__choose(o.spread_low, p->spread_low, .001f, 1.f, &ok);
-    s->paint_high = mosaic__choose(o.spread_high, p->spread_high, 1.f, 2.f, &ok);
-    s->paint_bleed = mosaic__choose(o.bleed, p->bleed, 0.f, .5f, &ok);
-    s->saliency = mosaic__round(256 * mosaic__choose(o.saliency, p->saliency, 0.f, 1.f, &ok));
-    s->rerank = o.rerank;
-    s->repaint = mosaic__round(27 * 1024 * mosaic__choose(o.repaint, p->repaint, 0.f, .5f, &ok));
+    coherence = mosaic__amount(o.coherence);
+    s->paint_mean = mosaic__amount(o.mean_strength);
+    s->paint_spread = mosaic__amount(o.spread_strength);
+    s->paint_low = (double)o.spread_low;
+    s->paint_high = (double)o.spread_high;
+    s->paint_bleed = mosaic__amount(o.bleed);
+    s->saliency = mosaic__round(256 * mosaic__amount(o.saliency));
+    s->repaint = mosaic__round(27 * 1024 * mosaic__amount(o.repaint));
     if (s->repaint == 0) s->repaint = -1;
-    if (!ok || s->paint_low <= 0 || s->paint_high <= 0) return MOSAIC_ERROR_OPTION;
 
     /* The dial: .0045 in the middle, where a mosaic is calm and still close; steep towards 1, where a change costs more than any picture
        could gain. */

@@ -41,9 +41,6 @@ static int say(int code, const char *format, ...)
     return code;
 }
 
-/* The engine's options say 0 for "the preset's value"; the command line says 0 for "none". */
-static int or_off(int given) { return given < 0 ? 0 : given ? given : MOSAIC_OFF; }
-
 static void run_jobs(void *ctx, void (*job)(void *arg, int index), void *arg, int count)
 {
     const settings *s = (const settings *)ctx;
@@ -222,11 +219,8 @@ static int make_pool(pipeline *p)
 static void choose_options(pipeline *p)
 {
     mosaic_options *o = &p->options;
-    o->preset = (mosaic_preset)p->s->preset;
-    o->coherence = p->s->coherence < 0 ? 0 : p->s->coherence > 0 ? (float)p->s->coherence : (float)MOSAIC_OFF;
-    o->max_uses = or_off(p->s->max_uses);
-    o->min_distance = or_off(p->s->min_distance);
-    o->rerank = p->s->rerank;
+    settings_engine(p->s, o);
+    o->max_uses = p->s->max_uses < 0 ? 0 : p->s->max_uses ? p->s->max_uses : MOSAIC_OFF;
     o->variants = p->s->variants;
     o->simd = p->s->simd;
     o->run = run_jobs;

@@ -116,7 +116,10 @@ same "y4m: size" "$(wc -c < a.y4m | tr -d ' ')" $(($(head -1 a.y4m | wc -c) + 24
 holds "the reader goes away" "$(cat err.txt)" "has ended"
 good "cell size" --input $source --tiles demo/tiles --output x.png --tile-size 18x12 --height 144 --report x.json
 same "cell size: height" "$(($(field x.json height) / $(field x.json rows)))x$(($(field x.json width) / $(field x.json cols)))" "12x18"
-good "every dial" --input $source $small --output d.mp4 --coherence 0 --max-uses 0 --min-distance 0 --rerank 4 --variants plain,mirror --crf 30 --count 4 --preset legacy
+good "every dial" --input $source $small --output d.mp4 --coherence 0 --max-uses 0 --min-distance 0 --rerank 4 --saliency .5 --mean-strength .8 --spread-strength 0 --bleed 0 --variants plain,mirror --crf 30 --count 4 --preset legacy
+for preset in legacy ultra natural vivid vivid_b tile fast; do
+    good "--preset $preset" --input $source $small --output d.mp4 --preset $preset --count 3
+done
 good "the calmest" --input $source $small --output d.mp4 --coherence 1 --max-uses 2 --min-distance 1 --count 4
 whole "no parts left" d.mp4
 

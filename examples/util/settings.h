@@ -12,15 +12,23 @@
 #endif
 
 enum { SETTINGS_GOOD, SETTINGS_BAD, SETTINGS_TOLD };
+enum { SETTINGS_LOOKS = 48, SETTINGS_ROWS = 96 }; /* room for the engine's own options, and for all */
+
+/* One of the engine's options (mosaic_option_table) as an option of the command line. */
+typedef struct settings_look {
+    char name[32], help[160];
+    double number; /* below 0: not given */
+    int whole;
+} settings_look;
 
 typedef struct settings {
     const char *input, *frames, *output, *pool, *placements, *report, *contact_sheet; /* as on the command line */
     const char *tile_size_text, *variants_text, *fps_text, *start_text;
     option_list tiles;
-    int preset, cells, height, max_uses, min_distance, rerank, crf, encoder_preset, count, threads, simd;
+    int preset, cells, height, max_uses, crf, encoder_preset, count, threads, simd;
     const char *flow_size_text, *raft_weights;
     int flow, flow_iterations, flow_width, flow_height;
-    double coherence;
+    settings_look look[SETTINGS_LOOKS];
     int diagnose, quiet, help, version;
     int cell_width, cell_height; /* made from the texts */
     unsigned variants;
@@ -32,7 +40,7 @@ static const char *const x264_presets[] = {"ultrafast", "superfast", "veryfast",
                                            "slow",      "slower",    "veryslow", "placebo", NULL};
 static const char *const simd_levels[] = {"auto", "scalar", "avx2", "avx512", "avx512vnni", NULL};
 static const char *preset_names[MOSAIC_PRESETS + 1];
-static char preset_help[1024]; /* a line for each */
+static char preset_help[2048]; /* a line for each */
 static const char *variant_names[MOSAIC_VARIANTS + 1];
 static const char *flow_names[MOSAIC_FLOW_METHODS + 1];
 
@@ -95,6 +103,43 @@ static int times_from_text(settings *s, char *err, size_t err_size)
     return 0;
 }
 
+/* Rows for the engine's own options; none of them has a value yet. Returns how many. */
+static int settings_looks(settings *s, option *row)
+{
+    int count, i, k;
+    const mosaic_option_info *info = mosaic_option_table(&count);
+    for (i = 0; i < count && i < SETTINGS_LOOKS; i++) {
+        settings_look *look = s->look + i;
+        const double value = info[i].preset[MOSAIC_PRESET_DEFAULT];
+        snprintf(look->name, sizeof look->name, "--%s", info[i].name);
+        for (k = 2; look->name[k]; k++)
+            if (look->name[k] == '_') look->name[k] = '-';
+        snprintf(look->help, sizeof look->help, "%s (default: the preset's, %.4g)", info[i].summary, value == MOSAIC_OFF ? 0 : value);
+        look->number = look->whole = -1;
+        memset(row + i, 0, sizeof *row);
+        row[i].name = look->name;
+        row[i].argument = info[i].whole ? "N" : "X";
+        row[i].kind = info[i].whole ? OPTION_INT : OPTION_NUMBER;
+        row[i].value = info[i].whole ? (void *)&look->whole : (void *)&look->number;
+        row[i].low = (double)info[i].low;
+        row[i].high = (double)info[i].high;
+        row[i].help = look->help;
+    }
+    return i;
+}
+
+/* The preset, and over it what was given. */
+static void settings_engine(const settings *s, mosaic_options *options)
+{
+    int count, i;
+    const mosaic_option_info *info = mosaic_option_table(&count);
+    mosaic_preset_options(s->preset, options);
+    for (i = 0; i < count && i < SETTINGS_LOOKS; i++) {
+        const double value = info[i].whole ? s->look[i].whole : s->look[i].number;
+        if (value >= 0) mosaic_option_set(options, info + i, value);
+    }
+}
+
 /* What belongs together, and what must be there. */
 static int settings_check(settings *s, char *err, size_t err_size)
 {
@@ -118,7 +163,7 @@ static int settings_check(settings *s, char *err, size_t err_size)
 /* SETTINGS_GOOD, SETTINGS_BAD with a line in err, or SETTINGS_TOLD when help or version were asked for and printed. */
 static int settings_read(settings *s, int argc, char **argv, char *err, size_t err_size)
 {
-    const option table[] = {
+    const option first[] = {
         {NULL, NULL, 0, NULL, 0, 0, NULL, "What goes in and out"},
         {"--input", "FILE", OPTION_TEXT, &s->input, 0, 0, NULL, "a video, one picture, or a folder of frames"},
         {"--frames", "DIR", OPTION_TEXT, &s->frames, 0, 0, NULL, "another name for --input"},
@@ -134,16 +179,14 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         {"--cells", "N", OPTION_INT, &s->cells, 1, 4000000, NULL, "about so many (default 700)"},
         {"--tile-size", "PX", OPTION_TEXT, &s->tile_size_text, 0, 0, NULL, "size of a cell, 54 or 60x40, instead of --cells (default: from --cells)"},
         {"--height", "PX", OPTION_INT, &s->height, 1, 32768, NULL, "of the output (default 1080)"},
-        {"--coherence", "0...1", OPTION_NUMBER, &s->coherence, 0, 1, NULL,
-         "0: every frame as close as can be; 1: as calm as can be (default: the preset's, 0.5)"},
         {"--max-uses", "N", OPTION_INT, &s->max_uses, 0, 1000000, NULL,
          "of one photograph in a frame; 0 is no limit (default: as many as it has variants)"},
-        {"--min-distance", "N", OPTION_INT, &s->min_distance, 0, 16, NULL, "cells around a photograph without a copy of it; 0 is none (default 2)"},
-        {"--rerank", "N", OPTION_INT, &s->rerank, 0, 64, NULL,
-         "for a cell's new photograph, try so many others of nearly the same cost by SSIM (default 0)"},
         {"--variants", "LIST", OPTION_TEXT, &s->variants_text, 0, 0, NULL,
          "ways a photograph may be shown, of plain,mirror,bright,dark (default all)"},
         {"--pool", "FILE", OPTION_TEXT, &s->pool, 0, 0, NULL, "keep the finished photographs here; made anew when they change (default: none)"},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "How it looks: a preset's values can be changed one by one (0 is none)"},
+    };
+    const option last[] = {
         {NULL, NULL, 0, NULL, 0, 0, NULL, "Motion, which photographs travel with"},
         {"--flow", "METHOD", OPTION_CHOICE, &s->flow, 0, 0, flow_names,
          "none: not estimated; dis: dense inverse search; raft: a neural network, slower (default dis)"},
@@ -170,6 +213,8 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         {"--version", NULL, OPTION_FLAG, &s->version, 0, 0, NULL, "the version"},
         {NULL, NULL, 0, NULL, 0, 0, NULL, NULL},
     };
+    option table[SETTINGS_ROWS];
+    size_t rows = sizeof first / sizeof *first;
     int i;
     for (i = 0; i < MOSAIC_PRESETS; i++) {
         const size_t length = strlen(preset_help);
@@ -181,10 +226,12 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
     memset(s, 0, sizeof *s);
     s->flow = MOSAIC_FLOW_DIS;
     s->flow_size_text = "480x272";
-    s->coherence = -1;
-    s->max_uses = s->min_distance = -1;
+    s->max_uses = -1;
     s->crf = 18;
     s->encoder_preset = 2;
+    memcpy(table, first, sizeof first);
+    rows += (size_t)settings_looks(s, table + rows);
+    memcpy(table + rows, last, sizeof last);
     if (options_parse(table, argc, argv, err, err_size)) return SETTINGS_BAD;
     if (s->help) {
         printf("mosaic_video: a video as a mosaic of photographs\n\n  mosaic_video --input film.mp4 --tiles photographs --output mosaic.mp4\n");

@@ -1188,7 +1188,7 @@ static void test_bad_input(void)
     BAD_OPTION(o.spread_low = 1.5f, MOSAIC_ERROR_OPTION);
     BAD_OPTION(o.max_uses = -2, MOSAIC_ERROR_OPTION);
     BAD_OPTION(o.min_distance = 17, MOSAIC_ERROR_OPTION);
-    BAD_OPTION(o.rerank = -1, MOSAIC_ERROR_OPTION);
+    BAD_OPTION(o.rerank = -2, MOSAIC_ERROR_OPTION);
     BAD_OPTION(o.rerank = 65, MOSAIC_ERROR_OPTION);
     BAD_OPTION(o.variants = 16, MOSAIC_ERROR_OPTION);
     BAD_OPTION(o.simd = 9, MOSAIC_ERROR_SIMD);
@@ -1235,9 +1235,58 @@ static void test_bad_input(void)
         CHECK(mosaic_paint(&good, pool, NULL, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_NULL);
     }
     for (i = 0; i <= MOSAIC_ERROR_ENDED + 1; i++) CHECK(mosaic_result_string((mosaic_result)i) != NULL);
-    CHECK(strcmp(mosaic_preset_name(0), "default") == 0 && strcmp(mosaic_preset_name(1), "legacy") == 0 && !mosaic_preset_name(2));
-    CHECK(strcmp(mosaic_variant_name(1), "mirror") == 0 && !mosaic_variant_name(-1) && mosaic_preset_summary(0) && !mosaic_preset_summary(9));
+    CHECK(strcmp(mosaic_preset_name(0), "default") == 0 && strcmp(mosaic_preset_name(1), "legacy") == 0 && !mosaic_preset_name(MOSAIC_PRESETS));
+    CHECK(strcmp(mosaic_variant_name(1), "mirror") == 0 && !mosaic_variant_name(-1) && mosaic_preset_summary(0) &&
+          !mosaic_preset_summary(MOSAIC_PRESETS));
     mosaic_pool_destroy(pool);
+}
+
+/* The table of options: a preset's values given one by one are that preset, zeros are the preset's, and none is not. */
+static void test_presets(void)
+{
+    int count, preset, other, i;
+    const mosaic_option_info *info = mosaic_option_table(&count);
+    mosaic_options plain, named, one;
+    mosaic__settings a, b;
+    CHECK(info && count > 8);
+    CHECK(mosaic_preset_options(-1, &plain) == MOSAIC_ERROR_OPTION && mosaic_preset_options(MOSAIC_PRESETS, &plain) == MOSAIC_ERROR_OPTION);
+    CHECK(mosaic_preset_options(0, NULL) == MOSAIC_ERROR_NULL);
+    for (i = 0; i < count; i++) {
+        CHECK_MSG(info[i].low < info[i].high && strlen(info[i].name) < 24 && strlen(info[i].summary) > 8, "%s", info[i].name);
+        for (other = 0; other < i; other++) CHECK(strcmp(info[i].name, info[other].name) != 0 && info[i].offset != info[other].offset);
+        for (preset = 0; preset < MOSAIC_PRESETS; preset++)
+            CHECK_MSG(info[i].preset[preset] != 0 && ((info[i].preset[preset] >= info[i].low && info[i].preset[preset] <= info[i].high) ||
+                                                      (info[i].preset[preset] == MOSAIC_OFF && info[i].low == 0)),
+                      "%s of %s", info[i].name, mosaic_preset_name(preset));
+    }
+    for (preset = 0; preset < MOSAIC_PRESETS; preset++) {
+        memset(&named, 0, sizeof named);
+        named.preset = (mosaic_preset)preset;
+        CHECK(mosaic_preset_options(preset, &plain) == MOSAIC_OK && mosaic__settings_of(&named, &a) == MOSAIC_OK);
+        /* Every value stands in the options themselves: those of another preset are looked for in vain. */
+        plain.preset = (mosaic_preset)((preset + 1) % MOSAIC_PRESETS);
+        CHECK(mosaic__settings_of(&plain, &b) == MOSAIC_OK && memcmp(&a, &b, sizeof a) == 0);
+        for (other = 0; other < preset; other++) {
+            named.preset = (mosaic_preset)other;
+            CHECK(mosaic__settings_of(&named, &b) == MOSAIC_OK);
+            if (preset == MOSAIC_PRESET_VIVID_B && other == MOSAIC_PRESET_VIVID) continue; /* until there is a saturation */
+            CHECK_MSG(memcmp(&a, &b, sizeof a) != 0, "%s is %s", mosaic_preset_name(preset), mosaic_preset_name(other));
+        }
+    }
+    for (i = 0; i < count; i++) {
+        const double low = (double)info[i].low, high = (double)info[i].high;
+        double middle = info[i].whole ? (double)(int)((low + high) / 2) : (low + high) / 2;
+        memset(&one, 0, sizeof one);
+        CHECK(mosaic_option_get(&one, info + i) == 0 && mosaic_option_set(&one, info + i, middle) == MOSAIC_OK);
+        CHECK(mosaic_option_get(&one, info + i) == (double)(float)middle && mosaic__settings_of(&one, &a) == MOSAIC_OK);
+        CHECK(mosaic_option_set(&one, info + i, low) == MOSAIC_OK && mosaic_option_get(&one, info + i) == low);
+        CHECK(mosaic__settings_of(&one, &a) == MOSAIC_OK);
+        CHECK(mosaic_option_set(&one, info + i, high * 1.01) == MOSAIC_ERROR_OPTION && mosaic_option_get(&one, info + i) == low);
+        CHECK(mosaic_option_set(&one, info + i, -.001) == MOSAIC_ERROR_OPTION &&
+              mosaic_option_set(&one, info + i, MOSAIC_OFF) == MOSAIC_ERROR_OPTION);
+        if (info[i].whole) CHECK(mosaic_option_set(&one, info + i, low + .5) == MOSAIC_ERROR_OPTION);
+        CHECK(mosaic_option_set(NULL, info + i, middle) == MOSAIC_ERROR_NULL && mosaic_option_set(&one, NULL, middle) == MOSAIC_ERROR_NULL);
+    }
 }
 
 static void test_memory(void)
@@ -1304,6 +1353,7 @@ int main(void)
     test_pool_file();
     test_state_file();
     test_bad_input();
+    test_presets();
     test_memory();
     CHECK_MSG(test_live == 0, "%ld blocks leak", test_live);
     return test_end("temporal");
