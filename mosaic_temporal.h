@@ -61,7 +61,8 @@
 
    HOW IT WORKS, stage by stage, each in one section of the implementation
 
-       grid       whole cells fill the output; the source is scaled evenly and cropped by at most half a cell at a side
+       grid       whole cells fill the output; the source is scaled evenly and cropped by at most half a cell at a side. Cells are any rectangle; a
+                  mask (options.mask) leaves some out
        describe   each cell and each photograph becomes 12 x 12 pixels, and those the means of 3 x 3 blocks and the spread, in Oklab, in integers
        cut        a new shot begins where most cells look like nothing that stood near them a frame before; the state is reset
        predict    motion (yours, or estimated) carries each photograph along with the content it shows
@@ -192,16 +193,24 @@ typedef struct mosaic_grid {
 
 /* What is wished for; zero = the default. */
 typedef struct mosaic_fit {
-    int cells;                   /* about so many; 700 */
-    int height;                  /* of the output, px; 1080 */
-    int cell_width, cell_height; /* px; 0 = square cells of the size that comes nearest to `cells` (one of them given: square) */
+    int cells;                       /* about so many; 700 */
+    int height;                      /* of the output, px; 1080 */
+    int cell_width, cell_height;     /* px; 0 = chosen so that there are about `cells`; one of them given: the other follows */
+    int aspect_width, aspect_height; /* the shape of cells that are not given whole: 3 and 2 = half as wide again as high; 0 = square */
 } mosaic_fit;
 
 /* Chooses the grid for a source: whole cells fill the output, which is the source scaled evenly and cropped, centred, by at most half a
    cell at each side. The output's height is a multiple of the cell near the height wished for. Sizes chosen here make an output of even
    width and height (video encoders want that); a cell size given is kept even when it does not. Sources so wide that the output would pass
-   16384 px get a lower output. SIZE when no such grid has between half and twice the cells wished for, or a size is out of range. */
+   16384 px get a lower output. Of a shape the shorter side is whole pixels and the longer one is rounded; 1 to 4096 each, and neither more than 16
+   times the other. SIZE when no such grid has between half and twice the cells wished for, or a size is out of range. */
 MOSAIC_TEMPORAL_API mosaic_result mosaic_grid_fit(int source_width, int source_height, const mosaic_fit *fit, mosaic_grid *grid);
+
+/* Which cells a mask of pixels fills, for mosaic_options.mask: level is one byte a pixel (an alpha channel, say), width x height (1 to 32767, any size: it
+   is stretched over the whole source), stride bytes from row to row. A cell is filled, 1, where its mean over the cell's place is at least 128, else 0.
+   mask receives cols * rows bytes. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_mask_cells(const mosaic_grid *grid, const uint8_t *level, int width, int height, size_t stride,
+                                                    uint8_t *mask);
 
 /* ---- The pool of photographs ---- */
 
@@ -296,8 +305,11 @@ typedef struct mosaic_options {
     float saliency; /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
     float repaint; /* 0 … .5 (.01, none): change of a cell's blocks (Oklab), or three times that of its mean, from which it is painted anew with the
                       same photograph; MOSAIC_OFF = every time */
-    int draw_list_only;              /* not 0: do not paint; mosaic_frame.rgb stays null */
-    int simd;                        /* MOSAIC_SIMD_…; a level that is not there is an error */
+    const uint8_t *mask; /* one byte for each cell, row by row: 0 = the cell is left out, takes no photograph and needs none; null = all are filled;
+                         all left out is an error. Copied. mosaic_mask_cells makes it of a picture */
+    int mask_source;     /* what cells that are left out show. 0: black, not 0: the source as it is, in every frame */
+    int draw_list_only;  /* not 0: do not paint; mosaic_frame.rgb stays null */
+    int simd;            /* MOSAIC_SIMD_…; a level that is not there is an error */
     const mosaic_flow_options *flow; /* how motion is estimated when mosaic_input gives none; null = not at all. Copied. */
     mosaic_run run;                  /* null = one thread. Results do not depend on it. */
     void *run_ctx;
@@ -337,7 +349,7 @@ MOSAIC_TEMPORAL_API int mosaic_photos_missing(const mosaic_grid *grid, int photo
        out[c] = clamp((m[0] p[R] + m[1] p[G] + m[2] p[B] + m[3] s[c] + 256 m[4] + 2048) >> 12, 0, 255) */
 typedef struct mosaic_draw {
     int32_t x, y;         /* top left corner in the output, 1/64 px */
-    int32_t photo;        /* index in the pool */
+    int32_t photo;        /* index in the pool; -1: none, the mask leaves the cell out, and colour takes nothing of a tile */
     uint8_t variant;      /* MOSAIC_PLAIN … */
     uint8_t changed;      /* 1: another photograph or variant than in the frame before, or the first frame of a shot */
     uint8_t repaint;      /* 1: must be painted again; 0: not one byte of the cell differs from the frame before */
@@ -351,6 +363,7 @@ typedef struct mosaic_frame {
     int cut;                 /* 1: a new shot begins here (the first frame too) */
     int origin_x, origin_y;  /* of the grid in this frame, 1/64 px */
     int cells;               /* cols * rows */
+    int filled;              /* those of them that the mask does not leave out */
     const mosaic_draw *draw; /* one for each cell, row-major */
     const uint8_t *rgb;      /* width x height packed 8-bit sRGB; null with draw_list_only */
     size_t stride;           /* bytes from row to row of rgb */
@@ -1634,6 +1647,13 @@ static int mosaic__grid_try(int source_width, int source_height, int height, int
            (int64_t)(source_height * 64 - g->crop_height) * g->rows <= g->crop_height + 64;
 }
 
+/* The other side of a cell of a shape: side * part / whole, rounded. */
+static int mosaic__other_side(int side, int part, int whole)
+{
+    const int other = (int)mosaic__div_round((int64_t)side * part, whole);
+    return other < 1 ? 1 : other;
+}
+
 MOSAIC_TEMPORAL_API mosaic_result mosaic_grid_fit(int source_width, int source_height, const mosaic_fit *fit, mosaic_grid *grid)
 {
     mosaic_fit f;
@@ -1646,10 +1666,14 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_grid_fit(int source_width, int source_h
     if (fit) f = *fit;
     if (f.cells == 0) f.cells = 700;
     if (f.height == 0) f.height = 1080;
-    if (f.cell_width == 0) f.cell_width = f.cell_height;
-    if (f.cell_height == 0) f.cell_height = f.cell_width;
+    if (f.aspect_width == 0 && f.aspect_height == 0) f.aspect_width = f.aspect_height = 1;
+    if (f.aspect_width < 1 || f.aspect_height < 1 || f.aspect_width > 4096 || f.aspect_height > 4096 || f.aspect_width > 16 * f.aspect_height ||
+        f.aspect_height > 16 * f.aspect_width || f.cell_width < 0 || f.cell_height < 0 || f.cell_width > 1024 || f.cell_height > 1024)
+        return MOSAIC_ERROR_SIZE;
+    if (f.cell_width == 0 && f.cell_height) f.cell_width = mosaic__other_side(f.cell_height, f.aspect_width, f.aspect_height);
+    if (f.cell_height == 0 && f.cell_width) f.cell_height = mosaic__other_side(f.cell_width, f.aspect_height, f.aspect_width);
     if (source_width < 1 || source_height < 1 || source_width > 32767 || source_height > 32767 || f.cells < 0 || f.cells > 1 << 24 || f.height < 1 ||
-        f.height > 16384 || f.cell_width < 0 || f.cell_height < 0 || f.cell_width > 1024 || f.cell_height > 1024)
+        f.height > 16384 || f.cell_width > 1024 || f.cell_height > 1024)
         return MOSAIC_ERROR_SIZE;
     widest = (int64_t)16384 * source_height / source_width;
     if (f.height > widest) f.height = widest < 2 ? 2 : (int)widest;
@@ -1666,9 +1690,12 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_grid_fit(int source_width, int source_h
         return MOSAIC_ERROR_SIZE;
     }
     for (size = 2; size <= 1024 && size <= f.height + 1; size++) {
+        const int wide = f.aspect_width >= f.aspect_height;
+        const int width = wide ? mosaic__other_side(size, f.aspect_width, f.aspect_height) : size;
+        const int height = wide ? size : mosaic__other_side(size, f.aspect_height, f.aspect_width);
         mosaic_grid g;
         int64_t cells, miss;
-        if (!mosaic__grid_try(source_width, source_height, f.height, size, size, 1, &g)) continue;
+        if (width > 1024 || height > 1024 || !mosaic__grid_try(source_width, source_height, f.height, width, height, 1, &g)) continue;
         cells = (int64_t)g.cols * g.rows;
         if (cells > 2 * (int64_t)f.cells || 2 * cells < f.cells) continue;
         /* How far from the wishes: one part in a hundred of the cells weighs as much as one in four hundred of the height. */
@@ -1690,6 +1717,51 @@ static int64_t mosaic__source_x(const mosaic_grid *g, int64_t x, int n)
 static int64_t mosaic__source_y(const mosaic_grid *g, int64_t y, int n)
 {
     return (int64_t)g->crop_y * 64 + mosaic__div_floor(y * g->crop_height, (int64_t)g->height * n);
+}
+
+/* The pixels of n that a stretch of a source of `size` pixels (1/4096 px) falls on, from *from to before *to: one at least. */
+static void mosaic__mask_range(int64_t begin, int64_t end, int size, int n, int *from, int *to)
+{
+    const int64_t whole = (int64_t)size << 12, first = mosaic__div_floor(begin * n, whole), last = -mosaic__div_floor(-end * n, whole);
+    *from = (int)(first < 0 ? 0 : first > n - 1 ? n - 1 : first);
+    *to = (int)(last <= *from ? *from + 1 : last > n ? n : last);
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_mask_cells(const mosaic_grid *grid, const uint8_t *level, int width, int height, size_t stride,
+                                                    uint8_t *mask)
+{
+    mosaic_result result;
+    int col, row, x, y, x0, x1, y0, y1;
+    if (!grid || !level || !mask) return MOSAIC_ERROR_NULL;
+    result = mosaic__grid_check(grid);
+    if (result != MOSAIC_OK) return result;
+    if (width < 1 || height < 1 || width > 32767 || height > 32767) return MOSAIC_ERROR_SIZE;
+    if (stride < (size_t)width) return MOSAIC_ERROR_STRIDE;
+    for (row = 0; row < grid->rows; row++) {
+        const int64_t top = grid->origin_y + (int64_t)row * grid->cell_height * 64;
+        mosaic__mask_range(mosaic__source_y(grid, top, 1), mosaic__source_y(grid, top + grid->cell_height * 64, 1), grid->source_height, height, &y0,
+                           &y1);
+        for (col = 0; col < grid->cols; col++) {
+            const int64_t left = grid->origin_x + (int64_t)col * grid->cell_width * 64;
+            int64_t sum = 0;
+            mosaic__mask_range(mosaic__source_x(grid, left, 1), mosaic__source_x(grid, left + grid->cell_width * 64, 1), grid->source_width, width,
+                               &x0, &x1);
+            for (y = y0; y < y1; y++)
+                for (x = x0; x < x1; x++) sum += level[(size_t)y * stride + (size_t)x];
+            *mask++ = sum >= (int64_t)128 * (x1 - x0) * (y1 - y0);
+        }
+    }
+    return MOSAIC_OK;
+}
+
+/* Cells that take a photograph. */
+static int mosaic__filled(const mosaic_grid *grid, const mosaic_options *options)
+{
+    const int cells = grid->cols * grid->rows;
+    int i, filled = 0;
+    if (!options || !options->mask) return cells;
+    for (i = 0; i < cells; i++) filled += options->mask[i] != 0;
+    return filled;
 }
 
 /* ==== Options, resolved to integers ==== */
@@ -1874,10 +1946,9 @@ static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__
 MOSAIC_TEMPORAL_API int mosaic_photos_missing(const mosaic_grid *grid, int photos, const mosaic_options *options)
 {
     mosaic__settings s;
-    int64_t cells, need;
+    int64_t need;
     if (!grid || mosaic__grid_check(grid) != MOSAIC_OK || mosaic__settings_of(options, &s) != MOSAIC_OK) return 0;
-    cells = (int64_t)grid->cols * grid->rows;
-    need = s.max_uses ? (cells + s.max_uses - 1) / s.max_uses : 1;
+    need = s.max_uses ? ((int64_t)mosaic__filled(grid, options) + s.max_uses - 1) / s.max_uses : 1;
     return need > photos ? (int)(need - photos) : 0;
 }
 
@@ -2477,7 +2548,7 @@ static void mosaic__painter_kernels(mosaic__painter *p, int level)
 /* One cell: the source under it is scaled across into scratch, then down row by row while the tile is recoloured. */
 static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, int16_t *scratch)
 {
-    const uint8_t *tile = p->pool->pixels[d->photo];
+    const uint8_t *tile = p->pool->pixels[d->photo < 0 ? 0 : d->photo]; /* where there is none, any will do: its weights are 0 */
     const size_t n = (size_t)(part->x1 - part->x0) * 3;
     int first = 0, end = 0, y;
 
@@ -2558,6 +2629,15 @@ static mosaic_result mosaic__painter_open(mosaic__painter *p, const mosaic_grid 
     return MOSAIC_OK;
 }
 
+/* Whether a cell's colours leave the tile's pixels out. */
+static int mosaic__takes_nothing(const mosaic_draw *d)
+{
+    int c, k, sum = 0;
+    for (c = 0; c < 3; c++)
+        for (k = 0; k < 3; k++) sum |= d->colour[c][k];
+    return sum == 0;
+}
+
 MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells, int only_repaint,
                                                const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride, int simd, mosaic_run run,
                                                void *run_ctx, void *alloc_ctx)
@@ -2574,7 +2654,9 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mo
     level = mosaic__simd_level(simd);
     if (level < 0) return MOSAIC_ERROR_SIMD;
     for (i = 0; i < cells; i++)
-        if (!mosaic__pool_has(pool, draw[i].photo) || draw[i].variant >= MOSAIC_VARIANTS) return MOSAIC_ERROR_OPTION;
+        if (!(draw[i].photo == -1 ? pool->photos > 0 && mosaic__takes_nothing(draw + i) : mosaic__pool_has(pool, draw[i].photo)) ||
+            draw[i].variant >= MOSAIC_VARIANTS)
+            return MOSAIC_ERROR_OPTION;
     result = mosaic__painter_open(&p, grid, pool, level, alloc_ctx);
     p.draw = draw;
     p.source = source;
@@ -2591,7 +2673,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mo
 
 /* What a stream remembers of a cell from frame to frame: all of it is saved with the state. */
 typedef struct mosaic__cell {
-    int32_t photo, variant; /* shown */
+    int32_t photo, variant; /* shown; photo -1 where the mask leaves the cell out */
     int32_t offset[2];      /* from the cell's centre to the content its photograph was chosen for, 1/1024 cell */
     int32_t speed;          /* of the content, smoothed, 1/1024 cell a frame */
     mosaic__look seen;      /* in the last frame */
@@ -2618,7 +2700,10 @@ struct mosaic_engine {
     mosaic__settings settings;
     mosaic_flow *flow;
     int cells, photos, ended;
-    uint64_t identity; /* of grid, pool and settings: a state belongs to it */
+    int filled;           /* cells that the mask does not leave out: the rows of the assignment */
+    int32_t *cell_of_row; /* of each of them */
+    int32_t *row_of_cell; /* -1 where the cell is left out */
+    uint64_t identity;    /* of grid, pool and settings: a state belongs to it */
 
     /* made at open */
     int level; /* of the kernels, as mosaic__cpu_level has it */
@@ -2647,7 +2732,7 @@ struct mosaic_engine {
     int described;                     /* look, colours and codes are those of a frame */
     mosaic__forecast *forecast;
     int32_t *winner; /* of each cell: the cell whose photograph is expected in it, or -1 */
-    int32_t *table;  /* costs of this frame, cells x width; null when that is much: then they are computed wherever they are looked at */
+    int32_t *table;  /* costs of this frame, filled x width; null when that is much: then they are computed wherever they are looked at */
     size_t width;    /* photographs, rounded up to whole packs */
     uint8_t *stale;  /* of each cell: its costs have changed */
     mosaic__bias *bias;
@@ -2832,6 +2917,8 @@ static void mosaic__predict(mosaic_engine *e, const mosaic_flow_field *field)
         mosaic__forecast *f = e->forecast + i;
         int col = i % g->cols, row = i / g->cols, x, y, rival;
         f->step[0] = f->step[1] = 0;
+        f->target = -1;
+        if (cell->photo < 0) continue;
         if (field) {
             int64_t px = g->origin_x + (int64_t)(2 * col + 1) * g->cell_width * 32, py = g->origin_y + (int64_t)(2 * row + 1) * g->cell_height * 32;
             int32_t here[2], content[2];
@@ -2851,8 +2938,7 @@ static void mosaic__predict(mosaic_engine *e, const mosaic_flow_field *field)
         }
         x = col + f->step[0];
         y = row + f->step[1];
-        f->target = -1;
-        if (x < 0 || y < 0 || x >= g->cols || y >= g->rows) continue;
+        if (x < 0 || y < 0 || x >= g->cols || y >= g->rows || e->cell[y * g->cols + x].photo < 0) continue;
         /* Two photographs for one cell: the one whose content lies nearer to its centre goes there. */
         rival = e->winner[y * g->cols + x];
         if (rival >= 0) {
@@ -2894,7 +2980,7 @@ static int mosaic__mean_offset(const mosaic_engine *e, int cell, int own, int32_
     for (y = cell / g->cols - 1; y <= cell / g->cols + 1; y++)
         for (x = cell % g->cols - 1; x <= cell % g->cols + 1; x++) {
             int other = y * g->cols + x, step;
-            if (x < 0 || y < 0 || x >= g->cols || y >= g->rows || other == cell || e->fresh[other]) continue;
+            if (x < 0 || y < 0 || x >= g->cols || y >= g->rows || other == cell || e->fresh[other] || e->cell[other].photo < 0) continue;
             step = mosaic__abs(e->cell[other].speed - c->speed) / 13;
             if (step > 7) continue;
             for (k = 0; k < 2; k++) {
@@ -2914,7 +3000,7 @@ static void mosaic__cohere(mosaic_engine *e)
     int round, i, k;
     for (round = 0; round < 5; round++) {
         for (i = 0; i < e->cells; i++) {
-            e->settles[i] = (uint8_t)((round == 0) != (e->fresh[i] != 0));
+            e->settles[i] = (uint8_t)((round == 0) != (e->fresh[i] != 0) && e->cell[i].photo >= 0);
             if (e->settles[i]) e->settles[i] = (uint8_t)mosaic__mean_offset(e, i, round == 0 ? 512 : 0, e->next_offset[i]);
         }
         for (i = 0; i < e->cells; i++) {
@@ -2955,6 +3041,9 @@ static void mosaic__compute_costs(const mosaic_engine *e, int cell, int first, i
     }
 }
 
+/* Where the table has a cell's costs. */
+static int32_t *mosaic__table_row(const mosaic_engine *e, int cell) { return e->table + (size_t)e->row_of_cell[cell] * e->width; }
+
 enum { MOSAIC__STRETCH = 4 * MOSAIC__LANES }; /* a few packs, which stay in the nearest cache, for all cells of a block */
 
 static void mosaic__cost_row(void *arg, int row)
@@ -2966,23 +3055,24 @@ static void mosaic__cost_row(void *arg, int row)
         for (i = row * e->grid.cols; i < (row + 1) * e->grid.cols; i++)
             if (e->stale[i])
                 mosaic__compute_costs(e, i, first, width - first < MOSAIC__STRETCH ? width - first : MOSAIC__STRETCH,
-                                      e->table + (size_t)i * e->width + (size_t)first);
+                                      mosaic__table_row(e, i) + first);
 }
 
 static int32_t mosaic__add_bias(int32_t cost, int32_t bias) { return cost + bias < MOSAIC__TABLE_LIMIT ? cost + bias : MOSAIC__TABLE_LIMIT; }
 
 /* The costs of this frame where there is no table of them, as mosaic_lap_problem.fill wants them. */
-static void mosaic__fill(void *engine, int32_t cell, int32_t cells, int32_t photo, int32_t photos, int32_t *out, size_t stride)
+static void mosaic__fill(void *engine, int32_t row, int32_t rows, int32_t photo, int32_t photos, int32_t *out, size_t stride)
 {
     const mosaic_engine *e = (const mosaic_engine *)engine;
+    const int32_t *cell = e->cell_of_row + row;
     int32_t first, i, k;
     for (first = 0; first < photos; first += MOSAIC__STRETCH)
-        for (i = 0; i < cells; i++)
-            mosaic__compute_costs(e, cell + i, photo + first, photos - first < MOSAIC__STRETCH ? photos - first : MOSAIC__STRETCH,
+        for (i = 0; i < rows; i++)
+            mosaic__compute_costs(e, cell[i], photo + first, photos - first < MOSAIC__STRETCH ? photos - first : MOSAIC__STRETCH,
                                   out + (size_t)i * stride + (size_t)first);
-    for (i = 0; i < cells; i++) {
-        const mosaic__bias *b = e->bias + (size_t)(cell + i) * e->bias_room;
-        for (k = 0; k < e->biases[cell + i]; k++)
+    for (i = 0; i < rows; i++) {
+        const mosaic__bias *b = e->bias + (size_t)cell[i] * e->bias_room;
+        for (k = 0; k < e->biases[cell[i]]; k++)
             if (b[k].photo >= photo && b[k].photo < photo + photos) {
                 int32_t *cost = out + (size_t)i * stride + (size_t)(b[k].photo - photo);
                 *cost = mosaic__add_bias(*cost, b[k].cost);
@@ -2993,8 +3083,8 @@ static void mosaic__fill(void *engine, int32_t cell, int32_t cells, int32_t phot
 /* The costs of this frame of one cell and all photographs; where there is no table, in a place of the engine's own, until the next call. */
 static const int32_t *mosaic__row(mosaic_engine *e, int cell)
 {
-    if (e->table) return e->table + (size_t)cell * e->width;
-    mosaic__fill(e, cell, 1, 0, e->photos, e->row, 0);
+    if (e->table) return mosaic__table_row(e, cell);
+    mosaic__fill(e, e->row_of_cell[cell], 1, 0, e->photos, e->row, 0);
     return e->row;
 }
 
@@ -3002,8 +3092,8 @@ static const int32_t *mosaic__row(mosaic_engine *e, int cell)
 static int32_t mosaic__entry(mosaic_engine *e, int cell, int photo)
 {
     int32_t cost;
-    if (e->table) return e->table[(size_t)cell * e->width + (size_t)photo];
-    mosaic__fill(e, cell, 1, photo, 1, &cost, 1);
+    if (e->table) return mosaic__table_row(e, cell)[photo];
+    mosaic__fill(e, e->row_of_cell[cell], 1, photo, 1, &cost, 1);
     return cost;
 }
 
@@ -3011,7 +3101,7 @@ static int32_t mosaic__entry(mosaic_engine *e, int cell, int photo)
 static void mosaic__bias_add(mosaic_engine *e, int cell, int photo, int32_t cost)
 {
     mosaic__bias *b = e->bias + (size_t)cell * e->bias_room + e->biases[cell];
-    int32_t *entry = e->table ? e->table + (size_t)cell * e->width + (size_t)photo : 0;
+    int32_t *entry = e->table ? mosaic__table_row(e, cell) + photo : 0;
     if (e->biases[cell] > 0 && b[-1].photo == photo && b[-1].cost > 0 && cost > 0) {
         b--;
         b->cost = mosaic__add_bias(b->cost, cost);
@@ -3032,7 +3122,7 @@ static void mosaic__bias_clear(mosaic_engine *e)
     for (i = 0; i < e->cells; i++) {
         const mosaic__bias *b = e->bias + (size_t)i * e->bias_room;
         int k = e->biases[i];
-        while (k-- > 0 && e->table) e->table[(size_t)i * e->width + (size_t)b[k].photo] = b[k].before;
+        while (k-- > 0 && e->table) mosaic__table_row(e, i)[b[k].photo] = b[k].before;
         e->biases[i] = 0;
     }
 }
@@ -3073,6 +3163,7 @@ static void mosaic__favour(mosaic_engine *e)
     for (i = 0; i < e->cells; i++) {
         int from[2];
         int32_t repulsion = 0;
+        if (e->row_of_cell[i] < 0) continue;
         for (y = i / g->cols - d; y <= i / g->cols + d; y++)
             for (x = i % g->cols - d; x <= i % g->cols + d; x++) {
                 const int other = y * g->cols + x;
@@ -3110,6 +3201,7 @@ static int mosaic__copy_near(const mosaic_engine *e, int cell, int photo)
 {
     const mosaic_grid *g = &e->grid;
     int d = e->settings.distance, col = cell % g->cols, row = cell / g->cols, x, y;
+    if (photo < 0) return -1;
     for (y = row - d < 0 ? 0 : row - d; y <= row + d && y < g->rows; y++)
         for (x = col - d < 0 ? 0 : col - d; x <= col + d && x < g->cols; x++)
             if (y * g->cols + x != cell && e->chosen[y * g->cols + x] == photo) return y * g->cols + x;
@@ -3121,7 +3213,7 @@ static mosaic_lap_problem mosaic__problem(mosaic_engine *e)
 {
     mosaic_lap_problem problem;
     memset(&problem, 0, sizeof problem);
-    problem.rows = e->cells;
+    problem.rows = e->filled;
     problem.cols = e->photos;
     problem.cost = e->table;
     problem.stride = e->width;
@@ -3138,6 +3230,7 @@ static void mosaic__solve(mosaic_engine *e, int64_t *total)
     mosaic_lap_options options;
     mosaic_lap_solution solution;
     mosaic_lap_result result;
+    int i;
     memset(&options, 0, sizeof options);
     memset(&solution, 0, sizeof solution);
     options.simd = e->options.simd;
@@ -3146,6 +3239,8 @@ static void mosaic__solve(mosaic_engine *e, int64_t *total)
     options.run = e->options.run;
     options.run_ctx = e->options.run_ctx;
     if (e->warm) options.start = &solution;
+    /* The solver knows only the cells that are filled: their photographs move together, and back to their places. */
+    for (i = 0; i < e->filled && e->warm; i++) e->chosen[i] = e->chosen[e->cell_of_row[i]];
     solution.col_of_row = e->chosen;
     solution.u = e->cell_price;
     solution.v = e->photo_price;
@@ -3153,6 +3248,7 @@ static void mosaic__solve(mosaic_engine *e, int64_t *total)
     /* Nothing is forbidden, and mosaic_open saw to the sizes, the capacities and the memory. */
     MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_LAP_OK);
     (void)result;
+    for (i = e->cells - 1; i >= 0; i--) e->chosen[i] = e->row_of_cell[i] < 0 ? -1 : e->chosen[e->row_of_cell[i]];
     e->warm = 1;
     *total = solution.primal;
 }
@@ -3191,7 +3287,7 @@ static int mosaic__repair(mosaic_engine *e)
     if (e->settings.distance == 0) return 0;
     memset(e->used, 0, sizeof *e->used * (size_t)e->photos);
     memset(e->stuck, 0, (size_t)e->cells);
-    for (i = 0; i < e->cells; i++) e->used[e->chosen[i]]++;
+    for (i = 0; i < e->filled; i++) e->used[e->chosen[e->cell_of_row[i]]]++;
     for (i = 0; i < e->cells; i++) {
         int other;
         while (!e->stuck[i] && (other = mosaic__copy_near(e, i, e->chosen[i])) >= 0) {
@@ -3318,10 +3414,11 @@ static void mosaic__rerank(mosaic_engine *e, int alone)
     memset(&options, 0, sizeof options);
     options.simd = e->options.simd;
     memset(e->used, 0, sizeof *e->used * (size_t)e->photos);
-    for (i = 0; i < e->cells; i++) e->used[e->chosen[i]]++;
+    for (i = 0; i < e->filled; i++) e->used[e->chosen[e->cell_of_row[i]]]++;
     for (i = 0; i < e->cells; i++) {
         size_t winner = 0;
         mosaic_ssim_result result;
+        if (e->chosen[i] < 0) continue;
         if (!alone && (mosaic__expects(e, i, e->chosen[i]) || e->cell[i].photo == e->chosen[i])) continue;
         n = mosaic__rerank_list(e, i, list);
         if (n < 2) continue;
@@ -3342,11 +3439,12 @@ static void mosaic__rerank(mosaic_engine *e, int alone)
 static void mosaic__assign(mosaic_engine *e, int cut)
 {
     const int alone = cut || e->settings.bonus == 0; /* a frame that owes nothing to the one before */
-    int i, k, rounds, stale = 0, moved = 0, changed = 0;
+    int i, k, r, rounds, stale = 0, moved = 0, changed = 0;
     mosaic_frame *f = &e->frame;
 
     memset(e->fresh, 0, (size_t)e->cells);
-    for (i = 0; i < e->cells; i++) {
+    for (r = 0; r < e->filled; r++) {
+        i = e->cell_of_row[r];
         e->stale[i] = (uint8_t)(alone || mosaic__look_distance(e->look + i, &e->cell[i].priced, 0) > MOSAIC__REFRESH);
         if (e->stale[i]) e->cell[i].priced = e->look[i];
         stale += e->stale[i];
@@ -3374,12 +3472,18 @@ static void mosaic__assign(mosaic_engine *e, int cut)
         mosaic__stage(e, MOSAIC_STAGE_ASSIGN);
     }
     f->cost = 0;
-    for (i = 0; i < e->cells; i++) f->cost += mosaic__entry(e, i, e->chosen[i]);
+    for (r = 0; r < e->filled; r++) f->cost += mosaic__entry(e, e->cell_of_row[r], e->chosen[e->cell_of_row[r]]);
 
-    for (i = 0; i < e->cells; i++) {
-        int photo = e->chosen[i], variant = mosaic__best_variant(e, i, photo), from = e->winner[i];
-        const mosaic__cell *c = e->cell + i;
-        mosaic_draw *d = e->draw + i;
+    for (r = 0; r < e->filled; r++) {
+        int photo, variant, from;
+        const mosaic__cell *c;
+        mosaic_draw *d;
+        i = e->cell_of_row[r];
+        photo = e->chosen[i];
+        variant = mosaic__best_variant(e, i, photo);
+        from = e->winner[i];
+        c = e->cell + i;
+        d = e->draw + i;
         d->changed = (uint8_t)(cut || c->photo != photo || c->variant != variant);
         d->photo = photo;
         d->variant = (uint8_t)variant;
@@ -3395,7 +3499,8 @@ static void mosaic__assign(mosaic_engine *e, int cut)
         }
     }
     mosaic__bias_clear(e);
-    for (i = 0; i < e->cells; i++) {
+    for (r = 0; r < e->filled; r++) {
+        i = e->cell_of_row[r];
         e->cell[i].photo = e->draw[i].photo;
         e->cell[i].variant = e->draw[i].variant;
         for (k = 0; k < 2; k++) e->cell[i].offset[k] = e->next_offset[i][k];
@@ -3424,6 +3529,10 @@ static void mosaic__recolour_row(void *arg, int row)
         int i = row * e->grid.cols + col;
         mosaic__cell *cell = e->cell + i;
         mosaic_draw *d = e->draw + i;
+        if (d->photo < 0) { /* left out: the source goes on, black is painted once */
+            d->repaint = (uint8_t)(e->frames == 0 || e->options.mask_source);
+            continue;
+        }
         d->repaint = (uint8_t)(d->changed || mosaic__repaint_due(e, e->look + i, &cell->painted));
         if (!d->repaint) continue;
         cell->painted = e->look[i];
@@ -3457,6 +3566,8 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     ctx = e->options.alloc_ctx;
     mosaic_flow_close(e->flow);
     mosaic__painter_close(&e->painter, ctx);
+    mosaic__release(ctx, e->cell_of_row);
+    mosaic__release(ctx, e->row_of_cell);
     mosaic__release(ctx, e->pack);
     mosaic__release(ctx, e->palette);
     mosaic__release(ctx, e->across);
@@ -3540,7 +3651,9 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     /* Biases of a cell: repulsion from those around it, and two bonuses; or a ban in each round. */
     e->bias_room = (size_t)(2 * e->settings.distance + 1) * (size_t)(2 * e->settings.distance + 1) - 1 + 2;
     if (e->bias_room < MOSAIC__BAN_ROUNDS) e->bias_room = MOSAIC__BAN_ROUNDS;
-    if (!mosaic__multiply(cells, e->bias_room, &biases) || !mosaic__multiply(cells, e->width, &entries)) return 0;
+    if (!mosaic__multiply(cells, e->bias_room, &biases) || !mosaic__multiply((size_t)e->filled, e->width, &entries)) return 0;
+    e->cell_of_row = (int32_t *)mosaic__allocate(ctx, (size_t)e->filled, sizeof *e->cell_of_row);
+    e->row_of_cell = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->row_of_cell);
     e->pack = (mosaic__pack *)mosaic__allocate(ctx, packs * (size_t)e->settings.variant_count, sizeof *e->pack);
     e->palette = (mosaic__palette *)mosaic__allocate(ctx, photos, sizeof *e->palette);
     e->across = (int32_t *)mosaic__allocate(ctx, (size_t)g->cols * MOSAIC__SIDE + 1, sizeof *e->across);
@@ -3570,17 +3683,19 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->stuck = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     e->fresh = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     e->settles = (uint8_t *)mosaic__allocate(ctx, cells, 1);
-    if (!e->pack || !e->palette || !e->cell || !e->draw || (!e->canvas && !e->options.draw_list_only) || !e->look || !e->colours || !e->columns ||
-        !e->codes || !e->next_codes || !e->forecast || !e->winner || (!e->table && entries <= MOSAIC__TABLE_MOST) || !e->stale || !e->bias ||
-        !e->biases || !e->row || !e->cell_price || !e->photo_price || !e->chosen || !e->capacity || !e->used || !e->next_offset || !e->stuck ||
-        !e->fresh || !e->settles)
+    if (!e->cell_of_row || !e->row_of_cell || !e->pack || !e->palette || !e->cell || !e->draw || (!e->canvas && !e->options.draw_list_only) ||
+        !e->look || !e->colours || !e->columns || !e->codes || !e->next_codes || !e->forecast || !e->winner ||
+        (!e->table && entries <= MOSAIC__TABLE_MOST) || !e->stale || !e->bias || !e->biases || !e->row || !e->cell_price || !e->photo_price ||
+        !e->chosen || !e->capacity || !e->used || !e->next_offset || !e->stuck || !e->fresh || !e->settles)
         return 0;
     memset(e->biases, 0, cells * sizeof *e->biases);
+    memset(e->stale, 0, cells);
+    memset(e->next_offset, 0, cells * sizeof *e->next_offset);
     memset(e->columns, 0, e->cell_reducer.room * (size_t)g->rows * sizeof *e->columns);
 
     if (e->settings.rerank && !mosaic__rerank_allocate(e)) return 0;
     for (photo = 0; photo < e->photos; photo++)
-        e->capacity[photo] = e->settings.max_uses && e->settings.max_uses < e->cells ? e->settings.max_uses : e->cells;
+        e->capacity[photo] = e->settings.max_uses && e->settings.max_uses < e->filled ? e->settings.max_uses : e->filled;
     problem = mosaic__problem(e);
     e->lap_work_size = mosaic_lap_work_size(&problem);
     e->lap_work = mosaic__allocate(ctx, e->lap_work_size, 1);
@@ -3636,6 +3751,7 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
                           s->rerank,
                           (int)s->variants,
                           e->canvas != 0,
+                          e->options.mask_source != 0,
                           e->flow != 0,
                           e->options.flow ? (int)e->options.flow->method : 0,
                           e->options.flow ? e->options.flow->width : 0,
@@ -3651,8 +3767,30 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
         mosaic__put64(bytes + 4 * n + 8 * i, bits);
     }
     hash = mosaic__hash(2, bytes, sizeof bytes);
+    for (i = 0; i < (size_t)e->filled; i++) {
+        mosaic__put32(bytes, (uint32_t)e->cell_of_row[i]);
+        hash = mosaic__hash(hash, bytes, 4);
+    }
     for (i = 0; i < (size_t)e->photos; i++) hash = mosaic__hash(hash, e->pool->pixels[i], mosaic__tile_bytes(e->pool));
     return hash;
+}
+
+/* Counts the cells that are filled; those that are not show the source, or nothing. */
+static void mosaic__leave_out(mosaic_engine *e)
+{
+    const uint8_t *mask = e->options.mask;
+    int i, c, rows = 0;
+    for (i = 0; i < e->cells; i++) {
+        const int filled = !mask || mask[i] != 0;
+        e->row_of_cell[i] = filled ? rows : -1;
+        if (filled) {
+            e->cell_of_row[rows++] = i;
+            continue;
+        }
+        e->cell[i].photo = e->draw[i].photo = -1;
+        if (e->options.mask_source)
+            for (c = 0; c < 3; c++) e->draw[i].colour[c][3] = 4096;
+    }
 }
 
 MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_options *options, mosaic_engine **engine)
@@ -3673,6 +3811,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     mosaic__fp_leave(fp);
     if (result != MOSAIC_OK) return result;
     if (pool->cell_width != grid->cell_width || pool->cell_height != grid->cell_height) return MOSAIC_ERROR_MISMATCH;
+    if (mosaic__filled(grid, options) == 0) return MOSAIC_ERROR_OPTION;
     if (pool->photos < 1 || mosaic_photos_missing(grid, pool->photos, options) > 0) return MOSAIC_ERROR_PHOTOS;
     level = mosaic__simd_level(options ? options->simd : MOSAIC_SIMD_BEST);
     if (level < 0 || !mosaic__solver_has(options ? options->simd : MOSAIC_SIMD_BEST)) return MOSAIC_ERROR_SIMD;
@@ -3685,6 +3824,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     e->grid = *grid;
     e->pool = pool;
     e->cells = grid->cols * grid->rows;
+    e->filled = mosaic__filled(grid, options);
     e->photos = pool->photos;
     e->width = ((size_t)pool->photos + MOSAIC__LANES - 1) / MOSAIC__LANES * MOSAIC__LANES;
     e->level = level;
@@ -3707,9 +3847,11 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     memset(e->cell, 0, (size_t)e->cells * sizeof *e->cell);
     memset(e->draw, 0, (size_t)e->cells * sizeof *e->draw);
     if (e->canvas) memset(e->canvas, 0, (size_t)grid->width * 3 * (size_t)grid->height);
+    mosaic__leave_out(e);
     mosaic__for_each(e, mosaic__describe_pack, (int)(e->width / MOSAIC__LANES));
     e->identity = mosaic__identity(e);
     e->options.flow = 0;
+    e->options.mask = 0;
     *engine = e;
     return MOSAIC_OK;
 }
@@ -3777,6 +3919,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     f->origin_x = e->grid.origin_x;
     f->origin_y = e->grid.origin_y;
     f->cells = e->cells;
+    f->filled = e->filled;
     f->draw = e->draw;
     f->rgb = e->canvas;
     f->stride = (size_t)e->grid.width * 3;
@@ -3887,6 +4030,16 @@ static int mosaic__look_ok(const mosaic__look *look)
     return 1;
 }
 
+/* Whether a cell may be as a state says: without a photograph where the mask leaves it out, and only there. */
+static int mosaic__state_ok(const mosaic_engine *e, int i, const mosaic__cell *c)
+{
+    if (e->row_of_cell[i] < 0 ? c->photo != -1 : !mosaic__pool_has(e->pool, c->photo)) return 0;
+    if (c->variant < 0 || c->variant >= MOSAIC_VARIANTS || (c->photo >= 0 && !(e->settings.variants >> c->variant & 1))) return 0;
+    if (c->offset[0] != mosaic__clamp_length(c->offset[0]) || c->offset[1] != mosaic__clamp_length(c->offset[1])) return 0;
+    if (c->speed < 0 || c->speed > 1 << 23 || !mosaic__look_ok(&c->seen)) return 0;
+    return c->photo < 0 || (mosaic__look_ok(&c->priced) && mosaic__look_ok(&c->painted));
+}
+
 MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void *data, size_t size)
 {
     const uint8_t *p = (const uint8_t *)data;
@@ -3909,12 +4062,12 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             memset(&cell, 0, sizeof cell);
             memset(&draw, 0, sizeof draw);
             mosaic__state_cell(&cell, &draw, p, 0, &at);
-            if (frames > 0 && (!mosaic__pool_has(e->pool, cell.photo) || cell.variant < 0 || cell.variant >= MOSAIC_VARIANTS ||
-                               !(e->settings.variants >> cell.variant & 1) || cell.offset[0] != mosaic__clamp_length(cell.offset[0]) ||
-                               cell.offset[1] != mosaic__clamp_length(cell.offset[1]) || cell.speed < 0 || cell.speed > 1 << 23 ||
-                               !mosaic__look_ok(&cell.seen) || !mosaic__look_ok(&cell.priced) || !mosaic__look_ok(&cell.painted)))
-                return MOSAIC_ERROR_CORRUPT;
+            if (frames > 0 && !mosaic__state_ok(e, i, &cell)) return MOSAIC_ERROR_CORRUPT;
             if (pass == 0) continue;
+            if (e->row_of_cell[i] < 0) {
+                e->cell[i].seen = cell.seen;
+                continue;
+            }
             draw.photo = cell.photo;
             draw.variant = (uint8_t)cell.variant;
             e->cell[i] = cell;

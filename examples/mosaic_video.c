@@ -13,6 +13,7 @@
 
 #include "util/contact_sheet.h"
 #include "util/diagnose.h"
+#include "util/mask.h"
 #include "util/pool_files.h"
 #include "util/progress.h"
 #include "util/queue.h"
@@ -63,6 +64,8 @@ typedef struct pipeline {
     mosaic_flow_options flow;
     mosaic_flow_weights *weights;
     pool_files photos;
+    unsigned char *mask;
+    int filled; /* cells */
     mosaic_engine *engine;
     video_out *out;
     queue sources, mosaics; /* frames as packed RGB */
@@ -125,6 +128,17 @@ static int open_source(pipeline *p)
     return p->in ? DONE : say(FAILED, "%s", err);
 }
 
+static int read_mask(pipeline *p)
+{
+    char err[LINE] = "";
+    p->filled = p->grid.cols * p->grid.rows;
+    if (!p->s->mask) return DONE;
+    p->mask = mask_read(p->s->mask, &p->grid, &p->filled, err, sizeof err);
+    p->options.mask = p->mask;
+    p->options.mask_source = p->s->mask_shows;
+    return p->mask ? DONE : say(FAILED, "%s", err);
+}
+
 static int fit_grid(pipeline *p)
 {
     mosaic_fit fit;
@@ -134,10 +148,12 @@ static int fit_grid(pipeline *p)
     fit.height = p->s->height;
     fit.cell_width = p->s->cell_width;
     fit.cell_height = p->s->cell_height;
+    fit.aspect_width = p->s->aspect_width;
+    fit.aspect_height = p->s->aspect_height;
     result = mosaic_grid_fit(p->source.width, p->source.height, &fit, &p->grid);
-    if (!result) return DONE;
-    return say(FAILED, "%s: no grid for %dx%d px with these --cells, --tile-size and --height: %s; try fewer or smaller cells", p->s->input,
-               p->source.width, p->source.height, mosaic_result_string(result));
+    if (!result) return read_mask(p);
+    return say(FAILED, "%s: no grid for %dx%d px with these --cells, --cell-aspect, --tile-size and --height: %s; try fewer or smaller cells",
+               p->s->input, p->source.width, p->source.height, mosaic_result_string(result));
 }
 
 static int same_file(const char *a, const char *b)
@@ -150,13 +166,13 @@ static int same_file(const char *a, const char *b)
 static int separate_files(const pipeline *p)
 {
     const settings *s = p->s;
-    const char *const option[] = {"--input", "--output", "--placements", "--report", "--contact-sheet", "--pool"};
-    const char *const path[] = {s->input, s->output, s->placements, s->report, s->contact_sheet, s->pool};
+    const char *const option[] = {"--input", "--mask", "--output", "--placements", "--report", "--contact-sheet", "--pool"};
+    const char *const path[] = {s->input, s->mask, s->output, s->placements, s->report, s->contact_sheet, s->pool};
     struct stat st;
     int i, k;
-    for (i = 0; i < 6; i++) {
+    for (i = 0; i < 7; i++) {
         if (!path[i] || !strcmp(path[i], "-")) continue;
-        if (i >= 2 && !stat(path[i], &st) && S_ISDIR(st.st_mode))
+        if (i >= 3 && !stat(path[i], &st) && S_ISDIR(st.st_mode))
             return say(FAILED, "%s: is a folder; %s wants the name of a file", path[i], option[i]);
         for (k = 0; k < i; k++)
             if (path[k] && (!strcmp(path[i], path[k]) || same_file(path[i], path[k])))
@@ -211,9 +227,9 @@ static int make_pool(pipeline *p)
     missing = mosaic_photos_missing(&p->grid, photos, &p->options);
     if (!missing) return DONE;
     return say(FAILED,
-               "%s%s: %d photographs are missing for %dx%d cells (%d are there, %d unreadable); add some, or lower --cells or --min-distance, or "
+               "%s%s: %d photographs are missing for %d cells (%d are there, %d unreadable); add some, or lower --cells or --min-distance, or "
                "raise --max-uses",
-               o.folder[0], o.folders > 1 ? " and the others" : "", missing, p->grid.cols, p->grid.rows, photos, p->photos.skips);
+               o.folder[0], o.folders > 1 ? " and the others" : "", missing, p->filled, photos, p->photos.skips);
 }
 
 static void choose_options(pipeline *p)
@@ -307,9 +323,10 @@ static int open_extras(pipeline *p)
 static void introduce(const pipeline *p)
 {
     const mosaic_grid *g = &p->grid;
-    if (p->s->quiet) return;
-    fprintf(stderr, "%s: %dx%d, %.5g fps -> %dx%d, %dx%d cells of %dx%d px, %d photographs%s\n", p->s->input, g->source_width, g->source_height,
-            (double)p->source.fps_num / p->source.fps_den, g->width, g->height, g->cols, g->rows, g->cell_width, g->cell_height,
+    char masked[40] = "";
+    if (p->s->mask) snprintf(masked, sizeof masked, ", %d filled", p->filled);
+    fprintf(stderr, "%s: %dx%d, %.5g fps -> %dx%d, %dx%d cells of %dx%d px%s, %d photographs%s\n", p->s->input, g->source_width, g->source_height,
+            (double)p->source.fps_num / p->source.fps_den, g->width, g->height, g->cols, g->rows, g->cell_width, g->cell_height, masked,
             mosaic_pool_photos(p->photos.pool), p->photos.from_file ? " from the pool file" : "");
 }
 
@@ -325,7 +342,7 @@ static int prepare(pipeline *p)
     if (!code) code = make_pool(p);
     if (!code) code = open_engine(p);
     if (!code) code = open_extras(p);
-    if (!code) introduce(p);
+    if (!code && !p->s->quiet) introduce(p);
     return code;
 }
 
@@ -452,6 +469,7 @@ static void release(pipeline *p)
     if (p->s->contact_sheet) contact_sheet_free(&p->sheet);
     run_report_free(&p->report);
     diagnose_free(&p->diagnosis);
+    free(p->mask);
     pool_files_free(&p->photos);
 }
 

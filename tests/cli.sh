@@ -48,7 +48,7 @@ command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || { have_ffmpeg=0
 
 # ---- words on the command line ----
 good "--help" --help
-for name in flow raft-weights flow-size flow-iterations input frames tiles output preset cells tile-size height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd pool \
+for name in flow raft-weights flow-size flow-iterations input frames tiles output preset cells tile-size cell-aspect mask mask-shows height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd pool \
     placements report contact-sheet diagnose quiet help version; do
     holds "--help names --$name" "$out" "--$name "
 done
@@ -116,6 +116,11 @@ same "y4m: size" "$(wc -c < a.y4m | tr -d ' ')" $(($(head -1 a.y4m | wc -c) + 24
 holds "the reader goes away" "$(cat err.txt)" "has ended"
 good "cell size" --input $source --tiles demo/tiles --output x.png --tile-size 18x12 --height 144 --report x.json
 same "cell size: height" "$(($(field x.json height) / $(field x.json rows)))x$(($(field x.json width) / $(field x.json cols)))" "12x18"
+good "cell shape" --input $source $small --output x.png --cell-aspect 3:2 --report x.json
+same "cell shape: twice the width is three times the height" $((2 * $(field x.json width) / $(field x.json cols))) $((3 * $(field x.json height) / $(field x.json rows)))
+refuses "no shape" 2 "is no shape; write 3:2" --input $source $small --output x.png --cell-aspect 3by2
+refuses "a needle" 2 "is no shape" --input $source $small --output x.png --cell-aspect 17:1
+refuses "shape twice" 2 "--tile-size 60x40 gives the shape itself" --input $source $small --output x.png --cell-aspect 3:2 --tile-size 12
 good "every dial" --input $source $small --output d.mp4 --coherence 0 --max-uses 0 --min-distance 0 --rerank 4 --saliency .5 --mean-strength .8 --spread-strength 0 --bleed 0 --variants plain,mirror --crf 30 --count 4 --preset legacy
 for preset in legacy ultra natural vivid vivid_b tile fast; do
     good "--preset $preset" --input $source $small --output d.mp4 --preset $preset --count 3
@@ -373,6 +378,26 @@ refuses "pool over what is no pool" 1 "not a pool file; give --pool another name
 refuses "placements over the report" 1 "is given to --placements and to --report" --input film.png $small --output two.png --report r --placements r
 nothing "no file in two parts" two.png
 
+# ---- masks: the left half and a little more of the right one ----
+printf 'P5 4 1 255\n\377\377\177\000' > half.pgm
+good "mask" --input $source $small --output mask.mp4 --mask half.pgm --count 5 --placements mask.jsonl --report mask.json --contact-sheet mask.png
+same "mask: filled" "$(field mask.json filled)" $((cols * rows / 2))
+same "mask: first row" "$(sed -n 2p mask.jsonl | sed 's/.*"photo":\[//' | cut -d, -f1-$cols | tr ',' '\n' | grep -c -- '^-1$')" $((cols / 2))
+mkdir half && for f in $(ls demo/tiles | head -$((cols * rows / 2))); do ln -s "../demo/tiles/$f" half; done
+few="--tiles half --height 144 --cells 60 --max-uses 1 --min-distance 0"
+good "mask: a photograph for each filled cell" --input $source $few --output x.png --mask half.pgm
+refuses "no mask: half are missing" 1 "$((cols * rows / 2)) photographs are missing for $((cols * rows)) cells" --input $source $few --output y.png
+good "mask: the source elsewhere" --input $source $small --output x.mp4 --mask half.pgm --mask-shows source --count 5
+holds "mask: said" "$out" "$((cols * rows / 2)) filled"
+printf 'P5 1 1 255\n\000' > none.pgm
+refuses "mask: nothing left" 1 "leaves out every cell" --input $source $small --output y.png --mask none.pgm
+refuses "mask: not there" 1 "nowhere.png" --input $source $small --output y.png --mask nowhere.png
+head -c 700 demo/clip/frame_0001.png > cut.png
+refuses "mask: cut off" 1 "cut.png" --input $source $small --output y.png --mask cut.png
+refuses "mask over the output" 1 "is given to --mask and to --report" --input $source $small --output y.png --mask half.pgm --report half.pgm
+refuses "mask: shows what" 2 'did you mean "source"?' --input $source $small --output y.png --mask half.pgm --mask-shows sourc
+nothing "mask: refused" y.png
+
 # ---- the other examples: what they make, what they refuse ----
 export ASAN_OPTIONS=detect_leaks=0 # a program on one page leaves its memory to the system when it ends with an error
 still=$build/mosaic_still
@@ -380,7 +405,24 @@ out=$("$still" demo/clip/frame_0020.png demo/tiles still.png 2>&1) && ok || bad 
 holds "mosaic_still" "$out" "300 photographs"
 "$still" demo/clip/frame_0020.png demo/tiles still.jpg >/dev/null 2>&1 && [ -s still.jpg ] && ok || bad "mosaic_still: no JPEG"
 mosaic=$still
+good "mosaic_still: options" demo/clip/frame_0020.png demo/tiles x.png --cells 60 --height 144 --cell-aspect 3:2 --mask half.pgm
+holds "mosaic_still: options" "$out" "of them filled"
+# Two rows of four pixels, blue, green, red and white; the upper row opaque, the lower one clear.
+printf '\0\0\2\0\0\0\0\0\0\0\0\0\4\0\2\0\40\50\377\0\0\377\0\377\0\377\0\0\377\377\377\377\377\377' > clear.tga
+printf '\377\0\0\0\0\377\0\0\0\0\377\0\377\377\377\0' >> clear.tga
+good "mosaic_still: a transparent picture" clear.tga demo/tiles clear.png --cells 8 --height 32
+holds "mosaic_still: a transparent picture" "$out" "4 x 2 cells, 4 of them filled"
+if [ $have_ffmpeg = 1 ]; then
+    same "mosaic_still: clear stays clear" "$(ffmpeg -v error -i clear.png -pix_fmt rgba -f rawvideo - | od -An -v -tu1 -w4 | awk '{ n[int((NR - 1) / 1024)] += $4 } END { print n[0], n[1] }')" "261120 0"
+    good "mosaic_still: the source shows" clear.tga demo/tiles clear.png --cells 8 --height 32 --mask-shows source
+    same "mosaic_still: the source shows" "$(ffmpeg -v error -i clear.png -pix_fmt rgba -f rawvideo - | od -An -v -tu1 -w4 | awk '$4 != 255' | wc -l | tr -d ' ')" 0
+fi
+good "mosaic_still: help" --help
+holds "mosaic_still: help" "$out" "--cell-aspect W:H"
 refuses "mosaic_still: no arguments" 2 "usage"
+refuses "mosaic_still: unknown option" 2 "did you mean --cells?" demo/clip/frame_0020.png demo/tiles x.png --cels 5
+refuses "mosaic_still: no shape" 2 "is no shape" demo/clip/frame_0020.png demo/tiles x.png --cell-aspect 0:1
+refuses "mosaic_still: nothing left" 1 "leaves out every cell" demo/clip/frame_0020.png demo/tiles x.png --mask none.pgm
 refuses "mosaic_still: no picture" 1 "nowhere.png" nowhere.png demo/tiles x.png
 refuses "mosaic_still: no photographs" 1 "no pictures in it" demo/clip/frame_0020.png nowhere x.png
 run demo/clip/frame_0020.png demo/tiles nowhere/x.png

@@ -214,6 +214,7 @@ static inline void sheet__placements(const contact_sheet *s, const mosaic_frame 
         const int x0 = (int)(d->x * (int64_t)out->width / scale_x), y0 = (int)(d->y * (int64_t)out->height / scale_y);
         const int x1 = (int)((d->x + 64 * (int64_t)s->grid.cell_width) * out->width / scale_x),
                   y1 = (int)((d->y + 64 * (int64_t)s->grid.cell_height) * out->height / scale_y);
+        if (d->photo < 0) continue;
         if (d->changed) sheet__box(out, x0, y0, x1 - x0, y1 - y0, 0xffffff);
         sheet__box(out, x0 + 1, y0 + 1, x1 - x0 - 2 + !d->changed, y1 - y0 - 2 + !d->changed, sheet__colour(d->photo, d->changed));
     }

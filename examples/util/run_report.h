@@ -16,7 +16,7 @@ typedef struct run_report {
     int rate_num, rate_den, threads, flow_width, flow_height; /* of the flow: 0 when there is none */
     mosaic_grid grid;
     const mosaic_pool *pool;
-    int skipped;
+    int skipped, filled; /* cells of a frame that the mask does not leave out */
     double begun, pool_seconds, decode_seconds, encode_seconds, stage_seconds[MOSAIC_STAGES], total_seconds;
     int stage;
     double stage_begun;
@@ -119,14 +119,18 @@ static inline void run_report_frame(run_report *r, const mosaic_frame *f)
     r->cost += f->cost;
     r->bound += f->bound;
     if (f->index > 0 && !f->cut) {
-        r->compared += f->cells;
+        r->compared += f->filled;
         r->changed += f->changed;
     }
+    r->filled = f->filled;
     for (i = 0; i < f->cells; i++) {
-        r->uses[f->draw[i].photo]++;
-        if (++r->seen[f->draw[i].photo] > r->most_uses) r->most_uses = r->seen[f->draw[i].photo];
+        const int photo = f->draw[i].photo;
+        if (photo < 0) continue; /* left out by the mask */
+        r->uses[photo]++;
+        if (++r->seen[photo] > r->most_uses) r->most_uses = r->seen[photo];
     }
-    for (i = 0; i < f->cells; i++) r->seen[f->draw[i].photo] = 0;
+    for (i = 0; i < f->cells; i++)
+        if (f->draw[i].photo >= 0) r->seen[f->draw[i].photo] = 0;
     if (!f->cut || f->index == 0) return;
     if (r->cuts == r->cut_room) {
         const int room = r->cut_room ? 2 * r->cut_room : 64;
@@ -258,6 +262,7 @@ static inline cJSON *report__json(const run_report *r)
     cJSON_AddNumberToObject(o, "height", r->grid.height);
     cJSON_AddNumberToObject(o, "cols", r->grid.cols);
     cJSON_AddNumberToObject(o, "rows", r->grid.rows);
+    cJSON_AddNumberToObject(o, "filled", r->filled);
     cJSON_AddNumberToObject(o, "photos", mosaic_pool_photos(r->pool));
     cJSON_AddNumberToObject(o, "skipped", r->skipped);
     cJSON_AddNumberToObject(o, "tiles", MOSAIC_VARIANTS * mosaic_pool_photos(r->pool));

@@ -4,6 +4,7 @@
 #ifndef MOSAIC_UTIL_SETTINGS_H
 #define MOSAIC_UTIL_SETTINGS_H
 
+#include "aspect.h"
 #include "options.h"
 #include "video_out.h"
 #include <libavutil/parseutils.h>
@@ -23,14 +24,16 @@ typedef struct settings_look {
 
 typedef struct settings {
     const char *input, *frames, *output, *pool, *placements, *report, *contact_sheet; /* as on the command line */
-    const char *tile_size_text, *variants_text, *fps_text, *start_text;
+    const char *mask;
+    const char *tile_size_text, *aspect_text, *variants_text, *fps_text, *start_text;
     option_list tiles;
     int preset, cells, height, max_uses, crf, encoder_preset, count, threads, simd;
     const char *flow_size_text, *raft_weights;
     int flow, flow_iterations, flow_width, flow_height;
     settings_look look[SETTINGS_LOOKS];
     int diagnose, quiet, help, version;
-    int cell_width, cell_height; /* made from the texts */
+    int mask_shows;
+    int cell_width, cell_height, aspect_width, aspect_height; /* made from the texts */
     unsigned variants;
     AVRational fps;
     double start;
@@ -39,6 +42,7 @@ typedef struct settings {
 static const char *const x264_presets[] = {"ultrafast", "superfast", "veryfast", "faster",  "fast", "medium",
                                            "slow",      "slower",    "veryslow", "placebo", NULL};
 static const char *const simd_levels[] = {"auto", "scalar", "avx2", "avx512", "avx512vnni", NULL};
+static const char *const mask_shows[] = {"nothing", "source", NULL};
 static const char *preset_names[MOSAIC_PRESETS + 1];
 static char preset_help[2048]; /* a line for each */
 static const char *variant_names[MOSAIC_VARIANTS + 1];
@@ -153,7 +157,12 @@ static int settings_check(settings *s, char *err, size_t err_size)
         return -1;
     }
     if (s->frames) s->input = s->frames;
+    if (s->tile_size_text && s->aspect_text) {
+        snprintf(err, err_size, "--cell-aspect goes with --cells; --tile-size 60x40 gives the shape itself");
+        return -1;
+    }
     if (s->tile_size_text && size_from_text(s, err, err_size)) return -1;
+    if (s->aspect_text && aspect_from_text(s->aspect_text, &s->aspect_width, &s->aspect_height, err, err_size)) return -1;
     if (s->variants_text && variants_from_text(s, err, err_size)) return -1;
     if (times_from_text(s, err, err_size)) return -1;
     if (flow_from_text(s, err, err_size)) return -1;
@@ -178,7 +187,13 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         {"--preset", "NAME", OPTION_CHOICE, &s->preset, 0, 0, preset_names, preset_help},
         {"--cells", "N", OPTION_INT, &s->cells, 1, 4000000, NULL, "about so many (default 700)"},
         {"--tile-size", "PX", OPTION_TEXT, &s->tile_size_text, 0, 0, NULL, "size of a cell, 54 or 60x40, instead of --cells (default: from --cells)"},
+        {"--cell-aspect", "W:H", OPTION_TEXT, &s->aspect_text, 0, 0, NULL, "shape of the cells, 3:2 say (default 1:1)"},
         {"--height", "PX", OPTION_INT, &s->height, 1, 32768, NULL, "of the output (default 1080)"},
+        {"--mask", "FILE.png", OPTION_TEXT, &s->mask, 0, 0, NULL,
+         "cells take photographs where this picture, stretched over the source, is opaque,\nor without transparency where it is bright (default: "
+         "all)"},
+        {"--mask-shows", "WHAT", OPTION_CHOICE, &s->mask_shows, 0, 0, mask_shows,
+         "in the other cells: nothing (black), or the source (default nothing)"},
         {"--max-uses", "N", OPTION_INT, &s->max_uses, 0, 1000000, NULL,
          "of one photograph in a frame; 0 is no limit (default: as many as it has variants)"},
         {"--variants", "LIST", OPTION_TEXT, &s->variants_text, 0, 0, NULL,

@@ -464,6 +464,7 @@ static void test_grids(void)
         {1280, 720, 700, 1080, 35, 20, 54},
         {768, 432, 700, 1080, 35, 20, 54},
     };
+    static const int shape[][2] = {{3, 2}, {2, 3}, {16, 9}, {1, 2}, {7, 5}, {1, 16}, {4, 4}};
     mosaic_grid g;
     mosaic_fit fit;
     int i;
@@ -482,6 +483,7 @@ static void test_grids(void)
         fit.height = test_range(0, 3) ? test_range(60, 2200) : 0;
         if (i % 5 == 0) fit.cell_width = test_range(4, 80);
         if (i % 10 == 0) fit.cell_height = test_range(4, 80);
+        if (i % 7 == 1) fit.aspect_width = shape[i / 7 % 7][0], fit.aspect_height = shape[i / 7 % 7][1];
         result = mosaic_grid_fit(w, h, &fit, &g);
         if (result != MOSAIC_OK) {
             CHECK(result == MOSAIC_ERROR_SIZE);
@@ -490,7 +492,13 @@ static void test_grids(void)
         }
         CHECK(g.width == g.cols * g.cell_width && g.height == g.rows * g.cell_height);
         CHECK(mosaic__grid_check(&g) == MOSAIC_OK);
-        if (!fit.cell_width) CHECK(g.width % 2 == 0 && g.height % 2 == 0 && g.cell_width == g.cell_height);
+        if (!fit.cell_width) CHECK(g.width % 2 == 0 && g.height % 2 == 0);
+        if (!fit.cell_height) { /* of the shape, but for the rounding of the longer side */
+            const int a = fit.aspect_width ? fit.aspect_width : 1, b = fit.aspect_height ? fit.aspect_height : 1;
+            CHECK_MSG(a >= b || fit.cell_width ? abs(g.cell_width * b - g.cell_height * a) * 2 <= (fit.cell_width ? a : b)
+                                               : abs(g.cell_width * b - g.cell_height * a) * 2 <= a,
+                      "cell %dx%d of shape %d:%d", g.cell_width, g.cell_height, a, b);
+        }
         /* centred, at most half a cell at each side, and scaled evenly */
         CHECK(abs(w * 64 - g.crop_width - 2 * g.crop_x) <= 1 && abs(h * 64 - g.crop_height - 2 * g.crop_y) <= 1);
         CHECK_MSG((double)g.crop_x / g.crop_width * g.cols <= .5 + .6 * g.cols / g.crop_width + 40. / g.crop_width,
@@ -511,6 +519,17 @@ static void test_grids(void)
     CHECK(mosaic_grid_fit(100, 100, &fit, &g) == MOSAIC_ERROR_SIZE);
     CHECK(mosaic_grid_fit(1, 1, NULL, &g) == MOSAIC_OK);
     CHECK(mosaic_grid_fit(23528, 220, NULL, &g) == MOSAIC_OK && g.width <= 16384);
+    memset(&fit, 0, sizeof fit);
+    fit.aspect_width = 3;
+    CHECK(mosaic_grid_fit(100, 100, &fit, &g) == MOSAIC_ERROR_SIZE);
+    fit.aspect_height = 2;
+    CHECK(mosaic_grid_fit(1280, 720, &fit, &g) == MOSAIC_OK && g.cell_width == 68 && g.cell_height == 45 && g.cols == 28 && g.rows == 24);
+    fit.cell_height = 40;
+    CHECK(mosaic_grid_fit(1280, 720, &fit, &g) == MOSAIC_OK && g.cell_width == 60 && g.cell_height == 40);
+    fit.aspect_width = 33;
+    CHECK(mosaic_grid_fit(1280, 720, &fit, &g) == MOSAIC_ERROR_SIZE);
+    fit.aspect_width = -3;
+    CHECK(mosaic_grid_fit(1280, 720, &fit, &g) == MOSAIC_ERROR_SIZE);
 }
 
 /* The cells of a grid that begins one cell further left and up, and by some pixels more, see what they would see from there. */
@@ -551,6 +570,51 @@ static void test_origin(void)
     mosaic_close(moved);
     mosaic_close(beside);
     mosaic_pool_destroy(pool);
+}
+
+/* A cell is filled where the mask's pixels under it are bright on average. */
+static void test_mask_cells(void)
+{
+    uint8_t level[90 * 70], mask[COLS * ROWS];
+    mosaic_grid grid = make_grid();
+    int round, i, x, y;
+    for (round = 0; round < 40; round++) {
+        /* A mask of its own size, in part smaller than the grid, padded to a stride; grids of the middle of the source, and shifted ones. */
+        const int width = round % 4 == 3 ? test_range(1, 15) : test_range(20, 88), height = round % 4 == 3 ? test_range(1, 9) : test_range(12, 70);
+        grid = make_grid();
+        if (round % 3 == 1) {
+            grid.crop_x = grid.crop_y = 640;
+            grid.crop_width -= 1280;
+            grid.crop_height -= 1280;
+        }
+        if (round % 3 == 2) grid.origin_x = grid.origin_y = -CELL * 40;
+        for (i = 0; i < 90 * 70; i++) level[i] = (uint8_t)test_range(0, 255);
+        CHECK(mosaic_mask_cells(&grid, level, width, height, 90, mask) == MOSAIC_OK);
+        for (i = 0; i < COLS * ROWS; i++) {
+            /* Edges of the cell as parts of the source. */
+            double edge[4], sum = 0, n = 0;
+            for (x = 0; x < 2; x++) {
+                edge[x] = (grid.crop_x + (grid.origin_x + (double)(i % COLS + x) * CELL * 64) * grid.crop_width / (WIDTH * 64.)) / (WIDTH * 64.);
+                edge[2 + x] =
+                    (grid.crop_y + (grid.origin_y + (double)(i / COLS + x) * CELL * 64) * grid.crop_height / (HEIGHT * 64.)) / (HEIGHT * 64.);
+            }
+            for (y = 0; y < height; y++)
+                for (x = 0; x < width; x++) {
+                    /* The first and last pixel of the mask stand for what is beyond. */
+                    const double left = x ? (double)x / width : -9, right = x + 1 < width ? (x + 1.) / width : 9;
+                    const double top = y ? (double)y / height : -9, bottom = y + 1 < height ? (y + 1.) / height : 9;
+                    if (right <= edge[0] + 1e-4 || left >= edge[1] - 1e-4 || bottom <= edge[2] + 1e-4 || top >= edge[3] - 1e-4) continue;
+                    sum += level[y * 90 + x];
+                    n++;
+                }
+            if (fabs(sum / n - 127.99) > 12) CHECK_MSG(mask[i] == (sum / n >= 128), "round %d cell %d: mean %.1f", round, i, sum / n);
+        }
+    }
+    CHECK(mosaic_mask_cells(NULL, level, 5, 5, 5, mask) == MOSAIC_ERROR_NULL && mosaic_mask_cells(&grid, NULL, 5, 5, 5, mask) == MOSAIC_ERROR_NULL);
+    CHECK(mosaic_mask_cells(&grid, level, 5, 5, 5, NULL) == MOSAIC_ERROR_NULL && mosaic_mask_cells(&grid, level, 0, 5, 5, mask) == MOSAIC_ERROR_SIZE);
+    CHECK(mosaic_mask_cells(&grid, level, 5, 5, 4, mask) == MOSAIC_ERROR_STRIDE);
+    grid.cols = 0;
+    CHECK(mosaic_mask_cells(&grid, level, 5, 5, 5, mask) == MOSAIC_ERROR_SIZE);
 }
 
 /* ---- Streams ---- */
@@ -750,6 +814,154 @@ static void test_pan(void)
         mosaic_close(e);
     }
     mosaic_pool_destroy(pool);
+}
+
+/* A pan, seen through a mask. Returns a hash of the frames; history is 8 frames of photographs. */
+static uint64_t masked_pan(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_options *options, int *history, int resume)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3], painted[WIDTH * HEIGHT * 3];
+    static int16_t forward[80 * 48 * 2], backward[80 * 48 * 2];
+    const int cells = grid->cols * grid->rows;
+    mosaic_flow_field motion;
+    mosaic_engine *e = NULL;
+    mosaic_input input;
+    uint64_t hash = 1;
+    int n, i, x, y;
+    memset(&motion, 0, sizeof motion);
+    motion.width = 80;
+    motion.height = 48;
+    motion.stride = 80 * 4;
+    motion.forward = forward;
+    motion.backward = backward;
+    uniform_motion(forward, -200, 130);
+    uniform_motion(backward, 200, -130);
+    CHECK(mosaic_open(grid, pool, options, &e) == MOSAIC_OK);
+    memset(&input, 0, sizeof input);
+    input.rgb = rgb;
+    input.stride = WIDTH * 3;
+    memset(painted, 77, sizeof painted);
+    for (n = 0; n < 8; n++) {
+        const mosaic_frame *f;
+        int left_out = 0, wrong = 0;
+        world(rgb, WIDTH, HEIGHT, n * 25 / 2, 400 - n * 8, 5);
+        input.motion = n ? &motion : NULL;
+        CHECK(mosaic_push(e, &input, &f) == MOSAIC_OK && f->cut == (n == 0) && f->cells == cells);
+        for (i = 0; i < cells; i++) {
+            const mosaic_draw *d = f->draw + i;
+            const int filled = !options->mask || options->mask[i];
+            history[n * cells + i] = d->photo;
+            CHECK(filled ? d->photo >= 0 : d->photo == -1 && !d->changed);
+            left_out += !filled;
+            if (filled || d->y >= grid->height * 64) continue;
+            for (y = 0; y < CELL; y++)
+                for (x = 0; x < CELL * 3; x++) {
+                    const size_t at = (size_t)(d->y / 64 + y) * f->stride + (size_t)(d->x / 64) * 3 + (size_t)x;
+                    wrong += f->rgb[at] != (options->mask_source ? rgb[at] : 0);
+                }
+        }
+        CHECK_MSG(wrong == 0, "%d bytes of cells that are left out", wrong);
+        CHECK(f->filled == cells - left_out);
+        if (n == 0) CHECK(f->changed == f->filled && f->repainted == cells);
+        /* The list alone paints the same, cells that are left out included. */
+        CHECK(mosaic_paint(grid, pool, f->draw, cells, 1, rgb, WIDTH * 3, painted, WIDTH * 3, options->simd, NULL, NULL, NULL) == MOSAIC_OK);
+        for (y = 0; y < grid->height; y++) CHECK(memcmp(painted + y * WIDTH * 3, f->rgb + (size_t)y * f->stride, (size_t)grid->width * 3) == 0);
+        hash = fnv(fnv(hash, f->draw, sizeof *f->draw * (size_t)cells), f->rgb, f->stride * (size_t)grid->height);
+        if (resume && n == 4) { /* another engine goes on */
+            const size_t size = mosaic_state_size(e);
+            void *state = malloc(size);
+            CHECK(mosaic_state_save(e, state, size) == MOSAIC_OK);
+            mosaic_close(e);
+            CHECK(mosaic_open(grid, pool, options, &e) == MOSAIC_OK);
+            CHECK(mosaic_state_load(e, state, size) == MOSAIC_OK);
+            free(state);
+        }
+    }
+    mosaic_close(e);
+    return hash;
+}
+
+static void test_mask(void)
+{
+    static int history[8 * COLS * ROWS], other[8 * COLS * ROWS / 2];
+    const mosaic_grid grid = make_grid();
+    mosaic_grid half = grid;
+    mosaic_pool *pool = make_pool(35, CELL, CELL), *large = make_pool(150, CELL, CELL);
+    mosaic_engine *e = NULL;
+    uint8_t mask[COLS * ROWS];
+    mosaic_options o;
+    uint64_t hash;
+    int i, n, threads = 3;
+    memset(&o, 0, sizeof o);
+    o.mask = mask;
+    o.rerank = 4;
+    memset(mask, 0, sizeof mask);
+    CHECK(mosaic_open(&grid, large, &o, &e) == MOSAIC_ERROR_OPTION && !e);
+    /* The upper half: what a grid of only that half makes of the film. Photographs that suffice for that, but not for all cells, are enough. */
+    for (i = 0; i < COLS * ROWS / 2; i++) mask[i] = (uint8_t)(1 + i % 255);
+    half.rows = ROWS / 2;
+    half.height = HEIGHT / 2;
+    half.crop_height = HEIGHT / 2 * 64;
+    for (n = 0; n < 2; n++) {
+        mosaic_pool *p = n ? large : pool;
+        mosaic_options plain = o;
+        plain.mask = NULL;
+        CHECK(mosaic_photos_missing(&grid, 35, &o) == 0 && mosaic_photos_missing(&grid, 35, &plain) == 25);
+        CHECK(mosaic_photos_missing(&grid, 20, &o) == 10);
+        hash = masked_pan(&grid, p, &o, history, 0);
+        masked_pan(&half, p, &plain, other, 0);
+        for (i = 0; i < 8 * COLS * ROWS / 2; i++)
+            CHECK_MSG(history[i / (COLS * ROWS / 2) * COLS * ROWS + i % (COLS * ROWS / 2)] == other[i], "frame %d", i / (COLS * ROWS / 2));
+    }
+    /* A ring that shows the source elsewhere: the same bytes with threads, scalar code, without a table of costs, and by another engine from the
+       middle on. */
+    for (i = 0; i < COLS * ROWS; i++) {
+        const int x = 2 * (i % COLS) - COLS + 1, y = 2 * (i / COLS) - ROWS + 1, d = x * x + 3 * y * y;
+        mask[i] = d < 380 && d > 40;
+    }
+    o.mask_source = 1;
+    hash = masked_pan(&grid, large, &o, history, 0);
+    for (n = 0; n < 8; n++) {
+        mosaic_frame f;
+        mosaic_draw draw[COLS * ROWS];
+        memset(&f, 0, sizeof f);
+        memset(draw, 0, sizeof draw);
+        f.cells = COLS * ROWS;
+        f.draw = draw;
+        for (i = 0; i < COLS * ROWS; i++) draw[i].photo = history[n * COLS * ROWS + i] < 0 ? 100000 + i : history[n * COLS * ROWS + i];
+        check_rules(&f, 2, 4, 100000 + COLS * ROWS);
+    }
+    o.run = test_run;
+    o.run_ctx = &threads;
+    CHECK(masked_pan(&grid, large, &o, history, 1) == hash);
+    o.run = NULL;
+    o.simd = MOSAIC_SIMD_SCALAR;
+    test_table_most = 1;
+    CHECK(masked_pan(&grid, large, &o, history, 0) == hash);
+    test_table_most = (size_t)1 << 24;
+    o.mask_source = 0;
+    CHECK(masked_pan(&grid, large, &o, history, 1) != hash);
+    /* A state belongs to its mask. */
+    CHECK(mosaic_open(&grid, large, &o, &e) == MOSAIC_OK);
+    {
+        const size_t size = mosaic_state_size(e);
+        uint8_t *saved = (uint8_t *)malloc(size);
+        CHECK(mosaic_state_save(e, saved, size) == MOSAIC_OK && mosaic_state_load(e, saved, size) == MOSAIC_OK);
+        /* A forged state that gives a cell outside a photograph. */
+        mosaic__put32(saved + MOSAIC__STATE_HEADER, 70000);
+        mosaic__put64(saved + 24, mosaic__state_checksum(saved, size));
+        if (mosaic_state_load(e, saved, size) == MOSAIC_OK) {
+            static uint8_t rgb[WIDTH * HEIGHT * 3];
+            CHECK(mask[0] == 0 && push(e, rgb, NULL)->draw[0].photo == -1);
+        }
+        CHECK(mosaic_state_save(e, saved, size) == MOSAIC_OK);
+        mosaic_close(e);
+        mask[0] = 1;
+        CHECK(mosaic_open(&grid, large, &o, &e) == MOSAIC_OK && mosaic_state_load(e, saved, size) == MOSAIC_ERROR_MISMATCH);
+        free(saved);
+    }
+    mosaic_close(e);
+    mosaic_pool_destroy(pool);
+    mosaic_pool_destroy(large);
 }
 
 static void test_cut(void)
@@ -1230,6 +1442,14 @@ static void test_bad_input(void)
         memset(draw, 0, sizeof draw);
         CHECK(mosaic_paint(&good, pool, draw, 3, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_MISMATCH);
         CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, 5, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_STRIDE);
+        draw[8].photo = -1;
+        CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_OK);
+        draw[8].colour[2][1] = 1;
+        CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_OPTION);
+        draw[8].photo = -2;
+        draw[8].colour[2][1] = 0;
+        CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_OPTION);
+        draw[8].photo = 0;
         draw[7].photo = 70;
         CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_OPTION);
         CHECK(mosaic_paint(&good, pool, NULL, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_NULL);
@@ -1341,10 +1561,12 @@ int main(void)
     test_paint();
     test_grids();
     test_origin();
+    test_mask_cells();
     test_still();
     test_still_pinched();
     test_extreme_grids();
     test_pan();
+    test_mask();
     test_cut();
     test_options();
     test_rerank();
