@@ -508,6 +508,18 @@ MOSAIC_LAP__INLINE int32_t mosaic_lap__block_size(const mosaic_lap__table *t, in
     return rest < MOSAIC_LAP__BLOCK ? rest : MOSAIC_LAP__BLOCK;
 }
 
+/* How many bits it takes. */
+MOSAIC_LAP__INLINE int mosaic_lap__bits(uint64_t x)
+{
+    int bits = 0;
+#if defined(__GNUC__) || defined(__clang__)
+    bits = x ? 64 - __builtin_clzll(x) : 0;
+#else
+    for (; x; x >>= 1) bits++;
+#endif
+    return bits;
+}
+
 MOSAIC_LAP__INLINE int32_t mosaic_lap__lowest(uint64_t bits)
 {
     int32_t n = 0;
@@ -683,7 +695,7 @@ typedef struct mosaic_lap__arena {
     int overflow;
 } mosaic_lap__arena;
 
-static void *mosaic_lap__take(mosaic_lap__arena *a, size_t count, size_t size)
+MOSAIC_LAP__INLINE void *mosaic_lap__take(mosaic_lap__arena *a, size_t count, size_t size)
 {
     size_t at = a->used, bytes = count * size;
     if ((size && count > (SIZE_MAX - 127) / size) || bytes + 63 > SIZE_MAX - 64 - at) {
@@ -2239,6 +2251,8 @@ static mosaic_lap_result mosaic_lap__examine(const mosaic_lap_problem *p, size_t
         *bad_col = j;
         if (p->quota[j] < 0) return MOSAIC_LAP_ERROR_CAPACITY;
     }
+    *room = p->cols;
+    if (!p->capacity && p->groups == 0) return MOSAIC_LAP_OK;
     for (j = 0, *room = 0; j < p->cols; j++) {
         *bad_col = j;
         if (p->capacity && p->capacity[j] < 0) return MOSAIC_LAP_ERROR_CAPACITY;
@@ -2878,7 +2892,7 @@ static mosaic_lap_result mosaic_lap__level(const mosaic_lap_options **options, m
 #if MOSAIC_LAP__SIMD
     *level = mosaic__cpu_level();
 #endif
-    if ((*options)->simd < 0 || (*options)->simd > 4 || (*options)->solver < 0 || (*options)->solver > 2) return MOSAIC_LAP_ERROR_OPTION;
+    if ((*options)->simd < 0 || (*options)->simd > 4 || (*options)->solver < 0 || (*options)->solver > 3) return MOSAIC_LAP_ERROR_OPTION;
     if ((*options)->simd - 1 > *level) return MOSAIC_LAP_ERROR_SIMD;
     if ((*options)->simd > 0) *level = (*options)->simd - 1;
     return MOSAIC_LAP_OK;
@@ -2969,7 +2983,7 @@ static mosaic_lap_result mosaic_lap__solve_table(const mosaic_lap_problem *probl
 /* ---- numbers of any length: two's complement in words of 64 bits, the lowest first; sums wrap around ---- */
 
 /* a += x * 2^shift, or a -= that */
-static void mosaic_lap__long_add(uint64_t *a, int words, int64_t x, int shift, int subtract)
+static void mosaic_lap__many_add(uint64_t *a, int words, int64_t x, int shift, int subtract)
 {
     const uint64_t sign = x < 0 ? ~(uint64_t)0 : 0;
     int at = shift / 64, bit = shift % 64, i;
@@ -2986,8 +3000,17 @@ static void mosaic_lap__long_add(uint64_t *a, int words, int64_t x, int shift, i
     }
 }
 
+MOSAIC_LAP__INLINE void mosaic_lap__long_add(uint64_t *a, int words, int64_t x, int shift, int subtract)
+{
+    uint64_t b = shift < 64 ? (uint64_t)x << shift : 0;
+    if (words == 1)
+        a[0] = subtract ? a[0] - b : a[0] + b;
+    else
+        mosaic_lap__many_add(a, words, x, shift, subtract);
+}
+
 /* a += b * times, or a -= that */
-static void mosaic_lap__long_add_long(uint64_t *a, const uint64_t *b, int words, uint32_t times, int subtract)
+static void mosaic_lap__many_add_many(uint64_t *a, const uint64_t *b, int words, uint32_t times, int subtract)
 {
     uint64_t carry = 0, over = subtract ? 1 : 0;
     int i;
@@ -3002,18 +3025,22 @@ static void mosaic_lap__long_add_long(uint64_t *a, const uint64_t *b, int words,
     }
 }
 
-static int mosaic_lap__long_negative(const uint64_t *a, int words) { return (int)(a[words - 1] >> 63); }
+MOSAIC_LAP__INLINE void mosaic_lap__long_add_long(uint64_t *a, const uint64_t *b, int words, uint32_t times, int subtract)
+{
+    if (words == 1)
+        a[0] = subtract ? a[0] - b[0] * times : a[0] + b[0] * times;
+    else
+        mosaic_lap__many_add_many(a, b, words, times, subtract);
+}
+
+MOSAIC_LAP__INLINE int mosaic_lap__long_negative(const uint64_t *a, int words) { return (int)(a[words - 1] >> 63); }
 
 /* Bits of its absolute value, but for -2^n, which counts as n bits. */
-static int mosaic_lap__long_bits(const uint64_t *a, int words)
+MOSAIC_LAP__INLINE int mosaic_lap__long_bits(const uint64_t *a, int words)
 {
     const uint64_t sign = mosaic_lap__long_negative(a, words) ? ~(uint64_t)0 : 0;
-    int bits;
     while (words > 0 && a[words - 1] == sign) words--;
-    if (words == 0) return 0;
-    for (bits = 64; !((a[words - 1] ^ sign) >> (bits - 1)); bits--) {
-    }
-    return 64 * (words - 1) + bits;
+    return words == 0 ? 0 : 64 * (words - 1) + mosaic_lap__bits(a[words - 1] ^ sign);
 }
 
 /* a / 2^shift rounded down, when that fits into 64 bits. */
@@ -3075,6 +3102,200 @@ static double mosaic_lap__nearby(const uint64_t *price, int32_t count, int words
     }
     return largest;
 }
+
+/* ---- tables in doubles: kernels. `wide` is a multiple of 8. ----
+   survey  of those that are finite: least[0] the smallest, least[1] the negative of the largest, least[2] the lowest bit that is set in any (0
+           has none); what is there already counts, too. Returns whether all are numbers or +infinity
+   sweep   (there is no scalar one) a step of Dijkstra's search on a table: how near each slot is by way of a line, in SciPy's order of operations, and the least of those that
+           are `open`. Nothing has been reached before the first step
+   same    (nor of this) which of the open keys equal one number, in words of 64 bits
+   tight   which entries have cost - u - v <= slack, in words of 64 bits */
+typedef struct mosaic_lap__direct_kernels {
+    int (*survey)(const double *x, size_t wide, double least[3]);
+    double (*sweep)(const double *cost, int32_t wide, int first, double distance, double u, const double *v, const uint64_t *open, double *key,
+                    int32_t *path, int32_t line);
+    void (*same)(const double *key, int32_t wide, double equal, const uint64_t *open, uint64_t *words);
+    void (*tight)(const double *cost, int32_t wide, double u, const double *v, double slack, uint64_t *words);
+} mosaic_lap__direct_kernels;
+
+#define MOSAIC_LAP__MANTISSA (((uint64_t)1 << 52) - 1)
+
+/* A number less itself without its lowest bit is that bit. */
+static int mosaic_lap__survey_scalar(const double *x, size_t wide, double least[3])
+{
+    int good = 1;
+    size_t j;
+    for (j = 0; j < wide; j++) {
+        uint64_t bits;
+        double rest = 0;
+        good &= x[j] >= -DBL_MAX;
+        if (!(x[j] <= DBL_MAX)) continue;
+        if (x[j] < least[0]) least[0] = x[j];
+        if (-x[j] < least[1]) least[1] = -x[j];
+        memcpy(&bits, x + j, sizeof bits);
+        if (bits & MOSAIC_LAP__MANTISSA) {
+            bits &= bits - 1;
+            memcpy(&rest, &bits, sizeof rest);
+        }
+        rest = x[j] - rest;
+        if (rest < 0) rest = -rest;
+        if (rest > 0 && rest < least[2]) least[2] = rest;
+    }
+    return good;
+}
+
+static void mosaic_lap__tight_scalar(const double *cost, int32_t wide, double u, const double *v, double slack, uint64_t *words)
+{
+    int32_t j;
+    for (j = 0; j < wide; j++) {
+        if (j % 64 == 0) words[j / 64] = 0;
+        words[j / 64] |= (uint64_t)(cost[j] - u - v[j] <= slack) << (j % 64);
+    }
+}
+
+#if MOSAIC_LAP__SIMD
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized" /* as above */
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+MOSAIC_LAP__AVX2 static int mosaic_lap__survey_avx2(const double *x, size_t wide, double least[3])
+{
+    const __m256d most = _mm256_set1_pd(DBL_MAX), sign = _mm256_set1_pd(-0.0), far = _mm256_mul_pd(most, _mm256_set1_pd(2)),
+                  zero = _mm256_setzero_pd();
+    const __m256i mantissa = _mm256_set1_epi64x((int64_t)MOSAIC_LAP__MANTISSA), none = _mm256_setzero_si256();
+    __m256d low = _mm256_set1_pd(least[0]), high = _mm256_set1_pd(least[1]), bit = _mm256_set1_pd(least[2]), bad = zero;
+    double part[3][4];
+    size_t j;
+    for (j = 0; j < wide; j += 4) {
+        __m256d y = _mm256_loadu_pd(x + j), minus = _mm256_xor_pd(y, sign), rest, missing = _mm256_cmp_pd(y, most, _CMP_NLE_UQ);
+        __m256i bits = _mm256_castpd_si256(y), plain = _mm256_cmpeq_epi64(_mm256_and_si256(bits, mantissa), none);
+        bad = _mm256_or_pd(bad, _mm256_cmp_pd(minus, most, _CMP_NLE_UQ));
+        rest = _mm256_castsi256_pd(_mm256_andnot_si256(plain, _mm256_and_si256(bits, _mm256_add_epi64(bits, _mm256_set1_epi64x(-1)))));
+        rest = _mm256_andnot_pd(sign, _mm256_sub_pd(y, rest));
+        rest = _mm256_blendv_pd(rest, far, _mm256_or_pd(missing, _mm256_cmp_pd(y, zero, _CMP_EQ_OQ)));
+        low = _mm256_min_pd(low, _mm256_blendv_pd(y, far, missing));
+        high = _mm256_min_pd(high, _mm256_blendv_pd(minus, far, missing));
+        bit = _mm256_min_pd(bit, rest);
+    }
+    _mm256_storeu_pd(part[0], low);
+    _mm256_storeu_pd(part[1], high);
+    _mm256_storeu_pd(part[2], bit);
+    for (j = 0; j < 12; j++)
+        if (part[j / 4][j % 4] < least[j / 4]) least[j / 4] = part[j / 4][j % 4];
+    return !_mm256_movemask_pd(bad);
+}
+
+MOSAIC_LAP__AVX2 static double mosaic_lap__sweep_avx2(const double *cost, int32_t wide, int first, double distance, double u, const double *v,
+                                                      const uint64_t *open, double *key, int32_t *path, int32_t line)
+{
+    const __m256d so_far = _mm256_set1_pd(distance), own = _mm256_set1_pd(u), infinite = _mm256_mul_pd(_mm256_set1_pd(DBL_MAX), _mm256_set1_pd(2));
+    const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6), lane = _mm256_setr_epi64x(1, 2, 4, 8);
+    __m256d least = infinite;
+    __m128d two;
+    int32_t j;
+    for (j = 0; j < wide; j += 4) {
+        __m256d x = _mm256_sub_pd(_mm256_sub_pd(_mm256_add_pd(so_far, _mm256_loadu_pd(cost + j)), own), _mm256_loadu_pd(v + j));
+        __m256d k = first ? infinite : _mm256_loadu_pd(key + j), nearer = _mm256_cmp_pd(x, k, _CMP_LT_OQ), can;
+        can = _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x((int64_t)(open[j / 64] >> (j % 64))), lane), lane));
+        nearer = _mm256_and_pd(nearer, can);
+        if (first || _mm256_movemask_pd(nearer)) {
+            __m128i mask = _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(_mm256_castpd_si256(nearer), even));
+            k = _mm256_blendv_pd(k, x, nearer);
+            _mm256_storeu_pd(key + j, k);
+            _mm_maskstore_epi32(path + j, mask, _mm_set1_epi32(line));
+        }
+        least = _mm256_min_pd(least, _mm256_blendv_pd(infinite, k, can));
+    }
+    two = _mm_min_pd(_mm256_castpd256_pd128(least), _mm256_extractf128_pd(least, 1));
+    return _mm_cvtsd_f64(_mm_min_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+/* Puts the answers of LANES comparisons at a time together. */
+#define MOSAIC_LAP__DEFINE_WORDS(NAME, TARGET, PARAMETERS, LANES, BEFORE, MASK, FILTER)                                                              \
+    TARGET static void NAME PARAMETERS                                                                                                               \
+    {                                                                                                                                                \
+        int32_t j, k;                                                                                                                                \
+        BEFORE                                                                                                                                       \
+        for (j = 0; j < wide; j += 64) {                                                                                                             \
+            uint64_t bits = 0;                                                                                                                       \
+            for (k = j; k < wide && k < j + 64; k += LANES) bits |= (uint64_t)(uint32_t)(MASK) << (k - j);                                           \
+            words[j / 64] = bits FILTER;                                                                                                             \
+        }                                                                                                                                            \
+    }
+#define MOSAIC_LAP__SAME_OF (const double *key, int32_t wide, double equal, const uint64_t *open, uint64_t *words)
+#define MOSAIC_LAP__TIGHT_OF (const double *cost, int32_t wide, double u, const double *v, double slack, uint64_t *words)
+MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__same_avx2, MOSAIC_LAP__AVX2, MOSAIC_LAP__SAME_OF, 4, const __m256d one = _mm256_set1_pd(equal);
+                         , _mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(key + k), one, _CMP_EQ_OQ)), &open[j / 64])
+MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__tight_avx2, MOSAIC_LAP__AVX2, MOSAIC_LAP__TIGHT_OF, 4, const __m256d own = _mm256_set1_pd(u);
+                         const __m256d limit = _mm256_set1_pd(slack);
+                         ,
+                         _mm256_movemask_pd(_mm256_cmp_pd(_mm256_sub_pd(_mm256_sub_pd(_mm256_loadu_pd(cost + k), own), _mm256_loadu_pd(v + k)), limit,
+                                                          _CMP_LE_OQ)), )
+
+MOSAIC_LAP__AVX512 static int mosaic_lap__survey_avx512(const double *x, size_t wide, double least[3])
+{
+    const __m512d most = _mm512_set1_pd(DBL_MAX), zero = _mm512_setzero_pd();
+    __m512d low = _mm512_set1_pd(least[0]), high = _mm512_set1_pd(least[1]), bit = _mm512_set1_pd(least[2]);
+    __mmask8 good = 255;
+    size_t j;
+    for (j = 0; j < wide; j += 8) {
+        __m512d y = _mm512_loadu_pd(x + j), minus = _mm512_sub_pd(zero, y), rest;
+        __m512i bits = _mm512_castpd_si512(y);
+        __mmask8 present = _mm512_cmp_pd_mask(y, most, _CMP_LE_OQ),
+                 more = _mm512_test_epi64_mask(bits, _mm512_set1_epi64((int64_t)MOSAIC_LAP__MANTISSA));
+        good &= _mm512_cmp_pd_mask(minus, most, _CMP_LE_OQ);
+        rest = _mm512_castsi512_pd(_mm512_maskz_and_epi64(more, bits, _mm512_add_epi64(bits, _mm512_set1_epi64(-1))));
+        rest = _mm512_abs_pd(_mm512_sub_pd(y, rest));
+        low = _mm512_mask_min_pd(low, present, low, y);
+        high = _mm512_mask_min_pd(high, present, high, minus);
+        bit = _mm512_mask_min_pd(bit, (__mmask8)(present & _mm512_cmp_pd_mask(rest, zero, _CMP_GT_OQ)), bit, rest);
+    }
+    least[0] = _mm512_reduce_min_pd(low);
+    least[1] = _mm512_reduce_min_pd(high);
+    least[2] = _mm512_reduce_min_pd(bit);
+    return good == 255;
+}
+
+MOSAIC_LAP__AVX512 static double mosaic_lap__sweep_avx512(const double *cost, int32_t wide, int first, double distance, double u, const double *v,
+                                                          const uint64_t *open, double *key, int32_t *path, int32_t line)
+{
+    const __m512d so_far = _mm512_set1_pd(distance), own = _mm512_set1_pd(u), infinite = _mm512_mul_pd(_mm512_set1_pd(DBL_MAX), _mm512_set1_pd(2));
+    const __m256i from = _mm256_set1_epi32(line);
+    __m512d least = infinite;
+    int32_t j;
+    for (j = 0; j < wide; j += 8) {
+        __m512d x = _mm512_sub_pd(_mm512_sub_pd(_mm512_add_pd(so_far, _mm512_loadu_pd(cost + j)), own), _mm512_loadu_pd(v + j));
+        __m512d k = first ? infinite : _mm512_loadu_pd(key + j);
+        __mmask8 can = (__mmask8)(open[j / 64] >> (j % 64)), nearer = _mm512_mask_cmp_pd_mask(can, x, k, _CMP_LT_OQ);
+        k = _mm512_mask_mov_pd(k, nearer, x);
+        _mm512_storeu_pd(key + j, k);
+        _mm256_mask_storeu_epi32(path + j, nearer, from);
+        least = _mm512_mask_min_pd(least, can, least, k);
+    }
+    return _mm512_reduce_min_pd(least);
+}
+MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__same_avx512, MOSAIC_LAP__AVX512, MOSAIC_LAP__SAME_OF, 8, const __m512d one = _mm512_set1_pd(equal);
+                         , _mm512_cmp_pd_mask(_mm512_loadu_pd(key + k), one, _CMP_EQ_OQ), &open[j / 64])
+MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__tight_avx512, MOSAIC_LAP__AVX512, MOSAIC_LAP__TIGHT_OF, 8, const __m512d own = _mm512_set1_pd(u);
+                         const __m512d limit = _mm512_set1_pd(slack);
+                         ,
+                         _mm512_cmp_pd_mask(_mm512_sub_pd(_mm512_sub_pd(_mm512_loadu_pd(cost + k), own), _mm512_loadu_pd(v + k)), limit,
+                                            _CMP_LE_OQ), )
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+#endif
+
+static const mosaic_lap__direct_kernels mosaic_lap__direct_kernels_of[] = {
+    {mosaic_lap__survey_scalar, NULL, NULL, mosaic_lap__tight_scalar},
+#if MOSAIC_LAP__SIMD
+    {mosaic_lap__survey_avx2, mosaic_lap__sweep_avx2, mosaic_lap__same_avx2, mosaic_lap__tight_avx2},
+    {mosaic_lap__survey_avx512, mosaic_lap__sweep_avx512, mosaic_lap__same_avx512, mosaic_lap__tight_avx512},
+#endif
+};
 
 /* ---- costs of every type ---- */
 typedef struct mosaic_lap__source {
@@ -3162,11 +3383,24 @@ static int32_t mosaic_lap__column(const mosaic_lap__source *s, int32_t row, size
     return s->p->row_start ? s->p->col_index[at] : (int32_t)(at - (size_t)row * s->stride);
 }
 
-static int mosaic_lap__bits(uint64_t x)
+/* `count` costs from place `at` on as doubles, for the smallest total; `infinite` is what forbids. */
+static void mosaic_lap__doubles(const mosaic_lap_problem *p, size_t at, int32_t count, double infinite, double *out)
 {
-    int bits = 0;
-    for (; x; x >>= 1) bits++;
-    return bits;
+    int32_t j;
+    if (p->kind == MOSAIC_LAP_INT32) {
+        const int32_t *x = (const int32_t *)p->cost + at;
+        for (j = 0; j < count; j++) out[j] = x[j] == MOSAIC_LAP_FORBIDDEN ? infinite : p->maximise ? -(double)x[j] : x[j];
+    } else if (p->kind == MOSAIC_LAP_INT64) {
+        const int64_t *x = (const int64_t *)p->cost + at;
+        for (j = 0; j < count; j++) out[j] = x[j] == MOSAIC_LAP_FORBIDDEN64 ? infinite : p->maximise ? -(double)x[j] : (double)x[j];
+    } else if (p->kind == MOSAIC_LAP_DOUBLE && !p->maximise) {
+        memcpy(out, (const double *)p->cost + at, (size_t)count * sizeof *out);
+    } else {
+        for (j = 0; j < count; j++) {
+            out[j] = mosaic_lap__real(p, at + (size_t)j);
+            if (p->maximise && out[j] <= DBL_MAX && out[j] >= -DBL_MAX) out[j] = -out[j];
+        }
+    }
 }
 
 /* The power of its lowest bit that is set, or `unit`, whichever is less. */
@@ -3180,17 +3414,40 @@ static int mosaic_lap__unit(double x, int unit)
     return power < unit ? power : unit;
 }
 
+/* The smallest and the largest cost of a table, and the lowest bit that is set in any; 0 when one is not a number. */
+static int mosaic_lap__survey_table(const mosaic_lap__source *s, int level, double least[3])
+{
+    const double infinite = mosaic_lap__scaled(1, 1024);
+    double some[512];
+    int32_t i, j, k;
+    for (i = 0; i < s->p->rows; i++)
+        for (j = 0; j < s->p->cols; j += 512) {
+            int32_t count = s->p->cols - j < 512 ? s->p->cols - j : 512;
+            mosaic_lap__doubles(s->p, (size_t)i * s->stride + (size_t)j, count, infinite, some);
+            for (k = count; k % 8; k++) some[k] = infinite;
+            if (!mosaic_lap__direct_kernels_of[level > 2 ? 2 : level].survey(some, (size_t)k, least)) return 0;
+        }
+    return 1;
+}
+
 /* Reads all costs once: are they numbers, what is their unit, how large are they? Names the first bad entry. */
-static mosaic_lap_result mosaic_lap__survey(mosaic_lap__source *s, int32_t *bad_row, int32_t *bad_col)
+static mosaic_lap_result mosaic_lap__survey(mosaic_lap__source *s, int level, int32_t *bad_row, int32_t *bad_col)
 {
     const mosaic_lap_problem *p = s->p;
     int64_t low = INT64_MAX, high = INT64_MIN, high_mantissa = 0;
-    double low_real = DBL_MAX, high_real = -DBL_MAX;
+    double low_real = DBL_MAX, high_real = -DBL_MAX, least[3] = {DBL_MAX, DBL_MAX, DBL_MAX};
     uint64_t difference[MOSAIC_LAP__WORDS], one[MOSAIC_LAP__WORDS];
-    int unit = 2000, any = 0, high_shift = 0, bits;
+    int unit = 2000, any = 0, high_shift = 0, bits, whole;
     int32_t i;
     s->real = p->kind == MOSAIC_LAP_FLOAT || p->kind == MOSAIC_LAP_DOUBLE;
-    for (i = 0; i < p->rows; i++) {
+    whole = s->real && !p->row_start && mosaic_lap__survey_table(s, level, least);
+    if (whole) {
+        any = least[0] <= -least[1];
+        low_real = least[0];
+        high_real = -least[1];
+        if (least[2] < DBL_MAX) unit = mosaic_lap__unit(least[2], unit);
+    }
+    for (i = 0; i < p->rows && !whole; i++) {
         size_t at = mosaic_lap__begin(s, i), end = mosaic_lap__end(s, i);
         int32_t before = -1;
         *bad_row = i;
@@ -3623,6 +3880,11 @@ static void mosaic_lap__rest(const mosaic_lap_options *o, const mosaic_lap__aren
 }
 
 #define MOSAIC_LAP__TABLE_BITS 29
+#define MOSAIC_LAP__SMALL_WORDS 2 /* of prices of small tables */
+#ifndef MOSAIC_LAP__SMALL
+#define MOSAIC_LAP__SMALL ((int64_t)1 << 20) /* entries */
+#define MOSAIC_LAP__LOOKS ((int64_t)1 << 25) /* at entries, before one of these turns out not to be small */
+#endif
 #define MOSAIC_LAP__FEW 2048 /* entries: fewer are not worth a table */
 
 /* The step of the table: its numbers should reach as far as the costs. A few that are far larger than the rest (as many users write "never")
@@ -3748,87 +4010,216 @@ static mosaic_lap_result mosaic_lap__round_table(mosaic_lap__exact *q, const mos
     return result;
 }
 
-/* ---- SciPy's own assignment ---- */
-typedef struct mosaic_lap__scipy {
-    int32_t rows, cols; /* turned, when the problem has more rows than columns */
-    double *cost, *u, *v, *shortest;
-    int32_t *path, *row_of, *col_of, *rest, *chosen;
-} mosaic_lap__scipy;
+/* ---- tables in doubles: SciPy's own assignment ---- */
+#ifndef MOSAIC_LAP__NARROW
+#define MOSAIC_LAP__NARROW 24 /* slots: so many are looked at one after the other */
+#endif
 
-static void mosaic_lap__scipy_layout(mosaic_lap__scipy *y, const mosaic_lap_problem *p, mosaic_lap__arena *a)
+typedef struct mosaic_lap__direct {
+    const mosaic_lap__direct_kernels *kernels;
+    int turned;                 /* more rows than columns: the lines are the columns */
+    int32_t lines, slots, wide; /* wide: the slots, up to a multiple of 8 */
+    double *cost;               /* lines x wide, for the smallest total; +infinity where forbidden, and beyond the slots */
+    double *rows;               /* 8 rows, when turned */
+    double *u, *v;              /* prices */
+    int32_t *slot_of, *line_of;
+    uint64_t *vacant; /* slots that no line has */
+
+    /* one search */
+    double *key, *reached;                 /* slots: how near; of those chosen, in order: how near they were */
+    int32_t *path, *chosen, *rest, *place; /* path: the line a slot was reached from; rest and place: SciPy's list of slots not chosen yet */
+    uint64_t *open, *same;                 /* slots not chosen yet */
+} mosaic_lap__direct;
+
+static void mosaic_lap__direct_layout(mosaic_lap__direct *d, const mosaic_lap_problem *p, int level, mosaic_lap__arena *a)
 {
-    size_t rows, cols;
-    y->rows = p->cols < p->rows ? p->cols : p->rows;
-    y->cols = p->cols < p->rows ? p->rows : p->cols;
-    rows = (size_t)y->rows;
-    cols = (size_t)y->cols;
-    y->cost = (double *)mosaic_lap__take(a, rows * cols, sizeof(double));
-    y->u = (double *)mosaic_lap__take(a, rows, sizeof(double));
-    y->v = (double *)mosaic_lap__take(a, cols, sizeof(double));
-    y->shortest = (double *)mosaic_lap__take(a, cols, sizeof(double));
-    y->path = (int32_t *)mosaic_lap__take(a, cols, sizeof(int32_t));
-    y->row_of = (int32_t *)mosaic_lap__take(a, cols, sizeof(int32_t));
-    y->col_of = (int32_t *)mosaic_lap__take(a, rows, sizeof(int32_t));
-    y->rest = (int32_t *)mosaic_lap__take(a, cols, sizeof(int32_t));
-    y->chosen = (int32_t *)mosaic_lap__take(a, cols, sizeof(int32_t));
+    size_t lines, wide, words;
+    d->kernels = &mosaic_lap__direct_kernels_of[level > 2 ? 2 : level];
+    d->turned = p->cols < p->rows;
+    d->lines = d->turned ? p->cols : p->rows;
+    d->slots = d->turned ? p->rows : p->cols;
+    d->wide = (d->slots + 7) / 8 * 8;
+    lines = (size_t)d->lines;
+    wide = (size_t)d->wide;
+    words = (wide + 63) / 64;
+    d->cost = (double *)mosaic_lap__take(a, lines, wide * sizeof(double));
+    d->rows = (double *)mosaic_lap__take(a, d->turned ? 8 * lines : 0, sizeof(double));
+    d->u = (double *)mosaic_lap__take(a, lines, sizeof(double));
+    d->v = (double *)mosaic_lap__take(a, wide, sizeof(double));
+    d->slot_of = (int32_t *)mosaic_lap__take(a, lines, sizeof(int32_t));
+    d->line_of = (int32_t *)mosaic_lap__take(a, wide, sizeof(int32_t));
+    d->vacant = (uint64_t *)mosaic_lap__take(a, words, sizeof(uint64_t));
+    d->key = (double *)mosaic_lap__take(a, wide, sizeof(double));
+    d->reached = (double *)mosaic_lap__take(a, wide, sizeof(double));
+    d->path = (int32_t *)mosaic_lap__take(a, wide, sizeof(int32_t));
+    d->chosen = (int32_t *)mosaic_lap__take(a, wide, sizeof(int32_t));
+    d->rest = (int32_t *)mosaic_lap__take(a, wide, sizeof(int32_t));
+    d->place = (int32_t *)mosaic_lap__take(a, wide, sizeof(int32_t));
+    d->open = (uint64_t *)mosaic_lap__take(a, words, sizeof(uint64_t));
+    d->same = (uint64_t *)mosaic_lap__take(a, words, sizeof(uint64_t));
+}
+
+/* Makes the table, and surveys it; whether there is no NaN and no -infinity. */
+static int mosaic_lap__direct_load(mosaic_lap__direct *d, const mosaic_lap_problem *p, size_t stride, double least[3])
+{
+    const double infinite = mosaic_lap__scaled(1, 1024);
+    int32_t i, j, k;
+    for (i = 0; i < p->rows && !d->turned; i++) mosaic_lap__doubles(p, (size_t)i * stride, p->cols, infinite, d->cost + (size_t)i * (size_t)d->wide);
+    for (i = 0; i < p->rows && d->turned; i += 8) {
+        for (k = 0; k < 8 && i + k < p->rows; k++) mosaic_lap__doubles(p, (size_t)(i + k) * stride, p->cols, infinite, d->rows + k * d->lines);
+        for (j = 0; j < p->cols; j++) {
+            double *to = d->cost + (size_t)j * (size_t)d->wide + i;
+            for (k = 0; k < 8; k++) to[k] = d->rows[k * d->lines + j];
+        }
+    }
+    for (i = 0; i < d->lines; i++)
+        for (j = d->slots; j < d->wide; j++) d->cost[(size_t)i * (size_t)d->wide + (size_t)j] = infinite;
+    return d->kernels->survey(d->cost, (size_t)d->lines * (size_t)d->wide, least);
+}
+
+/* SciPy takes a slot that has been chosen out of its list, and puts the last one in its place. */
+static void mosaic_lap__direct_remove(mosaic_lap__direct *d, int32_t slot, int32_t count)
+{
+    int32_t last = d->rest[d->slots - 1 - count];
+    d->rest[d->place[slot]] = last;
+    d->place[last] = d->place[slot];
+}
+
+/* Which of the slots that are nearest SciPy chooses after `count` others: of those that are free the last in its list, or else the first. The
+   list is made when there is a choice. */
+static int32_t mosaic_lap__direct_choose(mosaic_lap__direct *d, double least, int32_t count, int *listed)
+{
+    const int32_t words = (d->wide + 63) / 64;
+    uint64_t open = 0, bits;
+    int32_t found = -1, w, k;
+    d->kernels->same(d->key, d->wide, least, d->open, d->same);
+    for (w = 0; w < words; w++) open |= d->same[w] & d->vacant[w];
+    for (w = 0; w < words; w++)
+        for (bits = open ? d->same[w] & d->vacant[w] : d->same[w]; bits; bits &= bits - 1) {
+            int32_t slot = w * 64 + mosaic_lap__lowest(bits);
+            if (found < 0) {
+                found = slot;
+                if (count == 0 && open) return found; /* the list runs from the last slot to the first */
+                continue;
+            }
+            if (count == 0) {
+                found = slot;
+                continue;
+            }
+            if (!*listed) {
+                *listed = 1;
+                for (k = 0; k < d->slots; k++) {
+                    d->rest[k] = d->slots - 1 - k;
+                    d->place[k] = d->slots - 1 - k;
+                }
+                for (k = 0; k < count; k++) mosaic_lap__direct_remove(d, d->chosen[k], k);
+            }
+            if (open ? d->place[slot] > d->place[found] : d->place[slot] < d->place[found]) found = slot;
+        }
+    return found;
+}
+
+/* The search for a slot for one line, as SciPy does it: slot after slot of its list. Returns the slot, -1 when there is none, and how near it is. */
+static int32_t mosaic_lap__direct_search(mosaic_lap__direct *d, int32_t row, double *near_by, int32_t *steps)
+{
+    const double infinite = mosaic_lap__scaled(1, 1024);
+    int32_t i = row, j, k, count = 0;
+    double distance = 0;
+    for (k = 0; k < d->slots; k++) {
+        d->rest[k] = d->slots - 1 - k;
+        d->key[k] = infinite;
+    }
+    for (;; i = d->line_of[j]) {
+        const double *cost = d->cost + (size_t)i * (size_t)d->wide, u = d->u[i];
+        double least = infinite;
+        int32_t at = 0;
+        for (k = 0; k < d->slots - count; k++) {
+            double x;
+            j = d->rest[k];
+            x = distance + cost[j] - u - d->v[j];
+            if (x < d->key[j]) {
+                d->key[j] = x;
+                d->path[j] = i;
+            }
+            if (d->key[j] < least || (d->key[j] == least && d->line_of[j] < 0)) {
+                least = d->key[j];
+                at = k;
+            }
+        }
+        if (!(least < infinite)) return -1;
+        distance = least;
+        j = d->rest[at];
+        d->reached[count] = distance;
+        d->chosen[count++] = j;
+        d->rest[at] = d->rest[d->slots - count];
+        if (d->line_of[j] < 0) break;
+    }
+    *steps = count;
+    *near_by = distance;
+    return j;
+}
+
+/* The same on all slots at once. */
+static int32_t mosaic_lap__direct_sweeps(mosaic_lap__direct *d, int32_t row, double *near_by, int32_t *steps)
+{
+    const double infinite = mosaic_lap__scaled(1, 1024);
+    const int32_t words = (d->wide + 63) / 64;
+    int32_t i = row, j, count = 0;
+    double distance = 0;
+    int listed = 0;
+    for (j = 0; j < words; j++) d->open[j] = ~(uint64_t)0;
+    for (;; i = d->line_of[j]) {
+        distance =
+            d->kernels->sweep(d->cost + (size_t)i * (size_t)d->wide, d->wide, count == 0, distance, d->u[i], d->v, d->open, d->key, d->path, i);
+        if (!(distance < infinite)) return -1;
+        j = mosaic_lap__direct_choose(d, distance, count, &listed);
+        if (listed) mosaic_lap__direct_remove(d, j, count);
+        d->reached[count] = distance;
+        d->chosen[count++] = j;
+        d->open[j / 64] &= ~((uint64_t)1 << (j % 64));
+        if (d->line_of[j] < 0) break;
+    }
+    *steps = count;
+    *near_by = distance;
+    return j;
 }
 
 /* linear_sum_assignment's sequence of comparisons and of additions in double precision (after Crouse 2016; the same in SciPy 1.4 to 1.17), on
-   the table that SciPy would make of these costs, so that ties, and roundings, fall the same way. 0 when its sums overflow. */
-static int mosaic_lap__scipy_serve(mosaic_lap__scipy *y)
+   the table that SciPy would make of these costs, so that ties, and roundings, fall the same way. 0 when there is no solution, or its sums
+   overflow, or more than `most` entries would be looked at. */
+static int mosaic_lap__direct_serve(mosaic_lap__direct *d, int64_t most)
 {
-    const double infinite = mosaic_lap__scaled(1, 1024);
+    const int32_t words = (d->wide + 63) / 64;
+    const int narrow = !d->kernels->sweep || d->slots <= MOSAIC_LAP__NARROW;
     int32_t row, i, j, k;
-    for (i = 0; i < y->rows; i++) {
-        y->u[i] = 0;
-        y->col_of[i] = -1;
+    for (i = 0; i < d->lines; i++) {
+        d->u[i] = 0;
+        d->slot_of[i] = -1;
     }
-    for (j = 0; j < y->cols; j++) {
-        y->v[j] = 0;
-        y->row_of[j] = -1;
+    for (j = 0; j < d->wide; j++) {
+        d->v[j] = 0;
+        d->line_of[j] = -1;
     }
-    for (row = 0; row < y->rows; row++) {
-        double distance = 0;
-        int32_t left = y->cols, sink = -1, before;
-        for (k = 0; k < y->cols; k++) {
-            y->rest[k] = y->cols - 1 - k;
-            y->shortest[k] = infinite;
+    for (j = 0; j < words; j++) d->vacant[j] = ~(uint64_t)0;
+    for (row = 0; row < d->lines; row++) {
+        double distance;
+        int32_t count, before,
+            sink = narrow ? mosaic_lap__direct_search(d, row, &distance, &count) : mosaic_lap__direct_sweeps(d, row, &distance, &count);
+        if (sink < 0) return 0;
+        most -= (int64_t)count * d->wide;
+        if (most < 0) return 0;
+        d->u[row] += distance;
+        for (k = 0; k < count - 1; k++) { /* all but the last of them, the sink */
+            j = d->chosen[k];
+            d->u[d->line_of[j]] += distance - d->reached[k];
+            d->v[j] -= distance - d->reached[k];
         }
-        for (i = row; sink < 0; i = y->row_of[j]) {
-            const double *cost = y->cost + (size_t)i * (size_t)y->cols, u = y->u[i];
-            double least = infinite;
-            int32_t at = 0;
-            for (k = 0; k < left; k++) {
-                double x;
-                j = y->rest[k];
-                x = distance + cost[j] - u - y->v[j];
-                if (x < y->shortest[j]) {
-                    y->shortest[j] = x;
-                    y->path[j] = i;
-                }
-                if (y->shortest[j] < least || (y->shortest[j] == least && y->row_of[j] < 0)) {
-                    least = y->shortest[j];
-                    at = k;
-                }
-            }
-            if (!(least < infinite)) return 0;
-            distance = least;
-            j = y->rest[at];
-            y->rest[at] = y->rest[--left];
-            y->chosen[y->cols - 1 - left] = j;
-            if (y->row_of[j] < 0) sink = j;
-        }
-        y->u[row] += distance;
-        for (k = 0; k < y->cols - left; k++) {
-            j = y->chosen[k];
-            if (j != sink) y->u[y->row_of[j]] += distance - y->shortest[j];
-            y->v[j] -= distance - y->shortest[j];
-        }
+        d->vacant[sink / 64] &= ~((uint64_t)1 << (sink % 64));
         for (j = sink;; j = before) {
-            i = y->path[j];
-            before = y->col_of[i];
-            y->row_of[j] = i;
-            y->col_of[i] = j;
+            i = d->path[j];
+            before = d->slot_of[i];
+            d->line_of[j] = i;
+            d->slot_of[i] = j;
             if (i == row) break;
         }
     }
@@ -3836,29 +4227,23 @@ static int mosaic_lap__scipy_serve(mosaic_lap__scipy *y)
 }
 
 /* For a problem that is known to have a solution. */
-static mosaic_lap_result mosaic_lap__scipy_order(mosaic_lap__exact *q, const mosaic_lap_options *o)
+static mosaic_lap_result mosaic_lap__scipy_order(mosaic_lap__exact *q, const mosaic_lap_options *o, int level)
 {
     const mosaic_lap_problem *p = q->s.p;
-    const int turned = p->cols < p->rows;
-    mosaic_lap__scipy y;
+    mosaic_lap__direct d;
     mosaic_lap__arena a;
     mosaic_lap_result result;
+    double least[3] = {0, 0, 0};
     void *memory;
-    int32_t i, j;
-    mosaic_lap__scipy_layout(&y, p, mosaic_lap__ruler(&a));
+    int32_t i;
+    mosaic_lap__direct_layout(&d, p, level, mosaic_lap__ruler(&a));
     if (a.overflow) return MOSAIC_LAP_ERROR_SIZE;
     result = mosaic_lap__open(o, a.used + 64, &memory, &a);
     if (result != MOSAIC_LAP_OK) return result;
-    mosaic_lap__scipy_layout(&y, p, &a);
-    for (i = 0; i < p->rows; i++)
-        for (j = 0; j < p->cols; j++) {
-            size_t at = (size_t)i * q->s.stride + (size_t)j;
-            double x = mosaic_lap__about(&q->s, at);
-            if (!q->s.real && mosaic_lap__whole(p, at) == MOSAIC_LAP_FORBIDDEN64) x = mosaic_lap__scaled(1, 1024);
-            y.cost[turned ? (size_t)j * (size_t)y.cols + (size_t)i : (size_t)i * (size_t)y.cols + (size_t)j] = x;
-        }
-    if (mosaic_lap__scipy_serve(&y))
-        for (i = 0; i < p->rows; i++) q->col_of[i] = !turned ? y.col_of[i] : y.row_of[i] < 0 ? q->cols : y.row_of[i];
+    mosaic_lap__direct_layout(&d, p, level, &a);
+    mosaic_lap__direct_load(&d, p, q->s.stride, least);
+    if (mosaic_lap__direct_serve(&d, INT64_MAX))
+        for (i = 0; i < p->rows; i++) q->col_of[i] = !d.turned ? d.slot_of[i] : d.line_of[i] < 0 ? q->cols : d.line_of[i];
     else
         result = MOSAIC_LAP_ERROR_NUMBER;
     mosaic_lap__close(o, memory);
@@ -3914,6 +4299,7 @@ static mosaic_lap_result mosaic_lap__exact_answer(mosaic_lap__exact *q, mosaic_l
         int shift;
         if (out->col_of_row) out->col_of_row[i] = col < q->cols ? col : -1;
         if (col == q->cols) continue;
+        if (!p->row_start) at += (size_t)col;
         while (mosaic_lap__column(&q->s, i, at) != col) at++;
         mosaic_lap__cost_at(&q->s, at, &mantissa, &shift);
         if (p->maximise && !q->s.real) mantissa = ~mantissa;
@@ -3952,11 +4338,10 @@ static mosaic_lap_result mosaic_lap__solve_exact(const mosaic_lap_problem *p, co
     result = mosaic_lap__examine(p, &q.s.stride, &q.room, &out->col);
     if (result == MOSAIC_LAP_OK) result = mosaic_lap__level(&options, &defaults, &level);
     if (result != MOSAIC_LAP_OK) return result;
-    result = mosaic_lap__survey(&q.s, &out->row, &out->col);
+    result = mosaic_lap__survey(&q.s, level, &out->row, &out->col);
     if (result != MOSAIC_LAP_OK) return result;
     q.rows = p->rows;
     q.cols = p->cols;
-    if (options->work && options->work_size < mosaic_lap_work_size(p)) return MOSAIC_LAP_ERROR_MEMORY;
     mosaic_lap__exact_layout(&q, mosaic_lap__ruler(&a));
     if (a.overflow) return MOSAIC_LAP_ERROR_SIZE;
     result = mosaic_lap__open(options, a.used + 64, &memory, &a);
@@ -3990,17 +4375,320 @@ static mosaic_lap_result mosaic_lap__solve_exact(const mosaic_lap_problem *p, co
     }
     exact = q.s.top + size_bits + 2 <= 53 &&
             q.s.top + size_bits + 2 + q.s.exponent <= 1023; /* so that SciPy's sums are exact, and it finds the only optimum, if there is only one */
-    if (result == MOSAIC_LAP_OK && p->order && !(exact && q.unique)) result = mosaic_lap__scipy_order(&q, &inner);
+    if (result == MOSAIC_LAP_OK && p->order && !(exact && q.unique)) result = mosaic_lap__scipy_order(&q, &inner, level);
     if (result == MOSAIC_LAP_OK) result = mosaic_lap__exact_answer(&q, out);
     mosaic_lap__close(options, memory);
     return result;
+}
+
+/* ---- small tables, directly ----
+
+   For a small table SciPy's way costs less than the lists of the solver for large ones take to make. Its prices are exact when no sum in it can
+   have been rounded. If some may have been, they are nearly right: only entries within a slack, far above all roundings and far below the costs,
+   can be cheaper than they promise, and those few are looked at in exact numbers (`settle`). Shortest distances among them, from line to line by
+   way of the slots (Bellman 1958, Ford 1956), are what the prices lack. When there are none, because the assignment is not optimal, or when a
+   distance gets near the slack, the rounds above do it all. */
+typedef struct mosaic_lap__settling {
+    int32_t count, most;
+    uint64_t *units;      /* slots: their prices in units */
+    int32_t *line, *slot; /* entries within the slack, other than those in use */
+    int64_t *left;        /* how much more than its line's own slot each costs, by the prices; in the end what the right prices leave */
+    uint64_t *tight;      /* lines: their tight entries, a bit for each slot */
+    int64_t *correction;  /* slots: what their prices lack; the last is that of all slots that no line has */
+} mosaic_lap__settling;
+
+/* A price in units; where it takes more than 64 bits, its lowest ones, as all sums here are of that kind whose result is not large. */
+static uint64_t mosaic_lap__direct_units(const mosaic_lap__source *s, double price)
+{
+    int64_t mantissa;
+    int shift;
+    mosaic_lap__split(price, &mantissa, &shift);
+    mosaic_lap__rescale(&mantissa, &shift, s->exponent);
+    return shift < 64 ? (uint64_t)mantissa << shift : 0;
+}
+
+static uint64_t mosaic_lap__direct_cost(const mosaic_lap__source *s, const mosaic_lap__direct *d, int32_t line, int32_t slot)
+{
+    int64_t mantissa = 0;
+    int shift = 0;
+    mosaic_lap__cost_at(s, d->turned ? (size_t)slot * s->stride + (size_t)line : (size_t)line * s->stride + (size_t)slot, &mantissa, &shift);
+    return shift < 64 ? (uint64_t)mantissa << shift : 0;
+}
+
+/* Corrects the prices; slack units are 2^bits. 0 when that does not succeed. */
+static int mosaic_lap__settle(const mosaic_lap__source *s, mosaic_lap__direct *d, mosaic_lap__settling *t, double slack, int bits)
+{
+    const int32_t hub = d->slots, words = (d->wide + 63) / 64;
+    const int64_t limit = (int64_t)1 << bits;
+    int64_t *x = t->correction;
+    int32_t i, j, e, w, pass;
+    int changed = 1;
+    t->count = 0;
+    for (j = 0; j < d->slots; j++) t->units[j] = d->line_of[j] < 0 ? 0 : mosaic_lap__direct_units(s, d->v[j]);
+    for (i = 0; i < d->lines; i++) {
+        const int32_t slot = d->slot_of[i];
+        const double *cost = d->cost + (size_t)i * (size_t)d->wide;
+        uint64_t own = mosaic_lap__direct_cost(s, d, i, slot) - t->units[slot];
+        d->u[i] = cost[slot] - d->v[slot];
+        d->kernels->tight(cost, d->wide, d->u[i], d->v, slack, d->same);
+        d->same[slot / 64] &= ~((uint64_t)1 << (slot % 64));
+        for (w = 0; w < words; w++) {
+            uint64_t found = d->same[w];
+            for (; found; found &= found - 1) {
+                j = w * 64 + mosaic_lap__lowest(found);
+                if (t->count == t->most) return 0;
+                t->line[t->count] = i;
+                t->slot[t->count] = j;
+                t->left[t->count++] = (int64_t)(mosaic_lap__direct_cost(s, d, i, j) - t->units[j] - own);
+            }
+        }
+    }
+    for (j = 0; j <= hub; j++) x[j] = 0;
+    for (pass = 0; changed; pass++) {
+        if (pass > d->lines + 2) return 0;
+        changed = 0;
+        for (e = 0; e < t->count; e++) {
+            int32_t to = d->line_of[t->slot[e]] < 0 ? hub : t->slot[e];
+            int64_t y = x[d->slot_of[t->line[e]]] + t->left[e];
+            if (y < x[to]) {
+                x[to] = y;
+                changed = 1;
+            }
+        }
+        for (i = 0; i < d->lines && d->slots > d->lines; i++) { /* no price may rise above that of the slots that no line has */
+            j = d->slot_of[i];
+            if (-d->v[j] > slack) continue;
+            if (x[hub] - (int64_t)t->units[j] < x[j]) {
+                x[j] = x[hub] - (int64_t)t->units[j];
+                changed = 1;
+            }
+        }
+    }
+    for (e = 0; e < t->count; e++) {
+        int32_t to = d->line_of[t->slot[e]] < 0 ? hub : t->slot[e];
+        t->left[e] += x[d->slot_of[t->line[e]]] - x[to];
+    }
+    for (j = 0; j <= hub; j++)
+        if (-x[j] > limit / 4) return 0;
+    return 1;
+}
+
+static void mosaic_lap__small_layout(mosaic_lap__exact *q, mosaic_lap__direct *d, mosaic_lap__settling *t, int level, mosaic_lap__arena *a)
+{
+    const mosaic_lap_problem *p = q->s.p;
+    size_t rows = (size_t)p->rows, cols = (size_t)p->cols;
+    mosaic_lap__direct_layout(d, p, level, a);
+    t->most = 8 * (p->rows + p->cols);
+    t->line = (int32_t *)mosaic_lap__take(a, (size_t)t->most, sizeof(int32_t));
+    t->slot = (int32_t *)mosaic_lap__take(a, (size_t)t->most, sizeof(int32_t));
+    t->left = (int64_t *)mosaic_lap__take(a, (size_t)t->most, sizeof(int64_t));
+    t->units = (uint64_t *)mosaic_lap__take(a, (size_t)d->slots, sizeof(uint64_t));
+    t->correction = (int64_t *)mosaic_lap__take(a, (size_t)d->slots + 1, sizeof(int64_t));
+    q->u = (uint64_t *)mosaic_lap__take(a, rows + 1, MOSAIC_LAP__SMALL_WORDS * sizeof(uint64_t));
+    q->v = (uint64_t *)mosaic_lap__take(a, cols + 1, MOSAIC_LAP__SMALL_WORDS * sizeof(uint64_t));
+    q->col_of = (int32_t *)mosaic_lap__take(a, rows, sizeof(int32_t));
+    t->tight = (uint64_t *)mosaic_lap__take(a, (size_t)d->lines * (((size_t)d->wide + 63) / 64), sizeof(uint64_t));
+}
+
+/* The power of two that its absolute value is below. */
+static int mosaic_lap__magnitude(double x)
+{
+    int64_t mantissa;
+    int power;
+    mosaic_lap__split(x, &mantissa, &power);
+    return power + mosaic_lap__bits((uint64_t)(mantissa < 0 ? -mantissa : mantissa));
+}
+
+static int mosaic_lap__is_zero(const uint64_t *price, int words)
+{
+    while (words > 0 && price[words - 1] == 0) words--;
+    return words == 0;
+}
+
+/* Marks the tight entries of each line in `tight`, and returns whether the optimum is known to be the only one. It is when there is no cycle in the
+   graph of the slots (see the one optimum, above): slots that nothing leads on from, or to, are crossed out again and again, until none is left.
+   All the slots that no line has are one, `open` with the slots that are exchangeable with it as their price is 0. */
+static int mosaic_lap__small_unique(const mosaic_lap__exact *q, mosaic_lap__direct *d, const mosaic_lap__settling *t, int settled)
+{
+    const int32_t words = (d->wide + 63) / 64;
+    uint64_t *alive = d->same, *entered = (uint64_t *)(void *)d->key, *zero = d->open;
+    int32_t i, w, e;
+    int hub = d->slots > d->lines, left = 1, crossed = 1;
+    for (w = 0; w < words; w++) {
+        alive[w] = ~d->vacant[w];
+        zero[w] = 0;
+    }
+    for (i = 0; i < d->lines; i++) {
+        const int32_t slot = d->slot_of[i];
+        if (settled)
+            for (w = 0; w < words; w++) t->tight[(size_t)i * (size_t)words + (size_t)w] = w == slot / 64 ? (uint64_t)1 << (slot % 64) : 0;
+        else
+            d->kernels->tight(d->cost + (size_t)i * (size_t)d->wide, d->wide, d->u[i], d->v, 0, t->tight + (size_t)i * (size_t)words);
+        if (mosaic_lap__is_zero((d->turned ? q->u : q->v) + (size_t)slot * (size_t)q->s.words, q->s.words))
+            zero[slot / 64] |= (uint64_t)1 << (slot % 64);
+    }
+    for (e = 0; settled && e < t->count; e++)
+        if (t->left[e] == 0) t->tight[(size_t)t->line[e] * (size_t)words + (size_t)(t->slot[e] / 64)] |= (uint64_t)1 << (t->slot[e] % 64);
+    while (left && crossed) {
+        int hub_entered = 0, hub_left = 0;
+        for (w = 0; w < words; w++) {
+            entered[w] = hub ? zero[w] : 0;
+            hub_left |= (alive[w] & zero[w]) != 0;
+        }
+        crossed = hub && !hub_left;
+        hub &= hub_left;
+        left = 0;
+        for (i = 0; i < d->lines; i++) {
+            const uint64_t *tight = t->tight + (size_t)i * (size_t)words, own = (uint64_t)1 << (d->slot_of[i] % 64);
+            const int32_t at = d->slot_of[i] / 64;
+            uint64_t leads = 0;
+            if (!(alive[at] & own)) continue;
+            for (w = 0; w < words; w++) {
+                uint64_t to = w == at ? tight[w] & ~own : tight[w], free_ones = hub ? to & d->vacant[w] : 0;
+                hub_entered |= free_ones != 0;
+                leads |= (to & alive[w]) | free_ones;
+                entered[w] |= to;
+            }
+            if (leads) {
+                left = 1;
+            } else {
+                alive[at] &= ~own;
+                crossed = 1;
+            }
+        }
+        crossed |= hub && !hub_entered;
+        hub &= hub_entered;
+        for (w = 0; w < words; w++) {
+            crossed |= (alive[w] & ~entered[w]) != 0;
+            alive[w] &= entered[w];
+        }
+    }
+    return !left;
+}
+
+/* What mosaic_lap__small_unique has marked, row by row, for the search for the one optimum. */
+static void mosaic_lap__small_ties(mosaic_lap__exact *q, const mosaic_lap__direct *d, const mosaic_lap__settling *t)
+{
+    mosaic_lap__ties *g = &q->ties;
+    const int32_t words = (d->wide + 63) / 64;
+    const uint64_t *price = d->turned ? q->u : q->v;
+    int32_t i, j, w;
+    mosaic_lap__ties_start(g);
+    for (i = 0; i < q->rows; i++) mosaic_lap__ties_put(g, i, q->col_of[i]);
+    for (j = 0; !d->turned && j < q->cols; j++)
+        if (mosaic_lap__is_zero(price + (size_t)j * (size_t)q->s.words, q->s.words)) g->map[j / 64] |= (uint64_t)1 << (j % 64);
+    mosaic_lap__keep_words(g, q->rows);
+    for (i = 0; i < q->rows; i++) {
+        for (w = 0; w < words && !d->turned; w++) g->map[w] = t->tight[(size_t)i * (size_t)words + (size_t)w];
+        for (j = 0; j < q->cols && d->turned; j++)
+            g->map[j / 64] |= (t->tight[(size_t)j * (size_t)words + (size_t)(i / 64)] >> (i % 64) & 1) << (j % 64);
+        if (d->turned && mosaic_lap__is_zero(price + (size_t)i * (size_t)q->s.words, q->s.words))
+            g->map[q->cols / 64] |= (uint64_t)1 << (q->cols % 64);
+        mosaic_lap__keep_words(g, i);
+    }
+}
+
+static size_t mosaic_lap__small_words(const mosaic_lap_problem *p) { return (size_t)p->rows * (((size_t)p->cols + 2 + 63) / 64); }
+
+/* Whether this way is possible, and is wished for or promises to be the quickest: the lists for tables of int32 make up for their cost early when there
+   are far more slots than lines. */
+static int mosaic_lap__is_small(const mosaic_lap_problem *p, const mosaic_lap_options *o)
+{
+    const int64_t entries = (int64_t)p->rows * p->cols;
+    if (!p->cost || p->row_start || p->fill || p->vectors || p->groups || p->capacity || p->rows < 1 || p->cols < 1) return 0;
+    if (o && (o->start || (o->solver != 0 && o->solver != 3))) return 0;
+    if (o && o->solver == 3) return 1;
+    if (!mosaic_lap__is_table(p)) return entries <= MOSAIC_LAP__SMALL;
+    return entries <= MOSAIC_LAP__FEW || (entries <= 300 * 300 && p->rows < 2 * p->cols && p->cols < 2 * p->rows);
+}
+
+/* Solves a small table, or returns 0: then nothing has been done. */
+static int mosaic_lap__solve_small(const mosaic_lap_problem *p, const mosaic_lap_options *options, mosaic_lap_solution *out,
+                                   mosaic_lap_result *result)
+{
+    mosaic_lap__exact q;
+    mosaic_lap__direct d;
+    mosaic_lap__settling t;
+    mosaic_lap_options defaults;
+    mosaic_lap__arena a;
+    double least[3] = {DBL_MAX, DBL_MAX, DBL_MAX}, largest;
+    void *memory;
+    int level, size_bits, top, bits, exact, done = 0;
+    int32_t i;
+    memset(&q, 0, sizeof q);
+    q.s.p = p;
+    *result = mosaic_lap__examine(p, &q.s.stride, &q.room, &out->col);
+    if (*result == MOSAIC_LAP_OK) *result = mosaic_lap__level(&options, &defaults, &level);
+    if (*result != MOSAIC_LAP_OK) return 1;
+    q.rows = p->rows;
+    q.cols = p->cols;
+    q.s.real = p->kind == MOSAIC_LAP_FLOAT || p->kind == MOSAIC_LAP_DOUBLE;
+    q.ties.rows = q.rows;
+    q.ties.cols = q.cols;
+    mosaic_lap__small_layout(&q, &d, &t, level, mosaic_lap__ruler(&a));
+    mosaic_lap__ties_layout(&q.ties, mosaic_lap__small_words(p), &a);
+    if (a.overflow) return 0;
+    *result = mosaic_lap__open(options, a.used + 64, &memory, &a);
+    if (*result != MOSAIC_LAP_OK) return 1;
+    mosaic_lap__small_layout(&q, &d, &t, level, &a);
+
+    if (mosaic_lap__direct_load(&d, p, q.s.stride, least) && least[0] <= -least[1]) {
+        if (q.s.real && least[2] < DBL_MAX) q.s.exponent = mosaic_lap__unit(least[2], 2000);
+        size_bits = mosaic_lap__bits((uint64_t)q.rows + (uint64_t)q.cols + 2);
+        largest = -least[0] > -least[1] ? -least[0] : -least[1];
+        top = mosaic_lap__magnitude(largest);
+        exact = top - q.s.exponent + size_bits + 2 <= 53;
+        done = top < 900 && mosaic_lap__direct_serve(&d, options->solver == 3 ? INT64_MAX : MOSAIC_LAP__LOOKS);
+        for (i = 0; done && i < d.lines; i++) {
+            if (d.u[i] > largest) largest = d.u[i];
+            if (-d.u[i] > largest) largest = -d.u[i];
+            if (-d.v[d.slot_of[i]] > largest) largest = -d.v[d.slot_of[i]];
+        }
+        top = mosaic_lap__magnitude(largest) - q.s.exponent;
+        if (top < 1) top = 1;
+        bits = top - 40;
+        if (done && !exact) done = bits <= 56 && mosaic_lap__settle(&q.s, &d, &t, mosaic_lap__scaled(1, bits + q.s.exponent), bits);
+    }
+    if (done) {
+        uint64_t *line_price = d.turned ? q.v : q.u, *slot_price = d.turned ? q.u : q.v;
+        int words = (top + size_bits + 1 + 63) / 64; /* with the sign */
+        q.s.words = words;
+        memset(q.u, 0, ((size_t)q.rows + 1) * (size_t)words * sizeof *q.u);
+        memset(q.v, 0, ((size_t)q.cols + 1) * (size_t)words * sizeof *q.v);
+        for (i = 0; i < d.lines; i++) {
+            int32_t slot = d.slot_of[i];
+            uint64_t *line = line_price + (size_t)i * (size_t)words, *price = slot_price + (size_t)slot * (size_t)words;
+            int64_t mantissa;
+            int shift;
+            mosaic_lap__split(d.v[slot], &mantissa, &shift);
+            mosaic_lap__rescale(&mantissa, &shift, q.s.exponent);
+            mosaic_lap__long_add(price, words, mantissa, shift, 0);
+            if (!exact) mosaic_lap__long_add(price, words, t.correction[slot] - t.correction[d.slots], 0, 0);
+            mosaic_lap__cost_at(&q.s, d.turned ? (size_t)slot * q.s.stride + (size_t)i : (size_t)i * q.s.stride + (size_t)slot, &mantissa, &shift);
+            mosaic_lap__long_add(line, words, mantissa, shift, 0);
+            mosaic_lap__long_add_long(line, price, words, 1, 1);
+        }
+        for (i = 0; i < q.rows; i++) q.col_of[i] = !d.turned ? d.slot_of[i] : d.line_of[i] < 0 ? q.cols : d.line_of[i];
+        q.unique = mosaic_lap__small_unique(&q, &d, &t, !exact);
+        if (!q.unique) {
+            mosaic_lap__ties_layout(&q.ties, mosaic_lap__small_words(p), &a);
+            mosaic_lap__small_ties(&q, &d, &t);
+            mosaic_lap__components(&q.ties);
+            q.unique = !mosaic_lap__prune(&q.ties);
+            if (p->order == MOSAIC_LAP_ORDER_ROWS) mosaic_lap__smallest(&q.ties);
+            for (i = 0; p->order == MOSAIC_LAP_ORDER_ROWS && i < q.rows; i++) q.col_of[i] = q.ties.col_of[i];
+        }
+        *result = mosaic_lap__exact_answer(&q, out);
+    }
+    mosaic_lap__close(options, memory);
+    return done;
 }
 
 /* Memory for it, whatever the costs are: the prices at their longest, and the larger of the stages that come and go. 0 when that overflows. */
 static size_t mosaic_lap__exact_size(const mosaic_lap_problem *p, size_t table)
 {
     mosaic_lap__exact q;
-    mosaic_lap__scipy y;
+    mosaic_lap__direct d;
     mosaic_lap__arena state, stage, other;
     size_t entries = p->row_start ? (size_t)p->row_start[p->rows] : (size_t)p->rows * (size_t)p->cols;
     memset(&q, 0, sizeof q);
@@ -4015,7 +4703,7 @@ static size_t mosaic_lap__exact_size(const mosaic_lap_problem *p, size_t table)
         mosaic_lap__take(&other, table, 1);
         if (other.used > stage.used) stage.used = other.used;
         stage.overflow |= other.overflow;
-        mosaic_lap__scipy_layout(&y, p, mosaic_lap__ruler(&other));
+        mosaic_lap__direct_layout(&d, p, 0, mosaic_lap__ruler(&other));
         if (other.used > stage.used) stage.used = other.used;
         stage.overflow |= other.overflow;
     }
@@ -4023,11 +4711,27 @@ static size_t mosaic_lap__exact_size(const mosaic_lap_problem *p, size_t table)
     return state.used + stage.used + 192;
 }
 
+static size_t mosaic_lap__small_size(const mosaic_lap_problem *p)
+{
+    mosaic_lap__exact q;
+    mosaic_lap__direct d;
+    mosaic_lap__settling t;
+    mosaic_lap__arena a;
+    if (!mosaic_lap__is_small(p, NULL)) return 0;
+    q.s.p = p;
+    q.ties.rows = p->rows;
+    q.ties.cols = p->cols;
+    q.ties.groups = 0;
+    mosaic_lap__small_layout(&q, &d, &t, 0, mosaic_lap__ruler(&a));
+    mosaic_lap__ties_layout(&q.ties, mosaic_lap__small_words(p), &a);
+    return a.used + 64;
+}
+
 MOSAIC_LAP_API size_t mosaic_lap_work_size(const mosaic_lap_problem *problem)
 {
     mosaic_lap__solver s;
     int64_t room;
-    size_t size = 0;
+    size_t size = 0, small_size;
     int32_t bad;
     if (mosaic_lap__examine(problem, &s.stride, &room, &bad) != MOSAIC_LAP_OK) return 0;
     s.problem = problem;
@@ -4035,7 +4739,9 @@ MOSAIC_LAP_API size_t mosaic_lap_work_size(const mosaic_lap_problem *problem)
         size = mosaic_lap__measure(&s, room, 0, 0); /* scalar kernels and a cold start need most */
         if (size == 0) return 0;
     }
-    return mosaic_lap__is_table(problem) ? size : mosaic_lap__exact_size(problem, size);
+    if (!mosaic_lap__is_table(problem)) size = mosaic_lap__exact_size(problem, size);
+    small_size = mosaic_lap__small_size(problem);
+    return size > 0 && small_size > size ? small_size : size;
 }
 
 /* Prices of one word become prices of `words`. */
@@ -4050,9 +4756,17 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *prob
 {
     mosaic_lap_result result;
     unsigned long long state;
+    int done;
     if (!solution) return MOSAIC_LAP_ERROR_NULL;
     solution->row = solution->col = -1;
     if (!problem) return MOSAIC_LAP_ERROR_NULL;
+    if (options && options->work && options->work_size < mosaic_lap_work_size(problem)) return MOSAIC_LAP_ERROR_MEMORY;
+    if (mosaic_lap__is_small(problem, options)) {
+        state = mosaic__fp_enter();
+        done = mosaic_lap__solve_small(problem, options, solution, &result);
+        mosaic__fp_leave(state);
+        if (done) return result;
+    }
     if (mosaic_lap__is_table(problem)) {
         result = mosaic_lap__solve_table(problem, options, solution);
         if (result != MOSAIC_LAP_OK) return result;
@@ -4355,7 +5069,7 @@ static mosaic_lap_result mosaic_lap__check(const mosaic_lap_problem *problem, co
     c.s.p = &p;
     if (!c.narrow) {
         int unit;
-        result = mosaic_lap__survey(&c.s, &row, &col);
+        result = mosaic_lap__survey(&c.s, level, &row, &col);
         if (result != MOSAIC_LAP_OK) return result;
         unit = c.s.exponent < solution->exponent ? c.s.exponent : solution->exponent; /* prices may be in a coarser or in a finer one */
         shift = solution->exponent - unit;

@@ -118,7 +118,7 @@ static void test_solvers(void)
             o.solver = 1;
             o.simd = 1;
             result = solve(&p, &o, &first.s);
-            for (solver = 0; solver <= 2; solver++) {
+            for (solver = 0; solver <= 3; solver++) {
                 size_t row_bytes = (size_t)rows * sizeof(int64_t), col_bytes = (size_t)cols * sizeof(int64_t);
                 int64_t *u = (int64_t *)grab((size_t)rows, sizeof(int64_t)), *v = (int64_t *)grab((size_t)cols, sizeof(int64_t));
                 o.solver = solver;
@@ -649,7 +649,7 @@ static void test_interface(void)
     CHECK(mosaic_lap_solve(&p, NULL, &a.s) == MOSAIC_LAP_ERROR_NULL);
     x.row = bytes;
     CHECK(solve(&p, NULL, &a.s) == MOSAIC_LAP_OK && a.s.primal == 8);
-    o.solver = 3;
+    o.solver = 4;
     CHECK(mosaic_lap_solve(&p, &o, &a.s) == MOSAIC_LAP_ERROR_OPTION);
     o.solver = -1;
     CHECK(mosaic_lap_solve(&p, &o, &a.s) == MOSAIC_LAP_ERROR_OPTION);

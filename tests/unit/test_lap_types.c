@@ -141,12 +141,14 @@ static int64_t room_of(const fixture *f)
 }
 
 /* Solves, holds the answer against its certificate, and an infeasible one against its clash. */
+static int solver; /* 1: in rounds even what is small */
 static void solve(fixture *f, int simd)
 {
     mosaic_lap_options o;
     int i, j;
     memset(&o, 0, sizeof o);
     o.simd = simd;
+    o.solver = solver;
     f->result = mosaic_lap_solve(&f->p, &o, &f->s);
     if (f->result == MOSAIC_LAP_OK) {
         mosaic_lap_report r;
@@ -325,10 +327,12 @@ static void test_small(void)
         f.p.maximise = test_range(0, 1);
         power = fill(&f, family, forbidden[test_range(0, 3)]);
         if (sparse) make_sparse(&f);
-        for (level = 1; level <= levels; level++) {
-            solve(&f, level);
-            against_brute_force(&f, power);
-        }
+        for (solver = 2; solver-- > 0;)
+            for (level = 1; level <= levels; level++) {
+                solve(&f, level);
+                against_brute_force(&f, power);
+            }
+        solver = 0;
         infeasible += f.result != MOSAIC_LAP_OK;
         turned += f.p.rows > room_of(&f);
 
@@ -390,6 +394,7 @@ static void test_forms(void)
                         if (form % 5 == 4) set(&f, i, j, allowed, c, 100);
                     }
                 if (form >= 5) make_sparse(&f);
+                solver = test_range(0, 1);
                 solve(&f, test_range(0, 1));
                 if (form == 0) {
                     result = (int)f.result;
@@ -404,6 +409,7 @@ static void test_forms(void)
             }
             free(cost);
         }
+    solver = 0;
 }
 
 /* A first digit that decides, and a second and third one far below it that decide among its ties: as one cost, and, where only the first has
@@ -415,6 +421,7 @@ static void test_rounds(void)
         fixture f, g;
         int rows = test_range(46, 70), cols = test_range(46, 70), gap = 1 << test_range(0, 30), shift = round % 4 < 2 ? 0 : 2;
         mosaic_lap_kind kind = round % 2 ? MOSAIC_LAP_DOUBLE : MOSAIC_LAP_INT64;
+        solver = test_range(0, 1);
         fixture_make(&f, MOSAIC_LAP_INT32, rows, cols);
         fixture_make(&g, kind, rows, cols);
         g.p.maximise = f.p.maximise = round % 3 == 0;
@@ -495,6 +502,24 @@ static void test_scipy_order(void)
         CHECK(result == (int)f.result && (result != MOSAIC_LAP_OK || !memcmp(expected, f.col_of_row, (size_t)rows * sizeof *expected)));
         fixture_free(&f);
     }
+    for (kind = 0; kind < 120; kind++) { /* one slot after the other, and all at once */
+        int32_t expected[90];
+        int rows = test_range(1, 90), cols = test_range(1, 90), most = kind % 4 == 3 ? 1 << 30 : kind % 4 * 4 + 1, level;
+        mosaic_lap_options o;
+        memset(&o, 0, sizeof o);
+        fixture_make(&f, kind % 2 ? MOSAIC_LAP_FLOAT : MOSAIC_LAP_DOUBLE, rows, cols);
+        f.p.order = MOSAIC_LAP_ORDER_SCIPY;
+        for (i = 0; i < rows; i++)
+            for (j = 0; j < cols; j++) set(&f, i, j, test_range(0, 9) > 0, test_range(0, most), test_range(0, kind % 5 == 0 ? 20 : 0));
+        solve(&f, 1);
+        memcpy(expected, f.col_of_row, (size_t)rows * sizeof *expected);
+        for (level = 2; level <= 4 && f.result == MOSAIC_LAP_OK; level++) {
+            o.simd = level;
+            if (mosaic_lap_solve(&f.p, &o, &f.s) == MOSAIC_LAP_ERROR_SIMD) break;
+            CHECK(!memcmp(expected, f.col_of_row, (size_t)rows * sizeof *expected));
+        }
+        fixture_free(&f);
+    }
     /* sums that overflow, where SciPy says "infeasible" */
     fixture_make(&f, MOSAIC_LAP_DOUBLE, 2, 2);
     f.p.order = MOSAIC_LAP_ORDER_SCIPY;
@@ -520,7 +545,7 @@ static void test_scipy_order(void)
 static void test_memory(void)
 {
     int form, at;
-    for (form = 0; form < 5; form++) {
+    for (form = 0; form < 10; form++) {
         static const mosaic_lap_kind kinds[] = {MOSAIC_LAP_DOUBLE, MOSAIC_LAP_DOUBLE, MOSAIC_LAP_INT64, MOSAIC_LAP_INT32, MOSAIC_LAP_FLOAT};
         fixture f;
         mosaic_lap_options o;
@@ -530,26 +555,31 @@ static void test_memory(void)
         size_t size;
         unsigned char *work;
         memset(&o, 0, sizeof o);
-        fixture_make(&f, kinds[form], 60, form == 2 ? 40 : 80);
+        o.solver = solver = form < 5;
+        fixture_make(&f, kinds[form % 5], 60, form % 5 == 2 ? 40 : 80);
         for (i = 0; i < f.p.rows; i++)
             for (j = 0; j < f.p.cols; j++)
-                set(&f, i, j, test_range(0, 9) > 0, form == 3 ? test_range(0, 9) : form == 4 ? test_range(0, 1 << 20) : wide_random() >> 12, 0);
-        if (form == 1) ((double *)f.cost)[3] = 0x1p-900;
-        if (form == 2) make_sparse(&f);
-        if (form == 3 || form == 4) f.p.order = MOSAIC_LAP_ORDER_SCIPY;
+                set(&f, i, j, test_range(0, 9) > 0,
+                    form % 5 == 3   ? test_range(0, 9)
+                    : form % 5 == 4 ? test_range(0, 1 << 20)
+                                    : wide_random() >> 12,
+                    0);
+        if (form % 5 == 1) ((double *)f.cost)[3] = 0x1p-900;
+        if (form % 5 == 2) make_sparse(&f);
+        if (form % 5 == 3 || form % 5 == 4) f.p.order = MOSAIC_LAP_ORDER_SCIPY;
         solve(&f, 0);
         CHECK(f.result == MOSAIC_LAP_OK);
         memcpy(expected, f.col_of_row, sizeof expected);
         alloc_calls = 0;
-        CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_OK && alloc_live == 0);
+        CHECK(mosaic_lap_solve(&f.p, &o, &f.s) == MOSAIC_LAP_OK && alloc_live == 0);
         allocations = alloc_calls;
-        CHECK(allocations >= 2);
+        CHECK(form < 5 || form % 5 == 2 ? allocations >= 2 : allocations >= 1);
         for (at = 0; at < allocations; at++) {
             alloc_calls = 0;
             alloc_fail_at = at;
             memset(f.col_of_row, 0x77, sizeof expected);
             f.s.unique = 99;
-            CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_MEMORY && alloc_live == 0 && alloc_calls == at + 1);
+            CHECK(mosaic_lap_solve(&f.p, &o, &f.s) == MOSAIC_LAP_ERROR_MEMORY && alloc_live == 0 && alloc_calls == at + 1);
             CHECK(f.col_of_row[0] == 0x77777777 && f.s.unique == 99);
         }
         alloc_fail_at = -1;
@@ -575,8 +605,10 @@ static void test_memory(void)
         CHECK(mosaic_lap_check(&f.p, &o, &f.s, &r) == MOSAIC_LAP_OK);
         CHECK(alloc_calls == 0 && work[0] == 0xa5 && work[size + 1] == 0xa5);
         free(work);
+        o.work = NULL;
         fixture_free(&f);
     }
+    solver = 0;
 }
 
 static void test_bad_input(void)
