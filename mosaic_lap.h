@@ -41,7 +41,8 @@
    OPTIONS (mosaic_lap_options; null or all zero means the defaults)
      simd         0 best available, 1 scalar, 2 AVX2, 3 AVX-512 (F, BW, DQ, VL), 4 AVX-512 with VNNI (differs from 3 for vectors of bytes)
      solver       how to get there; the assignment is always the same. 0 chosen by shape and costs, 1 shortest paths, 2 an auction before
-                  them wherever one is possible: a table or vectors, as many rows as columns, one each, nothing forbidden
+                  them wherever one is possible: a table or vectors, as many rows as columns, one each, nothing forbidden; 3 SciPy's way
+                  wherever it is possible: a table, one use per column
      start        a solution of a similar problem to start from, for films: what has not changed need not be searched for again. It pays
                   when few rows get another column; where a third of them do, starting from nothing is as quick. Null: none. Groups, and costs of
                   other types than int32, start from nothing
@@ -62,8 +63,8 @@
      is MOSAIC_LAP_ERROR_MEMORY. The table of costs is read in place. Beside it stand, per entry, about 1/4 byte for bounds and ties, and
      some 600 bytes per row and 200 per column: 1.6 MB for 700 x 3676. With more rows than room for them the table is copied once,
      transposed; from 8 million entries on it is copied with its columns in another order. Costs from a function or from vectors take
-     1/16 byte per entry: 250 MB for 30,000 x 100,000. Other types than int32, and SciPy's order, take several allocations, one inside
-     the other: 4 bytes per entry for a table in steps, then 24 per entry that still matters, which in the worst case (and in
+     1/16 byte per entry: 250 MB for 30,000 x 100,000. Small problems, up to a million entries, take one area with 8 bytes per
+     entry. Other types than int32, and SciPy's order, take several allocations when they are not small, one inside the other: 4 bytes per entry for a table in steps, then 24 per entry that still matters, which in the worst case (and in
      mosaic_lap_work_size) are all of them; SciPy's order 8 per entry, if there are ties. Sparse costs take 24 bytes per stored one. The structures on the stack take under 20 KB, and nothing recurses.
 
    THREADS
@@ -103,16 +104,19 @@
      uniform 0..999999, 4000 x 4000                  55     58       88     1650
      uniform 0..9, 4000 x 4000                       28     30       52      114
      constant 2000 x 2000                           4.3    4.5       11       18
-     uniform 0..999999, 50 x 50                   0.014                    0.018
-     double, 0 to 1 in 53 bits, 1000 x 1000          14                       44
-     the same in SciPy's order                       58                       44
-     double, square roots of whole, 700 x 2000       38                      400
-     int64 below 2^62, 1000 x 1000                   16                       42
-     double 0..9, 1000 x 1000                       6.5                      5.6
-     double, 50 x 50; 10 x 10                0.054; 0.004             0.023; 0.001
-   A film's frames with much movement take as long from the last solution as from nothing. Small tables of other types than int32, up to some
-   100 x 100, take two to four times as long as SciPy does. In SciPy's order, where rounding or ties make it take SciPy's steps one by
-   one, they come on top of the exact solution.
+     uniform 0..999999, 50 x 50                   0.016                    0.022
+     double, 0 to 1 in 53 bits, 2000 x 2000          28                      286
+     double, 0 to 1 in 53 bits, 1000 x 1000          11                       42
+     the same in SciPy's order                       11                       42
+     double, square roots of whole, 700 x 2000      5.5                      7.6
+     int64 below 2^62, 1000 x 1000                   10                       42
+     double 0..9, 1000 x 1000; SciPy's order    1.5; 1.0                     5.5
+     double, 100 x 100; 50 x 50            0.049; 0.015             0.088; 0.021
+     double, 10 x 10; 2 x 2              0.0011; 0.0003           0.0010; 0.0005
+   A film's frames with much movement take as long from the last solution as from nothing. Of tiny problems SciPy is quicker on doubles of all
+   bits around 10 x 10 and 20 x 20 (down to 0.8 of its time) and, in the order of rows, where there are ties and less than some 60 columns (down to
+   0.7 of its time). SciPy's order beyond a million entries takes SciPy's steps one by one, on top of the exact solution, where sums are rounded
+   or there are ties.
 
    LAST CHANGES
      0.1.0  first version: dense int32 costs, capacities, the one optimum, the certificate and its check
@@ -4505,9 +4509,9 @@ static int mosaic_lap__is_zero(const uint64_t *price, int words)
     return words == 0;
 }
 
-/* Marks the tight entries of each line in `tight`, and returns whether the optimum is known to be the only one. It is when there is no cycle in the
-   graph of the slots (see the one optimum, above): slots that nothing leads on from, or to, are crossed out again and again, until none is left.
-   All the slots that no line has are one, `open` with the slots that are exchangeable with it as their price is 0. */
+/* Marks the tight entries of each line in `tight`, and returns whether the optimum is the only one: whether there is no cycle in the graph of the
+   slots (see the one optimum, above). Slots that nothing leads on from, or to, are crossed out again and again; what is left then has a cycle.
+   All the slots that no line has are one node, the hub, from which it goes on to those whose price is 0. */
 static int mosaic_lap__small_unique(const mosaic_lap__exact *q, mosaic_lap__direct *d, const mosaic_lap__settling *t, int settled)
 {
     const int32_t words = (d->wide + 63) / 64;
@@ -4670,13 +4674,17 @@ static int mosaic_lap__solve_small(const mosaic_lap_problem *p, const mosaic_lap
         }
         for (i = 0; i < q.rows; i++) q.col_of[i] = !d.turned ? d.slot_of[i] : d.line_of[i] < 0 ? q.cols : d.line_of[i];
         q.unique = mosaic_lap__small_unique(&q, &d, &t, !exact);
-        if (!q.unique) {
+        if (!q.unique && p->order == MOSAIC_LAP_ORDER_ROWS) {
             mosaic_lap__ties_layout(&q.ties, mosaic_lap__small_words(p), &a);
             mosaic_lap__small_ties(&q, &d, &t);
-            mosaic_lap__components(&q.ties);
-            q.unique = !mosaic_lap__prune(&q.ties);
-            if (p->order == MOSAIC_LAP_ORDER_ROWS) mosaic_lap__smallest(&q.ties);
-            for (i = 0; p->order == MOSAIC_LAP_ORDER_ROWS && i < q.rows; i++) q.col_of[i] = q.ties.col_of[i];
+            if (d.lines > MOSAIC_LAP__BLOCK) { /* what few lines have in common is quickly searched as it is */
+                mosaic_lap__components(&q.ties);
+                mosaic_lap__prune(&q.ties);
+            } else {
+                for (i = 0; i <= mosaic_lap__hub(&q.ties); i++) q.ties.component[i] = 0;
+            }
+            mosaic_lap__smallest(&q.ties);
+            for (i = 0; i < q.rows; i++) q.col_of[i] = q.ties.col_of[i];
         }
         *result = mosaic_lap__exact_answer(&q, out);
     }
