@@ -400,6 +400,11 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mo
                                                const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride, int simd, mosaic_run run,
                                                void *run_ctx, void *alloc_ctx);
 
+/* What the photographs would have cost in a cell of the last frame, each in its cheapest variant and without bonuses or rules: to find out what a pool
+   lacks. cost receives one number for each photograph, in units of 2^-18 squared Oklab distance. SIZE when there is no such cell, the mask leaves it out,
+   or there was no frame yet. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_cell_costs(const mosaic_engine *engine, int cell, int32_t *cost);
+
 /* The state of a stream between two pushes as one block of bytes, the same on every machine: a stream opened with the same grid, pool and
    options that loads it goes on with the same bytes as the one that saved it. MISMATCH when it belongs to another grid, pool or options;
    CORRUPT or VERSION as for pools; a failed load leaves the engine as it was. The last source frame is not in it: motion that the engine
@@ -3925,6 +3930,14 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     f->stride = (size_t)e->grid.width * 3;
     *frame = f;
     mosaic__stage(e, MOSAIC_STAGE_IDLE);
+    return MOSAIC_OK;
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_cell_costs(const mosaic_engine *e, int cell, int32_t *cost)
+{
+    if (!e || !cost) return MOSAIC_ERROR_NULL;
+    if (e->frames == 0 || cell < 0 || cell >= e->cells || e->row_of_cell[cell] < 0) return MOSAIC_ERROR_SIZE;
+    mosaic__compute_costs(e, cell, 0, e->photos, cost);
     return MOSAIC_OK;
 }
 

@@ -166,11 +166,11 @@ static int same_file(const char *a, const char *b)
 static int separate_files(const pipeline *p)
 {
     const settings *s = p->s;
-    const char *const option[] = {"--input", "--mask", "--output", "--placements", "--report", "--contact-sheet", "--pool"};
-    const char *const path[] = {s->input, s->mask, s->output, s->placements, s->report, s->contact_sheet, s->pool};
+    const char *const option[] = {"--input", "--mask", "--output", "--placements", "--report", "--contact-sheet", "--pool", "--diagnose-picture"};
+    const char *const path[] = {s->input, s->mask, s->output, s->placements, s->report, s->contact_sheet, s->pool, s->diagnose_picture};
     struct stat st;
     int i, k;
-    for (i = 0; i < 7; i++) {
+    for (i = 2; i < 8; i++) { /* the first two are only read, and may be one: a picture that is its own mask */
         if (!path[i] || !strcmp(path[i], "-")) continue;
         if (i >= 3 && !stat(path[i], &st) && S_ISDIR(st.st_mode))
             return say(FAILED, "%s: is a folder; %s wants the name of a file", path[i], option[i]);
@@ -279,15 +279,22 @@ static int open_engine(pipeline *p)
     return say(FAILED, "the mosaic cannot be started: %s", mosaic_result_string(result));
 }
 
+static int begin_diagnosis(pipeline *p)
+{
+    int uses = p->options.max_uses == MOSAIC_OFF ? 0 : p->options.max_uses, v;
+    for (v = 0; v < MOSAIC_VARIANTS && !p->options.max_uses; v++) uses += !p->options.variants || (p->options.variants >> v & 1);
+    return diagnose_begin(&p->diagnosis, p->photos.pool, &p->grid, p->filled, uses);
+}
+
 /* Everything that is written beside the mosaic: refused now rather than after the last frame. */
 static int open_extras(pipeline *p)
 {
-    const char *const later[] = {p->s->report, p->s->contact_sheet};
+    const char *const later[] = {p->s->report, p->s->contact_sheet, p->s->diagnose_picture};
     run_report *r = &p->report;
     char err[LINE] = "";
     whole_file w;
     int i;
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 3; i++) {
         FILE *f = later[i] ? whole_file_open(&w, later[i], err, sizeof err) : NULL;
         if (f)
             whole_file_close(&w, f, 0, err, sizeof err);
@@ -311,8 +318,7 @@ static int open_extras(pipeline *p)
     r->grid = p->grid;
     r->pool = p->photos.pool;
     r->skipped = p->photos.skips;
-    if (run_report_begin(r, p->s->report != NULL) || (p->s->diagnose && diagnose_begin(&p->diagnosis, p->photos.pool)))
-        return say(FAILED, "out of memory");
+    if (run_report_begin(r, p->s->report != NULL) || (p->s->diagnose && begin_diagnosis(p))) return say(FAILED, "out of memory");
     if (p->s->contact_sheet) contact_sheet_begin(&p->sheet, &p->grid);
     if (!p->s->placements) return DONE;
     p->placements = whole_file_open(&p->placements_file, p->s->placements, err, sizeof err);
@@ -374,7 +380,6 @@ static int push_source(pipeline *p, const unsigned char *rgb)
     input.rgb = rgb;
     input.stride = 3 * (size_t)p->source.width;
     if (rgb && p->s->contact_sheet) contact_sheet_source(&p->sheet, rgb);
-    if (rgb && p->s->diagnose) diagnose_source(&p->diagnosis, &p->grid, rgb);
     do {
         result = mosaic_push(p->engine, rgb ? &input : NULL, &f);
         if (result) {
@@ -382,6 +387,7 @@ static int push_source(pipeline *p, const unsigned char *rgb)
             say(FAILED, "frame %lld: %s", (long long)p->report.frames, mosaic_result_string(result));
             return -1;
         }
+        if (f && rgb && p->s->diagnose) diagnose_frame(&p->diagnosis, p->engine, f, rgb);
         if (f && take_mosaic(p, f)) return -1;
     } while (!rgb && f); /* at the end until the engine has nothing more */
     return 0;
@@ -453,6 +459,8 @@ static int finish(pipeline *p, int code)
     if (!keep || code == FAILED) return code;
     run_report_end(&p->report);
     if (p->s->contact_sheet && write_sheet(p, err, sizeof err)) code = say(FAILED, "%s", err);
+    if (p->s->diagnose_picture && diagnose_picture(&p->diagnosis, p->s->diagnose_picture, err, sizeof err)) code = say(FAILED, "%s", err);
+    if (p->s->report && p->s->diagnose) p->report.diagnosis = diagnose_json(&p->diagnosis, &p->report);
     if (p->s->report && run_report_write(&p->report, p->s->report, err, sizeof err)) code = say(FAILED, "%s", err);
     if (!p->s->quiet) run_report_print(&p->report, stderr);
     if (p->s->diagnose) diagnose_print(&p->diagnosis, &p->photos, &p->report, stderr);

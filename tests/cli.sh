@@ -49,7 +49,7 @@ command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || { have_ffmpeg=0
 # ---- words on the command line ----
 good "--help" --help
 for name in flow raft-weights flow-size flow-iterations input frames tiles output preset cells tile-size cell-aspect mask mask-shows height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd pool \
-    placements report contact-sheet diagnose quiet help version; do
+    placements report contact-sheet diagnose diagnose-picture quiet help version; do
     holds "--help names --$name" "$out" "--$name "
 done
 good "--version" --version
@@ -397,6 +397,20 @@ refuses "mask: cut off" 1 "cut.png" --input $source $small --output y.png --mask
 refuses "mask over the output" 1 "is given to --mask and to --report" --input $source $small --output y.png --mask half.pgm --report half.pgm
 refuses "mask: shows what" 2 'did you mean "source"?' --input $source $small --output y.png --mask half.pgm --mask-shows sourc
 nothing "mask: refused" y.png
+
+# ---- what the photographs lack ----
+shares() { sed -n "/\"share\"/,/}/s/.*\"$2\":[[:space:]]*\([0-9.]*\).*/\1/p" "$1"; } # shares REPORT PART
+good "diagnosis" --input $source $small --output x.mp4 --count 4 --diagnose --report dx.json --diagnose-picture dx.png
+holds "diagnosis: whose error" "$out" "of its square"
+about "diagnosis: the parts are the whole" "$(echo "$(shares dx.json colour) $(shares dx.json stock) $(shares dx.json rules)" | awk '{ print $1 + $2 + $3 }')" 1 .0003
+same "diagnosis: never used" "$(sed -n '/never_used/,/]/p' dx.json | grep -o '\.jpg' | wc -l | tr -d ' ')" "$(printf '%s' "$out" | sed -n 's/.* used, \([0-9]*\) never.*/\1/p')"
+whole "diagnosis: picture" dx.png
+good "diagnosis: nothing but the colours" --input $source $small --output x.mp4 --count 4 --diagnose --report dx.json --max-uses 0 --min-distance 0 --coherence 0 --rerank 0
+same "diagnosis: nothing but the colours" "$(shares dx.json colour) $(shares dx.json stock) $(shares dx.json rules)" "1.0000 0.0000 0.0000"
+good "diagnosis: used up" --input $source $few --output x.mp4 --mask half.pgm --count 2 --diagnose --report dx.json --coherence 0 --rerank 0
+[ "$(shares dx.json stock | tr -d .)" -gt 0500 ] && same "diagnosis: no rules" "$(shares dx.json rules)" 0.0000 || bad "diagnosis: one use each, and the stock suffices: $(shares dx.json stock)"
+refuses "diagnosis picture over the report" 1 "is given to --report and to --diagnose-picture" --input $source $small --output y.mp4 --report y.json --diagnose-picture y.json
+nothing "diagnosis: refused" y.mp4
 
 # ---- the other examples: what they make, what they refuse ----
 export ASAN_OPTIONS=detect_leaks=0 # a program on one page leaves its memory to the system when it ends with an error

@@ -30,6 +30,7 @@ typedef struct run_report {
     int *seen;        /* uses in the frame at hand */
     EVP_MD_CTX *hash; /* SHA-256 of the frames; null when nobody asked */
     char frames_sha256[65];
+    cJSON *diagnosis; /* taken over when it is written; null when nobody asked */
 } run_report;
 
 static inline double run_clock(void)
@@ -298,6 +299,7 @@ static inline cJSON *report__json(const run_report *r)
     cuts = cJSON_AddArrayToObject(o, "cuts");
     for (i = 0; i < r->cuts; i++) cJSON_AddItemToArray(cuts, cJSON_CreateNumber((double)r->cut[i]));
     cJSON_AddStringToObject(o, "frames_sha256", r->frames_sha256);
+    if (r->diagnosis) cJSON_AddItemToObject(o, "diagnosis", r->diagnosis);
     return o;
 }
 

@@ -24,7 +24,7 @@ typedef struct settings_look {
 
 typedef struct settings {
     const char *input, *frames, *output, *pool, *placements, *report, *contact_sheet; /* as on the command line */
-    const char *mask;
+    const char *mask, *diagnose_picture;
     const char *tile_size_text, *aspect_text, *variants_text, *fps_text, *start_text;
     option_list tiles;
     int preset, cells, height, max_uses, crf, encoder_preset, count, threads, simd;
@@ -157,6 +157,7 @@ static int settings_check(settings *s, char *err, size_t err_size)
         return -1;
     }
     if (s->frames) s->input = s->frames;
+    if (s->diagnose_picture) s->diagnose = 1;
     if (s->tile_size_text && s->aspect_text) {
         snprintf(err, err_size, "--cell-aspect goes with --cells; --tile-size 60x40 gives the shape itself");
         return -1;
@@ -216,7 +217,10 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         {"--placements", "FILE", OPTION_TEXT, &s->placements, 0, 0, NULL, "which photograph is where in every frame, as JSON lines"},
         {"--report", "FILE", OPTION_TEXT, &s->report, 0, 0, NULL, "figures of the run, and the hash of its frames, as JSON"},
         {"--contact-sheet", "PNG", OPTION_TEXT, &s->contact_sheet, 0, 0, NULL, "source, mosaic, placements and a close-up in one picture"},
-        {"--diagnose", NULL, OPTION_FLAG, &s->diagnose, 0, 0, NULL, "which photographs are used, skipped, missing"},
+        {"--diagnose", NULL, OPTION_FLAG, &s->diagnose, 0, 0, NULL,
+         "which photographs are used, skipped, missing, and how much of the error is theirs;\nalso in the report"},
+        {"--diagnose-picture", "PNG", OPTION_TEXT, &s->diagnose_picture, 0, 0, NULL,
+         "the same as a picture: where it is seen, and which colours lack"},
         {"--quiet", NULL, OPTION_FLAG, &s->quiet, 0, 0, NULL, "errors only"},
         {NULL, NULL, 0, NULL, 0, 0, NULL, "How it runs"},
         {"--threads", "N", OPTION_INT, &s->threads, 0, 256, NULL,

@@ -862,6 +862,17 @@ static uint64_t masked_pan(const mosaic_grid *grid, const mosaic_pool *pool, con
         CHECK_MSG(wrong == 0, "%d bytes of cells that are left out", wrong);
         CHECK(f->filled == cells - left_out);
         if (n == 0) CHECK(f->changed == f->filled && f->repainted == cells);
+        for (i = 0; i < cells; i += 7) {
+            int32_t cost[200];
+            const int filled = !options->mask || options->mask[i], photos = mosaic_pool_photos(pool);
+            CHECK(mosaic_cell_costs(e, i, cost) == (filled ? MOSAIC_OK : MOSAIC_ERROR_SIZE));
+            for (x = 0; x < photos && filled; x++) {
+                int32_t least = INT32_MAX;
+                for (y = 0; y < e->settings.variant_count; y++) least = mosaic__tile_cost(e, i, x, y) < least ? mosaic__tile_cost(e, i, x, y) : least;
+                wrong += cost[x] != least;
+            }
+        }
+        CHECK_MSG(wrong == 0, "%d costs differ", wrong);
         /* The list alone paints the same, cells that are left out included. */
         CHECK(mosaic_paint(grid, pool, f->draw, cells, 1, rgb, WIDTH * 3, painted, WIDTH * 3, options->simd, NULL, NULL, NULL) == MOSAIC_OK);
         for (y = 0; y < grid->height; y++) CHECK(memcmp(painted + y * WIDTH * 3, f->rgb + (size_t)y * f->stride, (size_t)grid->width * 3) == 0);
@@ -1432,6 +1443,11 @@ static void test_bad_input(void)
         motion.forward = i == 2 ? NULL : vectors;
         motion.width = i == 3 ? 1 : 80;
         CHECK(mosaic_push(e, &input, &frame) == MOSAIC_OK && frame && frame->index == i);
+    }
+    {
+        int32_t cost[200];
+        CHECK(mosaic_cell_costs(NULL, 0, cost) == MOSAIC_ERROR_NULL && mosaic_cell_costs(e, 0, NULL) == MOSAIC_ERROR_NULL);
+        CHECK(mosaic_cell_costs(e, -1, cost) == MOSAIC_ERROR_SIZE && mosaic_cell_costs(e, COLS * ROWS, cost) == MOSAIC_ERROR_SIZE);
     }
     CHECK(mosaic_push(e, NULL, &frame) == MOSAIC_OK && !frame);
     CHECK(mosaic_push(e, &input, &frame) == MOSAIC_ERROR_ENDED && !frame);
