@@ -3167,7 +3167,7 @@ static void mosaic_lap__tight_scalar(const double *cost, int32_t wide, double u,
 
 MOSAIC_LAP__AVX2 static int mosaic_lap__survey_avx2(const double *x, size_t wide, double least[3])
 {
-    const __m256d most = _mm256_set1_pd(DBL_MAX), sign = _mm256_set1_pd(-0.0), far = _mm256_mul_pd(most, _mm256_set1_pd(2)),
+    const __m256d most = _mm256_set1_pd(DBL_MAX), sign = _mm256_set1_pd(-0.0), infinite = _mm256_mul_pd(most, _mm256_set1_pd(2)),
                   zero = _mm256_setzero_pd();
     const __m256i mantissa = _mm256_set1_epi64x((int64_t)MOSAIC_LAP__MANTISSA), none = _mm256_setzero_si256();
     __m256d low = _mm256_set1_pd(least[0]), high = _mm256_set1_pd(least[1]), bit = _mm256_set1_pd(least[2]), bad = zero;
@@ -3179,9 +3179,9 @@ MOSAIC_LAP__AVX2 static int mosaic_lap__survey_avx2(const double *x, size_t wide
         bad = _mm256_or_pd(bad, _mm256_cmp_pd(minus, most, _CMP_NLE_UQ));
         rest = _mm256_castsi256_pd(_mm256_andnot_si256(plain, _mm256_and_si256(bits, _mm256_add_epi64(bits, _mm256_set1_epi64x(-1)))));
         rest = _mm256_andnot_pd(sign, _mm256_sub_pd(y, rest));
-        rest = _mm256_blendv_pd(rest, far, _mm256_or_pd(missing, _mm256_cmp_pd(y, zero, _CMP_EQ_OQ)));
-        low = _mm256_min_pd(low, _mm256_blendv_pd(y, far, missing));
-        high = _mm256_min_pd(high, _mm256_blendv_pd(minus, far, missing));
+        rest = _mm256_blendv_pd(rest, infinite, _mm256_or_pd(missing, _mm256_cmp_pd(y, zero, _CMP_EQ_OQ)));
+        low = _mm256_min_pd(low, _mm256_blendv_pd(y, infinite, missing));
+        high = _mm256_min_pd(high, _mm256_blendv_pd(minus, infinite, missing));
         bit = _mm256_min_pd(bit, rest);
     }
     _mm256_storeu_pd(part[0], low);
