@@ -11,6 +11,7 @@
 #define MOSAIC_TEMPORAL_IMPLEMENTATION
 #include "../mosaic_temporal.h"
 
+#include "util/atlas.h"
 #include "util/contact_sheet.h"
 #include "util/diagnose.h"
 #include "util/mask.h"
@@ -73,6 +74,7 @@ typedef struct pipeline {
     int encode_failed;
     char decode_error[LINE], encode_error[LINE];
     run_report report;
+    atlas atlas;
     contact_sheet sheet;
     diagnose diagnosis;
     progress progress;
@@ -320,6 +322,7 @@ static int open_extras(pipeline *p)
     r->skipped = p->photos.skips;
     if (run_report_begin(r, p->s->report != NULL) || (p->s->diagnose && begin_diagnosis(p))) return say(FAILED, "out of memory");
     if (p->s->contact_sheet) contact_sheet_begin(&p->sheet, &p->grid);
+    if (p->s->atlas && atlas_begin(&p->atlas, p->s->atlas, r, err, sizeof err)) return say(FAILED, "%s", err);
     if (!p->s->placements) return DONE;
     p->placements = whole_file_open(&p->placements_file, p->s->placements, err, sizeof err);
     if (!p->placements) return say(FAILED, "%s", err);
@@ -365,6 +368,7 @@ static int take_mosaic(pipeline *p, const mosaic_frame *f)
     queue_put(&p->mosaics);
     run_report_frame(&p->report, f);
     if (p->placements) placements_frame(p->placements, f);
+    if (p->s->atlas) atlas_frame(&p->atlas, f);
     if (p->s->contact_sheet) contact_sheet_mosaic(&p->sheet, f);
     progress_show(&p->progress, p->report.frames, run_churn(&p->report), run_clock());
     return 0;
@@ -456,6 +460,7 @@ static int finish(pipeline *p, int code)
     p->report.encode_seconds += run_clock() - begun;
     if (p->placements && whole_file_close(&p->placements_file, p->placements, keep && code != FAILED, err, sizeof err) && keep)
         code = say(FAILED, "%s", err);
+    if (p->s->atlas && atlas_end(&p->atlas, keep && code != FAILED, err, sizeof err) && keep) code = say(FAILED, "%s", err);
     if (!keep || code == FAILED) return code;
     run_report_end(&p->report);
     if (p->s->contact_sheet && write_sheet(p, err, sizeof err)) code = say(FAILED, "%s", err);

@@ -4,6 +4,7 @@
 set -u
 build=$(cd "${1:?usage: cli.sh BUILD_DIR}" && pwd)
 mosaic=$build/mosaic_video
+tests=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/mosaic_cli.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -49,7 +50,7 @@ command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || { have_ffmpeg=0
 # ---- words on the command line ----
 good "--help" --help
 for name in flow raft-weights flow-size flow-iterations input frames tiles output preset cells tile-size cell-aspect mask mask-shows height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd pool \
-    placements report contact-sheet diagnose diagnose-picture quiet help version; do
+    placements report atlas contact-sheet diagnose diagnose-picture quiet help version; do
     holds "--help names --$name" "$out" "--$name "
 done
 good "--version" --version
@@ -411,6 +412,26 @@ good "diagnosis: used up" --input $source $few --output x.mp4 --mask half.pgm --
 [ "$(shares dx.json stock | tr -d .)" -gt 0500 ] && same "diagnosis: no rules" "$(shares dx.json rules)" 0.0000 || bad "diagnosis: one use each, and the stock suffices: $(shares dx.json stock)"
 refuses "diagnosis picture over the report" 1 "is given to --report and to --diagnose-picture" --input $source $small --output y.mp4 --report y.json --diagnose-picture y.json
 nothing "diagnosis: refused" y.mp4
+
+# ---- the atlas: whoever has it and the draw lists paints the same bytes ----
+if ${CC:-cc} -O1 "$tests/atlas_paint.c" $(pkg-config --cflags --libs libcjson) -lm -o atlas_paint; then
+    good "atlas" --input $source $small --output x.mp4 --bleed 0 --atlas at --report x.json
+    same "atlas: painted from it alone" "$(./atlas_paint at | sha256sum | cut -d' ' -f1)" "$(field x.json frames_sha256)"
+    good "atlas: with a mask, by a folder that is there" --input $source $small --output x.mp4 --bleed 0 --atlas at --mask half.pgm --variants mirror,dark --report x.json
+    same "atlas: with a mask, painted from it alone" "$(./atlas_paint at | sha256sum | cut -d' ' -f1)" "$(field x.json frames_sha256)"
+    same "atlas: files" "$(ls at | tr '\n' ' ')" "atlas-1.png draw.jsonl "
+    "$mosaic" --input $source --tiles demo/tiles --tile-size 1024 --height 4096 --count 1 --output - --bleed 0 --atlas pages --min-distance 0 --max-uses 1 --report x.json --quiet >/dev/null && ok || bad "atlas: more than a page"
+    same "atlas: more than a page, painted from it alone" "$(./atlas_paint pages | sha256sum | cut -d' ' -f1) $(ls pages | wc -l | tr -d ' ')" "$(field x.json frames_sha256) 3"
+    good "atlas: the source is needed" --input $source $small --output x.mp4 --bleed .1 --atlas at --count 2
+    ./atlas_paint at >/dev/null; same "atlas: the source is needed" $? 3
+else
+    bad "tests/atlas_paint.c does not compile"
+fi
+echo here > taken
+refuses "atlas where a file is" 1 "taken" --input $source $small --output y.mp4 --atlas taken
+refuses "atlas nowhere" 1 "make its folder first" --input $source $small --output y.mp4 --atlas no/where
+same "atlas: the file is kept" "$(cat taken)" here
+nothing "atlas: refused" y.mp4
 
 # ---- the other examples: what they make, what they refuse ----
 export ASAN_OPTIONS=detect_leaks=0 # a program on one page leaves its memory to the system when it ends with an error

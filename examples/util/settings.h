@@ -24,7 +24,7 @@ typedef struct settings_look {
 
 typedef struct settings {
     const char *input, *frames, *output, *pool, *placements, *report, *contact_sheet; /* as on the command line */
-    const char *mask, *diagnose_picture;
+    const char *mask, *diagnose_picture, *atlas;
     const char *tile_size_text, *aspect_text, *variants_text, *fps_text, *start_text;
     option_list tiles;
     int preset, cells, height, max_uses, crf, encoder_preset, count, threads, simd;
@@ -215,6 +215,9 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         {"--encoder-preset", "NAME", OPTION_CHOICE, &s->encoder_preset, 0, 0, x264_presets, "of x264, from ultrafast to placebo (default veryfast)"},
         {NULL, NULL, 0, NULL, 0, 0, NULL, "What is told"},
         {"--placements", "FILE", OPTION_TEXT, &s->placements, 0, 0, NULL, "which photograph is where in every frame, as JSON lines"},
+        {"--atlas", "DIR", OPTION_TEXT, &s->atlas, 0, 0, NULL,
+         "a folder for painting elsewhere, in a game or a page: the photographs as PNG atlas, and draw.jsonl,\nthe draw list of every frame (format: "
+         "examples/util/atlas.h; with --bleed 0 that is all it takes)"},
         {"--report", "FILE", OPTION_TEXT, &s->report, 0, 0, NULL, "figures of the run, and the hash of its frames, as JSON"},
         {"--contact-sheet", "PNG", OPTION_TEXT, &s->contact_sheet, 0, 0, NULL, "source, mosaic, placements and a close-up in one picture"},
         {"--diagnose", NULL, OPTION_FLAG, &s->diagnose, 0, 0, NULL,
