@@ -1495,7 +1495,8 @@ static void mosaic_lap__select(mosaic_lap__core *q, int32_t total, int32_t count
    none; returns how many. */
 static int32_t mosaic_lap__collect(mosaic_lap__core *q, int32_t line, int64_t *limit, int64_t gap)
 {
-    int32_t found = q->kernels->collect(&q->t, line, limit, gap, q->picked, q->picked_cost), count = 0, i;
+    int32_t found, count = 0, i;
+    found = q->kernels->collect(&q->t, line, limit, gap, q->picked, q->picked_cost);
     for (i = 0; i < found; i++) {
         int32_t j = q->picked[i], c = q->picked_cost[i];
         int64_t x = mosaic_lap__reduced(&q->t, c, j);
@@ -1563,7 +1564,7 @@ static void mosaic_lap__first_list(mosaic_lap__core *q, int32_t line)
         if (count == MOSAIC_LAP__FIRST_BLOCKS && best[count - 1] != INT32_MAX) limit = (int64_t)best[count - 1] + 1;
         found = mosaic_lap__collect(q, line, &limit, MOSAIC_LAP__NO_SHRINK);
         mosaic_lap__make_list(q, line, found, limit);
-        if (found >= MOSAIC_LAP__FIRST_BLOCKS || limit == MOSAIC_LAP__FAR) break;
+        if (found >= 2 || limit == MOSAIC_LAP__FAR) break;
     }
 }
 
@@ -2620,15 +2621,64 @@ static void mosaic_lap__price_lines(mosaic_lap__core *q)
     }
 }
 
-/* Takes from its slot each unit for which that is not tight. */
+/* Takes from its slot each unit for which that is not tight. q->value: the price up to which a slot that loses one does not matter to that line. */
 static void mosaic_lap__free_loose(mosaic_lap__core *q)
 {
     int32_t i;
+    for (i = 0; i < q->t.slots; i++) q->value[i] = q->level;
     for (i = 0; i < q->units; i++) {
         int32_t slot = q->slot_of[i], line = q->line_of[i], cost;
+        int64_t slack;
         if (slot < 0) continue;
         cost = mosaic_lap__cost(&q->t, line, slot);
-        if (cost == MOSAIC_LAP_FORBIDDEN || mosaic_lap__reduced(&q->t, cost, slot) != q->u[line]) mosaic_lap__place(q, i, -1);
+        slack = cost == MOSAIC_LAP_FORBIDDEN ? MOSAIC_LAP__FAR : mosaic_lap__reduced(&q->t, cost, slot) - q->u[line];
+        if (slack == 0) continue;
+        mosaic_lap__place(q, i, -1);
+        if (slack < q->value[slot] - q->t.price[slot]) q->value[slot] = q->t.price[slot] + slack;
+    }
+}
+
+/* Raises the prices of slots that have just lost a unit, and lie below the level therefore, as far as no price of a line falls: to where the first line
+   is as well off with the slot as without it. That makes the ways short on which the searches fill them. Before anything has been read again
+   what a block has lost in lower bounds is the most that one of its slots has risen. */
+static void mosaic_lap__raise(mosaic_lap__core *q)
+{
+    int32_t *slot = q->picked, *start = q->picked_cost, i, b, d, count = 0; /* start: of the slots in question, the first in each block */
+    int64_t *to = q->value, *rise = (int64_t *)(void *)q->vacant;           /* the price a slot can have; blocks: the most it is raised by */
+    for (b = 0; b < q->t.blocks; b++) {
+        start[b] = count;
+        rise[b] = 0;
+        for (i = b * MOSAIC_LAP__BLOCK; i < b * MOSAIC_LAP__BLOCK + mosaic_lap__block_size(&q->t, b); i++) {
+            if (q->left[i] <= 0 || q->t.price[i] >= q->level) continue;
+            if (to[i] - q->t.price[i] > rise[b]) rise[b] = to[i] - q->t.price[i];
+            to[count] = to[i];
+            slot[count++] = i;
+        }
+    }
+    start[b] = count;
+    for (i = 0; i < q->t.lines && count > 0; i++) {
+        const int32_t *lower = q->t.lower + (size_t)i * (size_t)q->t.blocks;
+        for (b = 0; b < q->t.blocks; b++) {
+            int32_t room[MOSAIC_LAP__BLOCK];
+            const int32_t *cost;
+            if (rise[b] == 0 || (lower[b] != INT32_MIN && lower[b] - q->u[i] >= rise[b])) continue;
+            cost = mosaic_lap__costs(&q->t, i, b, room);
+            rise[b] = 0;
+            for (d = start[b]; d < start[b + 1]; d++) {
+                int32_t c = cost[slot[d] % MOSAIC_LAP__BLOCK];
+                int64_t most = c == MOSAIC_LAP_FORBIDDEN ? MOSAIC_LAP__FAR : (q->t.sign ? -(int64_t)c : (int64_t)c) - q->u[i];
+                if (most < to[d]) to[d] = most;
+                if (to[d] - q->t.price[slot[d]] > rise[b]) rise[b] = to[d] - q->t.price[slot[d]];
+            }
+        }
+    }
+    for (d = 0; d < count; d++) mosaic_lap__set_price(q, slot[d], to[d]);
+    for (i = 0; i < q->t.lines && count > 0; i++) {
+        int32_t *lower = q->t.lower + (size_t)i * (size_t)q->t.blocks;
+        for (b = 0; b < q->t.blocks; b++) {
+            int64_t now = lower[b] - rise[b];
+            if (rise[b] > 0 && lower[b] != INT32_MIN) lower[b] = mosaic_lap__clamp(now > q->u[i] ? now : q->u[i]);
+        }
     }
 }
 
@@ -2732,7 +2782,10 @@ static int32_t mosaic_lap__serve(mosaic_lap__solver *s, int level)
     if (s->options->start) mosaic_lap__take_start(s);
     mosaic_lap__read_all(s);
     mosaic_lap__price_lines(q);
-    if (s->options->start) mosaic_lap__free_loose(q);
+    if (s->options->start) {
+        mosaic_lap__free_loose(q);
+        mosaic_lap__raise(q);
+    }
     mosaic_lap__count_surplus(q);
     mosaic_lap__greedy(q);
     if (mosaic_lap__wants_auction(s)) {
