@@ -4747,12 +4747,11 @@ static int mosaic_lap__solve_small(const mosaic_lap_problem *p, const mosaic_lap
 }
 
 /* Memory for it, whatever the costs are: the prices at their longest, and the larger of the stages that come and go. 0 when that overflows. */
-static size_t mosaic_lap__exact_size(const mosaic_lap_problem *p, size_t table)
+static size_t mosaic_lap__exact_size(const mosaic_lap_problem *p, size_t entries, size_t table)
 {
     mosaic_lap__exact q;
     mosaic_lap__direct d;
     mosaic_lap__arena state, stage, other;
-    size_t entries = p->row_start ? (size_t)p->row_start[p->rows] : (size_t)p->rows * (size_t)p->cols;
     memset(&q, 0, sizeof q);
     q.s.p = p;
     q.s.words = p->kind == MOSAIC_LAP_DOUBLE ? 34 : p->kind == MOSAIC_LAP_FLOAT ? 5 : 2;
@@ -4789,6 +4788,180 @@ static size_t mosaic_lap__small_size(const mosaic_lap_problem *p)
     return a.used + 64;
 }
 
+/* ---- sparse costs with more rows than columns: the columns look for rows ---- */
+typedef struct mosaic_lap__turned {
+    int64_t *start; /* the same costs column by column */
+    int32_t *index;
+    unsigned char *cost;
+    int32_t *row_of;
+    uint64_t *u, *v; /* prices */
+    mosaic_lap__ties ties;
+} mosaic_lap__turned;
+
+static size_t mosaic_lap__kind_size(mosaic_lap_kind kind) { return kind == MOSAIC_LAP_INT32 || kind == MOSAIC_LAP_FLOAT ? 4 : 8; }
+
+static void mosaic_lap__turned_layout(mosaic_lap__turned *q, const mosaic_lap_problem *p, int words, mosaic_lap__arena *a)
+{
+    size_t rows = (size_t)p->rows, cols = (size_t)p->cols, entries = (size_t)p->row_start[p->rows];
+    memset(q, 0, sizeof *q);
+    q->start = (int64_t *)mosaic_lap__take(a, cols + 1, sizeof(int64_t));
+    q->index = (int32_t *)mosaic_lap__take(a, entries, sizeof(int32_t));
+    q->cost = (unsigned char *)mosaic_lap__take(a, entries, mosaic_lap__kind_size(p->kind));
+    q->row_of = (int32_t *)mosaic_lap__take(a, cols, sizeof(int32_t));
+    q->u = (uint64_t *)mosaic_lap__take(a, rows, (size_t)words * sizeof(uint64_t));
+    q->v = (uint64_t *)mosaic_lap__take(a, cols, (size_t)words * sizeof(uint64_t));
+    q->ties.rows = p->rows;
+    q->ties.cols = p->cols;
+    mosaic_lap__ties_layout(&q->ties, entries + rows, a); /* an entry takes a word at most, and so does having no column */
+}
+
+static int mosaic_lap__is_turned(const mosaic_lap_problem *p)
+{
+    return p->row_start && !p->capacity && p->rows > p->cols && p->cols > 0 && p->row_start[p->rows] > 0;
+}
+
+/* Puts the costs in the order of the columns. */
+static void mosaic_lap__turn(mosaic_lap__turned *q, const mosaic_lap_problem *p)
+{
+    const size_t size = mosaic_lap__kind_size(p->kind);
+    const int64_t first = p->row_start[0], end = p->row_start[p->rows];
+    int64_t at;
+    int32_t i;
+    for (i = 0; i <= p->cols; i++) q->start[i] = 0;
+    for (at = first; at < end; at++) q->start[p->col_index[at]]++;
+    for (i = 1; i <= p->cols; i++) q->start[i] += q->start[i - 1];
+    for (i = p->rows; i-- > 0;)
+        for (at = p->row_start[i + 1]; at-- > p->row_start[i];) {
+            int64_t to = --q->start[p->col_index[at]];
+            q->index[to] = i;
+            memcpy(q->cost + (size_t)to * size, (const unsigned char *)p->cost + (size_t)at * size, size);
+        }
+}
+
+/* The one optimum in the order of rows, from the entries that are tight. */
+static void mosaic_lap__turned_ties(mosaic_lap__turned *q, const mosaic_lap__source *s)
+{
+    const mosaic_lap_problem *p = s->p;
+    const size_t words = (size_t)s->words;
+    mosaic_lap__ties *g = &q->ties;
+    uint64_t left[MOSAIC_LAP__WORDS];
+    int32_t i;
+    size_t at;
+    mosaic_lap__ties_start(g);
+    for (i = 0; i < p->rows; i++) mosaic_lap__ties_put(g, i, p->cols);
+    for (i = 0; i < p->cols; i++) mosaic_lap__ties_put(g, q->row_of[i], i);
+    mosaic_lap__keep_words(g, p->rows);
+    for (i = 0; i < p->rows; i++) {
+        for (at = mosaic_lap__begin(s, i); at < mosaic_lap__end(s, i); at++) {
+            const int32_t j = p->col_index[at];
+            int64_t mantissa;
+            int shift;
+            if (!mosaic_lap__cost_at(s, at, &mantissa, &shift)) continue;
+            memset(left, 0, words * sizeof *left);
+            mosaic_lap__long_add(left, (int)words, mantissa, shift, 0);
+            mosaic_lap__long_add_long(left, q->u + (size_t)i * words, (int)words, 1, 1);
+            mosaic_lap__long_add_long(left, q->v + (size_t)j * words, (int)words, 1, 1);
+            if (mosaic_lap__is_zero(left, (int)words)) g->map[j / 64] |= (uint64_t)1 << (j % 64);
+        }
+        if (mosaic_lap__is_zero(q->u + (size_t)i * words, (int)words)) g->map[p->cols / 64] |= (uint64_t)1 << (p->cols % 64);
+        mosaic_lap__keep_words(g, i);
+    }
+    mosaic_lap__components(g);
+    mosaic_lap__prune(g);
+    mosaic_lap__smallest(g);
+}
+
+static mosaic_lap_result mosaic_lap__solve_turned(const mosaic_lap_problem *p, const mosaic_lap_options *options, mosaic_lap_solution *out)
+{
+    mosaic_lap__turned q;
+    mosaic_lap__source s;
+    mosaic_lap_problem plain = *p, problem;
+    mosaic_lap_options defaults, inner;
+    mosaic_lap_solution solution;
+    mosaic_lap__arena a;
+    mosaic_lap_result result;
+    void *memory;
+    const int given = out->words > 1 ? out->words : 1;
+    int level, needed = 0, pass;
+    int64_t room;
+    int32_t i, j;
+    plain.maximise = 0; /* prices come as they are handed out */
+    s.p = &plain;
+    result = mosaic_lap__examine(p, &s.stride, &room, &out->col);
+    if (result == MOSAIC_LAP_OK) result = mosaic_lap__level(&options, &defaults, &level);
+    if (result == MOSAIC_LAP_OK) result = mosaic_lap__survey(&s, level, &out->row, &out->col);
+    if (result != MOSAIC_LAP_OK) return result;
+    mosaic_lap__turned_layout(&q, p, s.words, mosaic_lap__ruler(&a));
+    if (a.overflow) return MOSAIC_LAP_ERROR_SIZE;
+    result = mosaic_lap__open(options, a.used + 64, &memory, &a);
+    if (result != MOSAIC_LAP_OK) return result;
+    mosaic_lap__turned_layout(&q, p, s.words, &a);
+    mosaic_lap__rest(options, &a, &inner);
+    mosaic_lap__turn(&q, p);
+    memset(&problem, 0, sizeof problem);
+    problem.rows = p->cols;
+    problem.cols = p->rows;
+    problem.kind = p->kind;
+    problem.maximise = p->maximise;
+    problem.cost = q.cost;
+    problem.row_start = q.start;
+    problem.col_index = q.index;
+    memset(&solution, 0, sizeof solution);
+    solution.col_of_row = q.row_of;
+    solution.u = (int64_t *)(void *)q.v;
+    solution.v = (int64_t *)(void *)q.u;
+    solution.words = s.words;
+    solution.row = solution.col = -1;
+    solution.clash_rows = out->clash_cols;
+    solution.clash_cols = out->clash_rows;
+    result = mosaic_lap__solve_exact(&problem, &inner, &solution);
+    out->row = solution.col;
+    out->col = solution.row;
+    for (pass = 0; result == MOSAIC_LAP_OK && pass < 2; pass++) /* rows, columns */
+        for (i = 0; i < (pass ? p->cols : p->rows); i++) {
+            int bits = mosaic_lap__long_bits((pass ? q.v : q.u) + (size_t)i * (size_t)s.words, s.words);
+            if (bits > needed) needed = bits;
+        }
+    needed = needed / 64 + 1;
+    if (result == MOSAIC_LAP_OK && (out->u || out->v) && needed > given) {
+        out->words = needed;
+        result = MOSAIC_LAP_ERROR_WORDS;
+    }
+    if (result == MOSAIC_LAP_OK) {
+        if (!solution.unique) mosaic_lap__turned_ties(&q, &s);
+        for (i = 0; out->col_of_row && i < p->rows; i++) out->col_of_row[i] = solution.unique || q.ties.col_of[i] == p->cols ? -1 : q.ties.col_of[i];
+        for (i = 0; out->col_of_row && solution.unique && i < p->cols; i++) out->col_of_row[q.row_of[i]] = i;
+        for (pass = 0; pass < 2; pass++) {
+            const uint64_t *price = pass ? q.v : q.u;
+            int64_t *to = pass ? out->v : out->u;
+            for (i = 0; to && i < (pass ? p->cols : p->rows); i++, price += s.words)
+                for (j = 0; j < given; j++) *to++ = j < s.words ? (int64_t)price[j] : -(int64_t)mosaic_lap__long_negative(price, s.words);
+        }
+        out->unique = solution.unique;
+        out->exponent = solution.exponent;
+        out->total = solution.total;
+        out->primal = solution.primal;
+        out->dual = solution.dual;
+        out->gap = solution.gap;
+        out->matched = solution.matched;
+    }
+    mosaic_lap__close(options, memory);
+    return result;
+}
+
+static size_t mosaic_lap__turned_size(const mosaic_lap_problem *p)
+{
+    mosaic_lap__turned q;
+    mosaic_lap__arena a;
+    mosaic_lap_problem problem = *p;
+    size_t rest;
+    problem.rows = p->cols;
+    problem.cols = p->rows;
+    rest = mosaic_lap__exact_size(&problem, (size_t)p->row_start[p->rows], 0);
+    mosaic_lap__turned_layout(&q, p, p->kind == MOSAIC_LAP_DOUBLE ? 34 : p->kind == MOSAIC_LAP_FLOAT ? 5 : 2, mosaic_lap__ruler(&a));
+    return a.overflow || rest == 0 || rest > SIZE_MAX - a.used - 128 ? 0 : rest + a.used + 128;
+}
+
 MOSAIC_LAP_API size_t mosaic_lap_work_size(const mosaic_lap_problem *problem)
 {
     mosaic_lap__solver s;
@@ -4801,7 +4974,10 @@ MOSAIC_LAP_API size_t mosaic_lap_work_size(const mosaic_lap_problem *problem)
         size = mosaic_lap__measure(&s, room, 0, 0); /* scalar kernels and a cold start need most */
         if (size == 0) return 0;
     }
-    if (!mosaic_lap__is_table(problem)) size = mosaic_lap__exact_size(problem, size);
+    if (mosaic_lap__is_turned(problem)) return mosaic_lap__turned_size(problem);
+    if (!mosaic_lap__is_table(problem))
+        size = mosaic_lap__exact_size(
+            problem, problem->row_start ? (size_t)problem->row_start[problem->rows] : (size_t)problem->rows * (size_t)problem->cols, size);
     small_size = mosaic_lap__small_size(problem);
     return size > 0 && small_size > size ? small_size : size;
 }
@@ -4839,7 +5015,8 @@ MOSAIC_LAP_API mosaic_lap_result mosaic_lap_solve(const mosaic_lap_problem *prob
         return MOSAIC_LAP_OK;
     }
     state = mosaic__fp_enter();
-    result = mosaic_lap__solve_exact(problem, options, solution);
+    result =
+        mosaic_lap__is_turned(problem) ? mosaic_lap__solve_turned(problem, options, solution) : mosaic_lap__solve_exact(problem, options, solution);
     mosaic__fp_leave(state);
     return result;
 }
