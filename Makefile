@@ -9,10 +9,15 @@ EXAMPLES := $(patsubst examples/%.c,%,$(wildcard examples/*.c))
 WITH_FFMPEG := mosaic_video mosaic_measure
 FFMPEG := libavformat libavcodec libavutil libswscale libswresample libcjson libcrypto
 HAVE_FFMPEG := $(shell pkg-config --exists $(FFMPEG) 2>/dev/null && echo yes)
-ifeq ($(HAVE_FFMPEG),yes)
+WITH_SDL := mosaic_live
+SDL := sdl2 libavdevice $(filter libav% libsw%,$(FFMPEG))
+HAVE_SDL := $(shell pkg-config --exists $(SDL) 2>/dev/null && echo yes)
 BUILT := $(EXAMPLES)
-else
-BUILT := $(filter-out $(WITH_FFMPEG),$(EXAMPLES))
+ifneq ($(HAVE_FFMPEG),yes)
+BUILT := $(filter-out $(WITH_FFMPEG),$(BUILT))
+endif
+ifneq ($(HAVE_SDL),yes)
+BUILT := $(filter-out $(WITH_SDL),$(BUILT))
 endif
 
 .PHONY: all deps demo test parity matrix bench fuzz clean
@@ -20,6 +25,9 @@ endif
 all: $(BUILT:%=$(BUILD)/%)
 ifneq ($(HAVE_FFMPEG),yes)
 	@echo "left out, for want of FFmpeg's libraries, cJSON or OpenSSL ('make deps' installs them): $(WITH_FFMPEG)"
+endif
+ifneq ($(HAVE_SDL),yes)
+	@echo "left out, for want of SDL2 or FFmpeg's libraries ('make deps' installs them): $(WITH_SDL)"
 endif
 
 # Each example is built by the command in its own opening comment.

@@ -580,6 +580,8 @@ extern "C" {
 /* In the first frame of a shot, a photograph that stands too close to its copy is made dearer by this much, and the problem solved again. */
 #define MOSAIC__BAN 2621
 #define MOSAIC__BAN_ROUNDS 4
+/* Not where there are more costs than this: among so many photographs repair finds one as good, and each round would take seconds. */
+#define MOSAIC__BAN_MOST ((size_t)1 << 26)
 /* How much dearer than the assignment's photograph one may be that re-ranking looks at (.001), and of how many at most. */
 #define MOSAIC__RERANK_MARGIN 262
 #define MOSAIC__RERANK_MOST 64
@@ -3465,7 +3467,7 @@ static void mosaic__assign(mosaic_engine *e, int cut)
     if (cut) e->warm = 0;
     if (!alone) mosaic__favour(e);
     mosaic__solve(e, &f->bound);
-    if (alone && e->settings.distance > 0) {
+    if (alone && e->settings.distance > 0 && (size_t)e->filled * e->width <= MOSAIC__BAN_MOST) {
         int64_t ignored;
         for (rounds = 0; rounds < MOSAIC__BAN_ROUNDS && mosaic__ban(e) > 0; rounds++) mosaic__solve(e, &ignored);
         mosaic__bias_clear(e);

@@ -413,6 +413,39 @@ good "diagnosis: used up" --input $source $few --output x.mp4 --mask half.pgm --
 refuses "diagnosis picture over the report" 1 "is given to --report and to --diagnose-picture" --input $source $small --output y.mp4 --report y.json --diagnose-picture y.json
 nothing "diagnosis: refused" y.mp4
 
+# ---- the window: SDL's own driver without a screen ----
+if [ -x "$build/mosaic_live" ]; then
+    mosaic=$build/mosaic_live
+    live() { SDL_VIDEODRIVER=dummy ASAN_OPTIONS=detect_leaks=0 good "$@"; }
+    make_live() { local what=$1; shift; live "$what" --tiles demo/tiles --height 144 --cells 60 "$@"; }
+    make_live "mosaic_live: a folder of frames" --input $source
+    holds "mosaic_live: all frames" "$out" "mosaic_live: 24 frames; "
+    shape=$(printf '%s' "$out" | sed -n 's/.* fps, \(.* cells\).*/\1/p')
+    make_live "mosaic_live: keys" --input $source --press '>p'
+    holds "mosaic_live: the dial, a preset" "$out" "$shape, dial 0.6, legacy"
+    make_live "mosaic_live: keys" --input $source --press '<<++'
+    holds "mosaic_live: the dial" "$out" "dial 0.3, default"
+    case $out in *"$shape"*) bad "mosaic_live: as many cells as before: $out" ;; *) ok ;; esac
+    make_live "mosaic_live: keys" --input $source --press '+-'
+    holds "mosaic_live: fewer cells again" "$out" "$shape"
+    make_live "mosaic_live: keys" --input $source --press 'tf q'
+    holds "mosaic_live: pause, and the end" "$out" "mosaic_live: 15 frames; "
+    holds "mosaic_live: the source" "$out" "default, source, paused"
+    make_live "mosaic_live: a device" --camera testsrc2=size=160x90:rate=25 --camera-format lavfi --count 12
+    holds "mosaic_live: a device" "$out" "mosaic_live: 12 frames; "
+    export SDL_VIDEODRIVER=dummy ASAN_OPTIONS=detect_leaks=0
+    refuses "mosaic_live: no such device" 1 "cannot open this device" --camera /dev/nowhere --tiles demo/tiles
+    refuses "mosaic_live: no such kind of device" 1 "knows no devices of this kind" --camera x --camera-format y --tiles demo/tiles
+    refuses "mosaic_live: no input" 2 "give --input FILE or --camera DEVICE" --tiles demo/tiles
+    refuses "mosaic_live: no photographs" 2 "--tiles DIR is missing" --input $source
+    refuses "mosaic_live: not there" 1 "nowhere.mp4" --input nowhere.mp4 --tiles demo/tiles
+    SDL_VIDEODRIVER=nonsense refuses "mosaic_live: no screen" 1 "no window can be opened" --input $source --tiles demo/tiles
+    unset SDL_VIDEODRIVER ASAN_OPTIONS
+    mosaic=$build/mosaic_video
+else
+    skip "mosaic_live, which needs SDL2 ('make deps' installs it)"
+fi
+
 # ---- the atlas: whoever has it and the draw lists paints the same bytes ----
 if ${CC:-cc} -O1 "$tests/atlas_paint.c" $(pkg-config --cflags --libs libcjson) -lm -o atlas_paint; then
     good "atlas" --input $source $small --output x.mp4 --bleed 0 --atlas at --report x.json

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the examples and tests need from the system's packages; says nothing when all is there.
-apt_packages="gcc g++ clang make pkg-config libstb-dev libcjson-dev libssl-dev libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev ffmpeg python3 python3-venv python3-torch python3-torchvision libomp-dev libclang-rt-14-dev"
-brew_packages="pkg-config cjson openssl ffmpeg python3 libomp"
+apt_packages="gcc g++ clang make pkg-config libstb-dev libcjson-dev libssl-dev libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev libavdevice-dev libsdl2-dev ffmpeg python3 python3-venv python3-torch python3-torchvision libomp-dev libclang-rt-14-dev"
+brew_packages="pkg-config cjson openssl sdl2 ffmpeg python3 libomp"
 
 if command -v apt-get >/dev/null 2>&1; then
     # The runtime of clang's sanitizers has its version in its name and is only there for some: wanted, not needed.

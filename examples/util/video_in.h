@@ -58,6 +58,8 @@ typedef struct video_in_options {
     long long count;      /* most frames to return, 0 = all */
     int default_matrix;   /* AVCOL_SPC_* for files that name none (0: by size, HD bt709, else smpte170m) */
     int keep_aspect;      /* 1: samples stay as they are stored, square or not */
+    const char
+        *device; /* FFmpeg's name for a kind of device (v4l2), whose name is then the path; the caller calls avdevice_register_all. NULL: a file */
 } video_in_options;
 
 /* Opens; on failure returns NULL and writes one line (the thing and the remedy) into err. options and info may be NULL. */
@@ -409,15 +411,17 @@ VIDEO_IN__FN const char *video_in__open_stream(video_in *in, int *error)
     const AVCodecDescriptor *about;
     AVDictionary *open_options = NULL;
     AVStream *stream;
-    char *url = video_in__copy("file:", in->path, "");
+    const AVInputFormat *device = in->options.device ? av_find_input_format(in->options.device) : NULL;
+    char *url = video_in__copy(device ? "" : "file:", in->path, "");
     int r, i;
     *error = AVERROR(ENOMEM);
     if (!url) return "not enough memory";
     av_dict_set(&open_options, "pattern_type", "none", 0); /* a % in a picture's name is just a % */
-    r = avformat_open_input(&in->format, url, NULL, &open_options);
+    r = avformat_open_input(&in->format, url, device, &open_options);
     free(url);
     av_dict_free(&open_options);
     *error = r;
+    if (r < 0 && device) return "FFmpeg cannot open this device";
     if (r < 0) return "not a video or picture that FFmpeg can read, or cut off before its index; check the file or convert it with ffmpeg";
     *error = r = avformat_find_stream_info(in->format, NULL);
     if (r < 0) return "its streams cannot be read; check the file or convert it with ffmpeg";
@@ -818,7 +822,13 @@ VIDEO_IN__FN video_in *video_in_open(const char *path, const video_in_options *o
     video_in *in;
     int is_folder, ok;
     av_log_set_level(AV_LOG_QUIET); /* what goes wrong is told once, in err */
-    if (stat(path, &status) != 0) {
+    if (options && options->device) {
+        if (!av_find_input_format(options->device)) {
+            video_in__say(err, err_size, "%s: this FFmpeg knows no devices of this kind", options->device);
+            return NULL;
+        }
+        status.st_mode = 0;
+    } else if (stat(path, &status) != 0) {
         video_in__say(err, err_size, "%s: %s; check the path", path, strerror(errno));
         return NULL;
     }
