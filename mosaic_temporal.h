@@ -65,12 +65,14 @@
                   mask (options.mask) leaves some out
        describe   each cell and each photograph becomes 12 x 12 pixels, and those the means of 3 x 3 blocks and the spread, in Oklab, in integers
        cut        a new shot begins where most cells look like nothing that stood near them a frame before; the state is reset
-       predict    motion (yours, or estimated) carries each photograph along with the content it shows
+       predict    motion (yours, or estimated) carries a lattice of 7 x 7 points a cell along with the content: it knows where in the shot's first
+                  frame the content of each cell stood, and by that which photograph it shows. What is hidden for up to 12 frames finds its
+                  photograph again; what moves slower than a twentieth of a cell a frame stays; a flash of one frame changes nothing
        assign     cost(cell, photograph) is the error that will be left after recolouring that very pair; the photograph that is expected in a cell gets
                   a bonus. mosaic_lap.h finds the one optimum of the sum, each photograph used at most max_uses times. In the first frame of a shot
                   copies that stand too close are made dearer and the problem is solved again, at most four times; what is left then, or in later
                   frames, is repaired cell by cell. mosaic_frame.cost and .bound tell how far that is from the optimum without the distance rule
-       re-rank    on request (options.rerank), each cell that takes a new photograph takes, of those that cost nearly the same and are free, the one
+       re-rank    each cell that takes a new photograph takes, of those that cost nearly the same and are free (options.rerank of them), the one
                   whose painted picture is most similar to the cell: the mean SSIM of 12 x 12 pixels of luma, exact, by mosaic_ssim_best()
        recolour   the linear Monge-Kantorovich map of the photograph's colours to the cell's, at less than full strength, as a 3 x 4 matrix on sRGB bytes
        paint      only cells whose photograph or colour changed: the matrix, a share of the source, nothing else
@@ -294,13 +296,13 @@ typedef struct mosaic_options {
     float coherence;       /* 0 … 1 (.5, none): the dial. 0 (MOSAIC_OFF) = the best picture frame by frame, 1 = photographs change only at cuts
                          and where content appears */
     int max_uses;          /* of one photograph in a frame, all variants together (the number of variants, the same); MOSAIC_OFF = no limit */
-    int min_distance;      /* no copy of a photograph, in any variant, within so many rows and columns (2, none); 0 … 16 */
+    int min_distance;      /* no copy of a photograph, in any variant, within so many rows and columns (4, none); 0 … 16 */
     unsigned variants;     /* bit i allows variant i (all) */
     float mean_strength;   /* 0 … 1 (.9, .5): how far a photograph's mean colour follows its cell's */
-    float spread_strength; /* 0 … 1 (.7, .5): how far its contrast and colour spread follow */
-    float spread_low, spread_high; /* (.35 2, .5 2): limits of the factor on a photograph's spread, low .001 … 1, high 1 … 2 */
+    float spread_strength; /* 0 … 1 (.55, .5): how far its contrast and colour spread follow */
+    float spread_low, spread_high; /* (.06 2, .5 2): limits of the factor on a photograph's spread, low .001 … 1, high 1 … 2 */
     float bleed;                   /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
-    int rerank;     /* 0 … 64 (none, none): a cell's new photograph is chosen by SSIM among the assigned one and so many others of nearly
+    int rerank;     /* 0 … 64 (16, none): a cell's new photograph is chosen by SSIM among the assigned one and so many others of nearly
                                       the same cost. 16 make the mosaic move more as the source does (ewarp 7 to 10 % less) for .005 to .01 of ssim3 */
     float saliency; /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
     float repaint; /* 0 … .5 (.01, none): change of a cell's blocks (Oklab), or three times that of its mean, from which it is painted anew with the
@@ -587,17 +589,27 @@ extern "C" {
 #define MOSAIC__RERANK_MOST 64
 /* Costs of a cell are computed anew when its description moved by this much on average (.004): less is noise. */
 #define MOSAIC__REFRESH (27 * 4)
-/* Content slower than this (1/1024 cell a frame) stays on its place of the screen. */
-#define MOSAIC__DEAD_ZONE 41
-/* A photograph jumps when its content is this far from the centre of its cell (1/1024 cell): far enough not to jump back next time. Content that
-   moves by a cell a frame will not come back: there the nearest cell is the right one. */
-#define MOSAIC__JUMP 850
-#define MOSAIC__JUMP_FAST 512
-/* Motion is followed where so much of a cell's content agrees on it, of 256; elsewhere a photograph stays, and counts anew. */
-#define MOSAIC__TRUSTED 205
+/* Motion is followed on so many samples a side of each cell. */
+#define MOSAIC__GRAIN 7
+/* Lengths in 1/1024 cell stay within this: four times the largest grid. */
+#define MOSAIC__LENGTH_LIMIT (1 << 24)
+/* Content slower than this (1/1024 cell a frame) stays on its place of the screen; from an eighth more on it is followed at its full speed. */
+#define MOSAIC__DEAD_ZONE 51
+/* Motion that has of late been right less often than this (65536 = always) is not followed. */
+#define MOSAIC__TRUST 45875
+/* A photograph jumps when its content is so far from the centre of its cell (1/1024 cell): far enough not to jump back next time. */
+#define MOSAIC__JUMP 614
+/* The cell that shows a photograph keeps it until another one is nearer to where it belongs by this much (1/1024 cell). */
+#define MOSAIC__INCUMBENT 205
+/* A photograph that is not shown is remembered for so many frames. */
+#define MOSAIC__MEMORY 12
+/* So many frames in a row a cell shares its place in a chart with a better one; then it gets a chart of its own. */
+#define MOSAIC__PATIENCE 4
 /* A cut: so many of 100 cells look like nothing that was near them one frame before. */
 #define MOSAIC__CUT_SHARE 65
 #define MOSAIC__CUT_DISTANCE (27 * 40)
+/* A flash: the frame's mean changes by this much (.05) at once. */
+#define MOSAIC__FLASH 51
 
 /* ==== Integers ==== */
 
@@ -1807,17 +1819,17 @@ static const mosaic_option_info mosaic__options[] = {
     {MOSAIC__FLOAT(coherence, "the dial: 0 is every frame as close as can be, 1 as calm as can be"), 0, 1,
      { .5f,   -1,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f}},
     {MOSAIC__WHOLE(min_distance, "cells around a photograph without a copy of it"), 0, 16,
-     {   2,   -1,    4,    4,    4,    4,    4,    2}},
+     {   4,   -1,    4,    4,    4,    4,    4,    2}},
     {MOSAIC__WHOLE(rerank, "for a new photograph, try so many others of nearly the same cost by SSIM"), 0, MOSAIC__RERANK_MOST,
-     {  -1,   -1,   48,   16,   16,   16,   16,   -1}},
+     {  16,   -1,   48,   16,   16,   16,   16,   -1}},
     {MOSAIC__FLOAT(saliency, "how much more cells that stand out weigh in the assignment"), 0, 1,
      {  -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1}},
     {MOSAIC__FLOAT(mean_strength, "how far a photograph's mean colour follows its cell's"), 0, 1,
      { .9f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f, .55f}},
     {MOSAIC__FLOAT(spread_strength, "how far its contrast and spread of colours follow"), 0, 1,
-     { .7f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f, .55f}},
+     {.55f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f, .55f}},
     {MOSAIC__FLOAT(spread_low, "least factor on a photograph's spread"), .001f, 1,
-     {.35f,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f}},
+     {.06f,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f}},
     {MOSAIC__FLOAT(spread_high, "greatest factor on it"), 1, 2,
      {   2,    2,    2,    2,    2,    2,    2,    2}},
     {MOSAIC__FLOAT(bleed, "share of the source itself mixed into each cell"), 0, .5f,
@@ -2680,13 +2692,29 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mo
 
 /* What a stream remembers of a cell from frame to frame: all of it is saved with the state. */
 typedef struct mosaic__cell {
-    int32_t photo, variant; /* shown; photo -1 where the mask leaves the cell out */
-    int32_t offset[2];      /* from the cell's centre to the content its photograph was chosen for, 1/1024 cell */
-    int32_t speed;          /* of the content, smoothed, 1/1024 cell a frame */
-    mosaic__look seen;      /* in the last frame */
-    mosaic__look priced;    /* when its costs were computed */
-    mosaic__look painted;   /* when it was painted */
+    int32_t photo, variant; /* shown */
+    int32_t jump[2];        /* whole cells that its content has come: the cell less this, in this chart, is its key */
+    uint32_t chart;
+    int32_t lost;         /* frames for which its key has belonged to another cell; 0: its photograph is remembered under its key */
+    mosaic__look seen;    /* in the last frame */
+    mosaic__look priced;  /* when its costs were computed */
+    mosaic__look painted; /* when it was painted */
 } mosaic__cell;
+
+/* A point of the lattice that content is followed on. */
+typedef struct mosaic__sample {
+    int32_t offset[2];     /* how far the content has come, 1/1024 cell */
+    uint32_t chart;        /* in which map of the shot's content that counts */
+    uint16_t speed, trust; /* lately: 1/16384 cell a frame; share of frames with reliable motion, 1/65535 */
+} mosaic__sample;
+
+/* Which photograph the content of a key showed last. */
+typedef struct mosaic__memory {
+    uint32_t chart;
+    int32_t x, y;                /* a cell, when the shot began */
+    int32_t photo, variant, age; /* photo -1: none so far; frames since it was shown */
+    int32_t claimant, next;      /* in this frame: the cell it belongs to, or -1; the next one of the same hash, or -1 */
+} mosaic__memory;
 
 /* What is added to the cost of one photograph in one cell, for one frame: bonuses, repulsion, bans. */
 typedef struct mosaic__bias {
@@ -2694,11 +2722,11 @@ typedef struct mosaic__bias {
     int32_t before; /* what the table held */
 } mosaic__bias;
 
-/* Where a cell's photograph is expected in this frame. */
-typedef struct mosaic__forecast {
-    int32_t target; /* cell, or -1: it left the picture, or lost its place to another */
-    int32_t step[2];
-} mosaic__forecast;
+/* The tile that is expected in a cell in this frame, and what it and the one shown now are favoured by. */
+typedef struct mosaic__wish {
+    int32_t photo, variant, bonus; /* photo -1: none is expected */
+    int32_t keep;                  /* bonus of the tile shown, where that is another one */
+} mosaic__wish;
 
 struct mosaic_engine {
     mosaic_grid grid;
@@ -2729,6 +2757,13 @@ struct mosaic_engine {
     mosaic__cell *cell;
     mosaic_draw *draw;
     uint8_t *canvas;
+    mosaic__sample *lattice, *next_lattice; /* lattice_width x lattice_height */
+    int lattice_width, lattice_height;
+    uint32_t charts; /* given so far */
+    mosaic__memory *memory;
+    int32_t *memory_first; /* of each hash, or -1 */
+    uint32_t memory_mask;
+    int memories, memory_room;
 
     /* scratch of one frame */
     mosaic_input input;
@@ -2737,11 +2772,18 @@ struct mosaic_engine {
     uint32_t *columns;                 /* of each row of cells: cell_reducer.room */
     mosaic__codes *codes, *next_codes; /* of this frame; of the one that is being described */
     int described;                     /* look, colours and codes are those of a frame */
-    mosaic__forecast *forecast;
-    int32_t *winner; /* of each cell: the cell whose photograph is expected in it, or -1 */
-    int32_t *table;  /* costs of this frame, filled x width; null when that is much: then they are computed wherever they are looked at */
-    size_t width;    /* photographs, rounded up to whole packs */
-    uint8_t *stale;  /* of each cell: its costs have changed */
+    const mosaic_flow_field *field;
+    int32_t *sample_x, *sample_y; /* pixels of the field that the samples lie on */
+    int64_t field_scale[2];       /* 2^16 times 1/1024 cell for 1/64 px of it */
+    int32_t (*from)[2];           /* of each sample: where its content came from, 1/1024 cell */
+    uint8_t *reliable;            /* and whether that is to be believed */
+    int32_t (*centre)[2];         /* of each cell: how far its content has come */
+    int32_t *own, *key;           /* memories of what it shows, and of its content; -1: none */
+    mosaic__wish *wish;
+    int flash;      /* no motion is believed, and no photograph exchanged for another */
+    int32_t *table; /* costs of this frame, filled x width; null when that is much: then they are computed wherever they are looked at */
+    size_t width;   /* photographs, rounded up to whole packs */
+    uint8_t *stale; /* of each cell: its costs have changed */
     mosaic__bias *bias;
     size_t bias_room; /* for each cell */
     int32_t *biases;  /* of each cell */
@@ -2749,10 +2791,7 @@ struct mosaic_engine {
     int32_t *chosen, *capacity, *used;
     int64_t *cell_price, *photo_price; /* of the last assignment: the next one starts from them */
     int warm;                          /* there are such prices */
-    int32_t (*next_offset)[2];
-    uint8_t *stuck;   /* of each cell: no photograph can be found for it */
-    uint8_t *fresh;   /* its photograph is new to its content */
-    uint8_t *settles; /* its offset is known in this round */
+    uint8_t *stuck;                    /* of each cell: no photograph can be found for it */
     void *lap_work;
     size_t lap_work_size;
     uint8_t *rerank_memory;             /* rerank + 2 prepared pictures, then the work area of mosaic_ssim.h */
@@ -2848,16 +2887,20 @@ static void mosaic__describe_pack(void *arg, int index)
 /* ---- Cuts ---- */
 
 /* A new shot begins where most cells look like nothing that stood within one cell of them before. The frame's mean colour is taken out first, so
-   that a flash, a fade or a change of exposure is no cut. */
-static int mosaic__is_cut(const mosaic_engine *e)
+   that a flash, a fade or a change of exposure is no cut. *flash: that mean changed at once by so much that the photographs wait for a frame. */
+static int mosaic__is_cut(const mosaic_engine *e, int *flash)
 {
     const mosaic_grid *g = &e->grid;
     int64_t sum[3] = {0, 0, 0};
     int shift[3], col, row, x, y, c, i, unlike = 0;
+    *flash = 0;
     if (e->frames == 0) return 1;
     for (i = 0; i < e->cells; i++)
         for (c = 0; c < 3; c++) sum[c] += e->look[i].mean[c] - e->cell[i].seen.mean[c];
-    for (c = 0; c < 3; c++) shift[c] = (int)mosaic__div_round(sum[c], e->cells);
+    for (c = 0; c < 3; c++) {
+        shift[c] = (int)mosaic__div_round(sum[c], e->cells);
+        *flash |= mosaic__abs(shift[c]) >= MOSAIC__FLASH;
+    }
     for (row = 0; row < g->rows; row++)
         for (col = 0; col < g->cols; col++) {
             const mosaic__look *look = e->look + row * g->cols + col;
@@ -2873,148 +2916,342 @@ static int mosaic__is_cut(const mosaic_engine *e)
     return (int64_t)unlike * 100 >= (int64_t)e->cells * MOSAIC__CUT_SHARE;
 }
 
-/* ---- Predict: where the content of each cell went, and with it its photograph ---- */
+/* ---- Predict: where the content of each cell went, and with it its photograph ----
 
-/* A length in 1/1024 cell, kept within the largest grid: vectors are hostile input. */
-static int32_t mosaic__clamp_length(int64_t length) { return (int32_t)(length < -(1 << 22) ? -(1 << 22) : length > 1 << 22 ? 1 << 22 : length); }
+   Content is followed on a lattice that lies on the screen, GRAIN x GRAIN samples a cell: each sample knows how far its content has come since the shot
+   began. A cell's key is the place, in whole cells, that the content at its centre came from; photographs are remembered by their keys, so one whose
+   content is hidden for a moment comes back. Content that grows would give one key to several cells: those that do not get it are given charts, keys of
+   their own. */
 
-/* A position (1/4096 px) in a source of `size` pixels, in a field of n pixels, 1/64 px; what is far outside becomes a little less far. */
-static int32_t mosaic__field_position(int64_t position, int size, int n)
+/* A length in 1/1024 cell, kept within the limit: vectors are hostile input. */
+static int32_t mosaic__clamp_length(int64_t length)
 {
-    const int64_t whole = (int64_t)size << 12;
-    position = position < -whole ? -whole : position > 2 * whole ? 2 * whole : position;
-    return (int32_t)mosaic__div_floor(position * n, (int64_t)size * 64);
+    return (int32_t)(length < -MOSAIC__LENGTH_LIMIT ? -MOSAIC__LENGTH_LIMIT : length > MOSAIC__LENGTH_LIMIT ? MOSAIC__LENGTH_LIMIT : length);
 }
 
-/* The motion of the content of a cell's size around a point of the output (1/64 px), in 1/1024 cell a frame. Returns 0 where it is not to be
-   trusted: too little of the content is consistent and moves alike. */
-static int mosaic__motion_at(const mosaic_engine *e, const mosaic_flow_field *field, int64_t x, int64_t y, int32_t motion[2])
+/* The pixel of a field of n pixels that covers a position (1/4096 px) in a source of `size` pixels. */
+static int32_t mosaic__field_pixel(int64_t position, int size, int n)
+{
+    const int64_t pixel = mosaic__div_floor(position * n, (int64_t)size << 12);
+    return (int32_t)(pixel < 0 ? 0 : pixel >= n ? n - 1 : pixel);
+}
+
+/* Where the samples lie in a field, and what its vectors are worth. */
+static void mosaic__place_samples(mosaic_engine *e, const mosaic_flow_field *field)
 {
     const mosaic_grid *g = &e->grid;
-    const int64_t half_x = (int64_t)g->cell_width * 32, half_y = (int64_t)g->cell_height * 32;
-    const int32_t left = mosaic__field_position(mosaic__source_x(g, x - half_x, 1), g->source_width, field->width);
-    const int32_t right = mosaic__field_position(mosaic__source_x(g, x + half_x, 1), g->source_width, field->width);
-    const int32_t top = mosaic__field_position(mosaic__source_y(g, y - half_y, 1), g->source_height, field->height);
-    const int32_t bottom = mosaic__field_position(mosaic__source_y(g, y + half_y, 1), g->source_height, field->height);
-    mosaic_flow_box box;
-    mosaic_flow_motion m;
-
-    motion[0] = motion[1] = 0;
-    if (!field->forward && !field->backward) return 1;
-    box.x = left;
-    box.y = top;
-    box.width = right - left;
-    box.height = bottom - top;
-    if (mosaic_flow_cells(field, &box, 1, &m) != MOSAIC_FLOW_OK) return 0;
-    motion[0] = mosaic__clamp_length(
-        mosaic__div_round((int64_t)m.dx * g->source_width * g->width * 1024, (int64_t)field->width * g->crop_width * g->cell_width));
-    motion[1] = mosaic__clamp_length(
-        mosaic__div_round((int64_t)m.dy * g->source_height * g->height * 1024, (int64_t)field->height * g->crop_height * g->cell_height));
-    return m.confidence >= MOSAIC__TRUSTED;
+    const int halves = 2 * MOSAIC__GRAIN;
+    int i;
+    for (i = 0; i < e->lattice_width; i++) {
+        const int64_t x = mosaic__source_x(g, (int64_t)g->origin_x * halves + (int64_t)(2 * i + 1) * g->cell_width * 64, halves);
+        e->sample_x[i] = mosaic__field_pixel(x, g->source_width, field->width);
+    }
+    for (i = 0; i < e->lattice_height; i++) {
+        const int64_t y = mosaic__source_y(g, (int64_t)g->origin_y * halves + (int64_t)(2 * i + 1) * g->cell_height * 64, halves);
+        e->sample_y[i] = mosaic__field_pixel(y, g->source_height, field->height);
+    }
+    e->field_scale[0] = mosaic__div_round((int64_t)g->source_width * g->width << 26, (int64_t)field->width * g->crop_width * g->cell_width);
+    e->field_scale[1] = mosaic__div_round((int64_t)g->source_height * g->height << 26, (int64_t)field->height * g->crop_height * g->cell_height);
+    e->field = field;
 }
 
-/* Moves each cell's offset with its content and decides which photographs follow. */
+/* Of the samples of a row of cells: where their content came from, and whether that is to be believed: from there the way leads back to within a pixel,
+   or it is outside the frame, or only one direction is known. */
+static void mosaic__sample_row(void *arg, int row)
+{
+    mosaic_engine *e = (mosaic_engine *)arg;
+    const mosaic_flow_field *field = e->field;
+    const size_t step = field->stride / 2;
+    int x, y, k;
+    for (y = row * MOSAIC__GRAIN; y < (row + 1) * MOSAIC__GRAIN; y++)
+        for (x = 0; x < e->lattice_width; x++) {
+            const size_t at = (size_t)y * (size_t)e->lattice_width + (size_t)x;
+            const size_t place = (size_t)e->sample_y[y] * step + (size_t)e->sample_x[x] * 2;
+            int32_t v[2], there[2];
+            for (k = 0; k < 2; k++) v[k] = field->backward ? field->backward[place + (size_t)k] : -field->forward[place + (size_t)k];
+            for (k = 0; k < 2; k++) e->from[at][k] = mosaic__clamp_length((v[k] * e->field_scale[k] + 32768) >> 16);
+            e->reliable[at] = 1;
+            if (!field->backward || !field->forward) continue;
+            there[0] = (e->sample_x[x] * 64 + 32 + v[0]) >> 6;
+            there[1] = (e->sample_y[y] * 64 + 32 + v[1]) >> 6;
+            if (there[0] >= 0 && there[1] >= 0 && there[0] < field->width && there[1] < field->height) {
+                const int16_t *way = field->forward + (size_t)there[1] * step + (size_t)there[0] * 2;
+                const int64_t dx = v[0] + way[0], dy = v[1] + way[1];
+                e->reliable[at] = dx * dx + dy * dy < 64 * 64;
+            }
+        }
+}
+
+/* About the length of a vector: within a fourteenth. */
+static int32_t mosaic__length(const int32_t v[2])
+{
+    const int32_t a = mosaic__abs(v[0]), b = mosaic__abs(v[1]);
+    return a > b ? a + b / 8 * 3 : b + a / 8 * 3;
+}
+
+/* A sample where the content at (x, y) was: offsets between the four around, the chart of one of them, by turns, lest charts creep. */
+static void mosaic__sample_at(const mosaic_engine *e, int64_t x, int64_t y, mosaic__sample *out)
+{
+    const int w = e->lattice_width, last_x = w - 1, last_y = e->lattice_height - 1;
+    const int turn_x = (int)((uint64_t)e->frames * 773 & 1023),
+              turn_y = (int)((uint64_t)e->frames * 583 & 1023); /* 1024 times a low-discrepancy sequence */
+    const int px = (int)(x < 0 ? 0 : x > (int64_t)last_x * 1024 ? (int64_t)last_x * 1024 : x);
+    const int py = (int)(y < 0 ? 0 : y > (int64_t)last_y * 1024 ? (int64_t)last_y * 1024 : y);
+    const int x0 = px >> 10, y0 = py >> 10, x1 = x0 < last_x ? x0 + 1 : x0, y1 = y0 < last_y ? y0 + 1 : y0;
+    const mosaic__sample *top = e->lattice + (size_t)y0 * (size_t)w, *bottom = e->lattice + (size_t)y1 * (size_t)w;
+    const int64_t right = px & 1023, low = py & 1023;
+    int k;
+    for (k = 0; k < 2; k++) {
+        const int64_t a = top[x0].offset[k] * (1024 - right) + top[x1].offset[k] * right;
+        const int64_t b = bottom[x0].offset[k] * (1024 - right) + bottom[x1].offset[k] * right;
+        out->offset[k] = (int32_t)((a * (1024 - low) + b * low + (1 << 19)) >> 20);
+    }
+    out->chart = ((py & 1023) + turn_y >= 1024 ? bottom : top)[(px & 1023) + turn_x >= 1024 ? x1 : x0].chart;
+}
+
+/* Carries the samples of a row of cells on by a frame. */
+static void mosaic__advect_row(void *arg, int row)
+{
+    mosaic_engine *e = (mosaic_engine *)arg;
+    const int w = e->lattice_width, h = e->lattice_height;
+    int x, y, k;
+    for (y = row * MOSAIC__GRAIN; y < (row + 1) * MOSAIC__GRAIN; y++) {
+        const int32_t(*here)[2] = (const int32_t(*)[2])(e->from + (size_t)y * (size_t)w);
+        const int32_t(*above)[2] = y > 0 ? here - w : here, (*below)[2] = y < h - 1 ? here + w : here;
+        for (x = 0; x < w; x++) {
+            const int left = x > 0 ? x - 1 : 0, right = x < w - 1 ? x + 1 : x;
+            const size_t at = (size_t)y * (size_t)w + (size_t)x;
+            mosaic__sample *out = e->next_lattice + at;
+            const mosaic__sample *before;
+            int32_t v[2], gain, speed, trust;
+            for (k = 0; k < 2; k++)
+                v[k] = (above[left][k] + above[right][k] + below[left][k] + below[right][k] +
+                        2 * (above[x][k] + below[x][k] + here[left][k] + here[right][k]) + 4 * here[x][k] + 8) >>
+                       4;
+            /* Its speed, and how often its motion was right. */
+            before = e->lattice + (size_t)mosaic__clamp(y + ((v[1] * MOSAIC__GRAIN + 512) >> 10), 0, h - 1) * (size_t)w +
+                     mosaic__clamp(x + ((v[0] * MOSAIC__GRAIN + 512) >> 10), 0, w - 1);
+            speed = before->speed + (mosaic__clamp(mosaic__length(v), 0, 4095) * 16 - before->speed) * 3 / 10;
+            trust = before->trust + ((e->reliable[at] ? 65535 : 0) - before->trust) * 5 / 32;
+            gain = mosaic__clamp((speed - 16 * MOSAIC__DEAD_ZONE) * 512 / MOSAIC__DEAD_ZONE, 0, 1024) *
+                       mosaic__clamp((trust - MOSAIC__TRUST) * 5 / 32 + 512, 0, 1024) >>
+                   10;
+            for (k = 0; k < 2; k++) v[k] = (int32_t)((int64_t)v[k] * gain / 1024);
+            if (v[0] == 0 && v[1] == 0) {
+                *out = e->lattice[at];
+            } else {
+                mosaic__sample_at(e, (int64_t)x * 1024 + (int64_t)v[0] * MOSAIC__GRAIN, (int64_t)y * 1024 + (int64_t)v[1] * MOSAIC__GRAIN, out);
+                for (k = 0; k < 2; k++) out->offset[k] = mosaic__clamp_length((int64_t)out->offset[k] - v[k]);
+            }
+            out->speed = (uint16_t)speed;
+            out->trust = (uint16_t)trust;
+        }
+    }
+}
+
+/* ---- Memory of photographs ---- */
+
+/* Where the search for a key begins. */
+static int32_t *mosaic__memory_head(const mosaic_engine *e, uint32_t chart, int32_t x, int32_t y)
+{
+    uint32_t h = chart * 0x9e3779b1u ^ (uint32_t)x * 0x85ebca77u ^ (uint32_t)y * 0xc2b2ae3du;
+    h ^= h >> 15;
+    h *= 0x2c1b3c6du;
+    h ^= h >> 13;
+    return e->memory_first + (h & e->memory_mask);
+}
+
+static void mosaic__memory_link(mosaic_engine *e, int index)
+{
+    mosaic__memory *m = e->memory + index;
+    int32_t *head = mosaic__memory_head(e, m->chart, m->x, m->y);
+    m->claimant = -1;
+    m->next = *head;
+    *head = index;
+}
+
+/* The memory of a cell's key, or -1. */
+static int mosaic__memory_find(const mosaic_engine *e, int cell)
+{
+    const mosaic__cell *c = e->cell + cell;
+    const int32_t x = cell % e->grid.cols - c->jump[0], y = cell / e->grid.cols - c->jump[1];
+    int m = *mosaic__memory_head(e, c->chart, x, y);
+    while (m >= 0 && (e->memory[m].chart != c->chart || e->memory[m].x != x || e->memory[m].y != y)) m = e->memory[m].next;
+    return m;
+}
+
+/* A new one, of a cell's key. */
+static int mosaic__memory_add(mosaic_engine *e, int cell)
+{
+    mosaic__memory *m = e->memory + e->memories;
+    MOSAIC_TEMPORAL_ASSERT(e->memories < e->memory_room);
+    memset(m, 0, sizeof *m);
+    m->chart = e->cell[cell].chart;
+    m->x = cell % e->grid.cols - e->cell[cell].jump[0];
+    m->y = cell / e->grid.cols - e->cell[cell].jump[1];
+    m->photo = -1;
+    mosaic__memory_link(e, e->memories);
+    return e->memories++;
+}
+
+/* A frame later: what has not been shown for long is forgotten. */
+static void mosaic__memory_age(mosaic_engine *e)
+{
+    const int count = e->memories;
+    int m;
+    memset(e->memory_first, 0xff, ((size_t)e->memory_mask + 1) * sizeof *e->memory_first);
+    e->memories = 0;
+    for (m = 0; m < count; m++) {
+        mosaic__memory *kept = e->memory + e->memories;
+        if (e->memory[m].photo < 0 || e->memory[m].age >= MOSAIC__MEMORY) continue;
+        *kept = e->memory[m];
+        kept->age++;
+        mosaic__memory_link(e, e->memories++);
+    }
+}
+
+static mosaic__sample *mosaic__sample_of(const mosaic_engine *e, int cell, int x, int y)
+{
+    return e->lattice + (size_t)(cell / e->grid.cols * MOSAIC__GRAIN + y) * (size_t)e->lattice_width +
+           (size_t)(cell % e->grid.cols * MOSAIC__GRAIN + x);
+}
+
+/* The key of a cell's content: the one it has for as long as the content of that is near the centre, then that of the content there. */
+static void mosaic__choose_key(mosaic_engine *e, int cell)
+{
+    const int middle = MOSAIC__GRAIN / 2;
+    const mosaic__sample *centre = mosaic__sample_of(e, cell, middle, middle), *s = centre;
+    mosaic__cell *c = e->cell + cell;
+    int nearest = MOSAIC__GRAIN * MOSAIC__GRAIN, x, y, k;
+    for (y = 0; y < MOSAIC__GRAIN && centre->chart != c->chart; y++)
+        for (x = 0; x < MOSAIC__GRAIN; x++) {
+            const mosaic__sample *other = mosaic__sample_of(e, cell, x, y);
+            const int d = (x - middle) * (x - middle) + (y - middle) * (y - middle);
+            if (other->chart != c->chart || d >= nearest) continue;
+            nearest = d;
+            s = other;
+        }
+    if (s->chart == c->chart && s != centre)
+        for (k = 0; k < 2; k++)
+            if (mosaic__abs(s->offset[k] - 1024 * c->jump[k]) >= MOSAIC__JUMP) s = centre;
+    for (k = 0; k < 2; k++) {
+        if (s->chart != c->chart || mosaic__abs(s->offset[k] - 1024 * c->jump[k]) >= MOSAIC__JUMP)
+            c->jump[k] = (int32_t)mosaic__div_round(s->offset[k], 1024);
+        e->centre[cell][k] = s->offset[k];
+    }
+    c->chart = s->chart;
+}
+
+/* How far (1/1024 cell) a cell's content is from where its photograph belongs; the cell that shows it has the better claim. */
+static int64_t mosaic__misfit(const mosaic_engine *e, int cell)
+{
+    const int64_t x = e->centre[cell][0] - 1024 * (int64_t)e->cell[cell].jump[0], y = e->centre[cell][1] - 1024 * (int64_t)e->cell[cell].jump[1];
+    return (int64_t)mosaic__isqrt((uint64_t)(x * x + y * y)) - (e->own[cell] == e->key[cell] ? MOSAIC__INCUMBENT : 0);
+}
+
+/* What is expected in a cell whose key is claimed. Twice the bonus for photographs of content that moves: a change there is a loss of what the eye
+   follows. */
+static void mosaic__make_wish(mosaic_engine *e, int cell)
+{
+    const mosaic__cell *c = e->cell + cell;
+    const mosaic__memory *key = e->memory + e->key[cell], *own = e->own[cell] < 0 ? 0 : e->memory + e->own[cell];
+    const int left = own && own->claimant >= 0 && own->claimant != cell; /* what it shows went elsewhere */
+    mosaic__wish *w = e->wish + cell;
+    w->photo = -1;
+    w->variant = 0;
+    w->bonus = e->flash ? MOSAIC__COST_LIMIT : e->settings.bonus;
+    w->keep = own == key ? 0 : w->bonus / 2;
+    if (key->claimant == cell && key->photo >= 0) {
+        w->photo = key->photo;
+        w->variant = key->variant;
+        if (own != key || mosaic__sample_of(e, cell, MOSAIC__GRAIN / 2, MOSAIC__GRAIN / 2)->speed > 16 * MOSAIC__DEAD_ZONE) w->bonus *= 2;
+    } else if (!left) {
+        w->photo = c->photo;
+        w->variant = c->variant;
+    }
+}
+
+/* Follows the content and decides which photograph is expected in each cell. field may be null: nothing moves. */
 static void mosaic__predict(mosaic_engine *e, const mosaic_flow_field *field)
 {
-    const mosaic_grid *g = &e->grid;
-    int i, k;
-    for (i = 0; i < e->cells; i++) e->winner[i] = -1;
+    int r, i;
+    mosaic__memory_age(e);
+    for (r = 0; r < e->filled; r++) {
+        i = e->cell_of_row[r];
+        e->own[i] = e->cell[i].lost ? -1 : mosaic__memory_find(e, i);
+    }
+    if (field && (field->forward || field->backward) && !e->flash) {
+        mosaic__sample *before = e->lattice;
+        mosaic__place_samples(e, field);
+        mosaic__for_each(e, mosaic__sample_row, e->grid.rows);
+        mosaic__for_each(e, mosaic__advect_row, e->grid.rows);
+        e->lattice = e->next_lattice;
+        e->next_lattice = before;
+        e->field = 0;
+    }
+    /* Each key belongs to the cell whose content fits it best. */
+    for (r = 0; r < e->filled; r++) {
+        int rival;
+        i = e->cell_of_row[r];
+        mosaic__choose_key(e, i);
+        e->key[i] = mosaic__memory_find(e, i);
+        if (e->key[i] < 0) e->key[i] = mosaic__memory_add(e, i);
+        rival = e->memory[e->key[i]].claimant;
+        if (rival < 0 || mosaic__misfit(e, i) < mosaic__misfit(e, rival)) e->memory[e->key[i]].claimant = i;
+    }
+    for (r = 0; r < e->filled; r++) mosaic__make_wish(e, e->cell_of_row[r]);
+}
+
+/* What is shown now is remembered. A cell that has long shared its key with a better one gets a chart of its own. */
+static void mosaic__remember(mosaic_engine *e)
+{
+    int r, x, y;
+    for (r = 0; r < e->filled; r++) {
+        const int i = e->cell_of_row[r];
+        mosaic__cell *c = e->cell + i;
+        mosaic__memory *m = e->memory + e->key[i];
+        if (m->claimant != i && ++c->lost >= MOSAIC__PATIENCE) {
+            const uint32_t shared = c->chart;
+            c->chart = ++e->charts;
+            for (y = 0; y < MOSAIC__GRAIN; y++)
+                for (x = 0; x < MOSAIC__GRAIN; x++) {
+                    mosaic__sample *s = mosaic__sample_of(e, i, x, y);
+                    if (s->chart == shared) s->chart = c->chart;
+                }
+            m = e->memory + mosaic__memory_add(e, i);
+            m->claimant = i;
+        }
+        if (m->claimant != i) continue;
+        c->lost = 0;
+        m->photo = c->photo;
+        m->variant = c->variant;
+        m->age = 0;
+    }
+}
+
+/* A new shot: nothing has moved, and nothing is expected. */
+static void mosaic__begin_shot(mosaic_engine *e)
+{
+    size_t k;
+    int r, i;
+    memset(e->memory_first, 0xff, ((size_t)e->memory_mask + 1) * sizeof *e->memory_first);
+    e->memories = 0;
+    for (k = 0; k < (size_t)e->lattice_width * (size_t)e->lattice_height; k++) {
+        memset(e->lattice + k, 0, sizeof *e->lattice);
+        e->lattice[k].trust = 65535;
+    }
     for (i = 0; i < e->cells; i++) {
-        mosaic__cell *cell = e->cell + i;
-        mosaic__forecast *f = e->forecast + i;
-        int col = i % g->cols, row = i / g->cols, x, y, rival;
-        f->step[0] = f->step[1] = 0;
-        f->target = -1;
-        if (cell->photo < 0) continue;
-        if (field) {
-            int64_t px = g->origin_x + (int64_t)(2 * col + 1) * g->cell_width * 32, py = g->origin_y + (int64_t)(2 * row + 1) * g->cell_height * 32;
-            int32_t here[2], content[2];
-            int64_t gain;
-            mosaic__motion_at(e, field, px, py, here);
-            cell->speed += ((int32_t)mosaic__isqrt((uint64_t)((int64_t)here[0] * here[0] + (int64_t)here[1] * here[1])) - cell->speed) / 5;
-            gain = mosaic__clamp((mosaic__clamp(cell->speed, 0, 2 * MOSAIC__DEAD_ZONE) - MOSAIC__DEAD_ZONE) * 4096 / MOSAIC__DEAD_ZONE, 0, 1024);
-            if (mosaic__motion_at(e, field, px + (int64_t)cell->offset[0] * g->cell_width / 16, py + (int64_t)cell->offset[1] * g->cell_height / 16,
-                                  content)) {
-                for (k = 0; k < 2; k++) cell->offset[k] = mosaic__clamp_length(cell->offset[k] + mosaic__div_round(content[k] * gain, 1024));
-            } else {
-                cell->offset[0] = cell->offset[1] = 0;
-            }
-            for (k = 0; k < 2; k++)
-                if (mosaic__abs(cell->offset[k]) > mosaic__clamp(MOSAIC__JUMP - (cell->speed - 256) / 2, MOSAIC__JUMP_FAST, MOSAIC__JUMP))
-                    f->step[k] = (int32_t)mosaic__div_round(cell->offset[k], 1024);
-        }
-        x = col + f->step[0];
-        y = row + f->step[1];
-        if (x < 0 || y < 0 || x >= g->cols || y >= g->rows || e->cell[y * g->cols + x].photo < 0) continue;
-        /* Two photographs for one cell: the one whose content lies nearer to its centre goes there. */
-        rival = e->winner[y * g->cols + x];
-        if (rival >= 0) {
-            int64_t d[2] = {0, 0};
-            for (k = 0; k < 2; k++) {
-                int64_t mine = cell->offset[k] - 1024 * f->step[k], other = e->cell[rival].offset[k] - 1024 * e->forecast[rival].step[k];
-                d[0] += mine * mine;
-                d[1] += other * other;
-            }
-            if (d[0] >= d[1]) continue;
-            e->forecast[rival].target = -1;
-        }
-        f->target = y * g->cols + x;
-        e->winner[f->target] = i;
+        memset(e->wish + i, 0, sizeof *e->wish);
+        e->wish[i].photo = -1;
     }
-}
-
-/* Offset of a neighbour, brought within half a cell of `around`: a grid looks the same a cell further. */
-static int32_t mosaic__near_offset(int32_t offset, int32_t around)
-{
-    int32_t d = offset - around;
-    return around + d - 1024 * (int32_t)mosaic__div_round(d, 1024);
-}
-
-/* Mean offset, modulo a cell, of a cell (with weight `own`) and of those settled neighbours that move about as fast. 0 when there is none. */
-static int mosaic__mean_offset(const mosaic_engine *e, int cell, int own, int32_t mean[2])
-{
-    /* exp(-(dv / .05)^2) at steps of .0125 cell, 1/256 */
-    static const int weight[8] = {256, 240, 199, 146, 94, 54, 27, 12};
-    const mosaic_grid *g = &e->grid;
-    const mosaic__cell *c = e->cell + cell;
-    int64_t sum[2], total = own;
-    int32_t around[2];
-    int x, y, k;
-    for (k = 0; k < 2; k++) {
-        around[k] = c->offset[k];
-        sum[k] = total * around[k];
-    }
-    for (y = cell / g->cols - 1; y <= cell / g->cols + 1; y++)
-        for (x = cell % g->cols - 1; x <= cell % g->cols + 1; x++) {
-            int other = y * g->cols + x, step;
-            if (x < 0 || y < 0 || x >= g->cols || y >= g->rows || other == cell || e->fresh[other] || e->cell[other].photo < 0) continue;
-            step = mosaic__abs(e->cell[other].speed - c->speed) / 13;
-            if (step > 7) continue;
-            for (k = 0; k < 2; k++) {
-                if (total == 0) around[k] = e->cell[other].offset[k];
-                sum[k] += weight[step] * (int64_t)mosaic__near_offset(e->cell[other].offset[k], around[k]);
-            }
-            total += weight[step];
-        }
-    for (k = 0; k < 2 && total > 0; k++) mean[k] = mosaic__clamp((int)mosaic__div_round(sum[k], total), -1024, 1024);
-    return total > 0;
-}
-
-/* Content that moves together should jump together: each offset is drawn towards those around it. New photographs take theirs from what is around
-   them, from the edge of the known inwards, in a few rounds. */
-static void mosaic__cohere(mosaic_engine *e)
-{
-    int round, i, k;
-    for (round = 0; round < 5; round++) {
-        for (i = 0; i < e->cells; i++) {
-            e->settles[i] = (uint8_t)((round == 0) != (e->fresh[i] != 0) && e->cell[i].photo >= 0);
-            if (e->settles[i]) e->settles[i] = (uint8_t)mosaic__mean_offset(e, i, round == 0 ? 512 : 0, e->next_offset[i]);
-        }
-        for (i = 0; i < e->cells; i++) {
-            if (!e->settles[i]) continue;
-            for (k = 0; k < 2; k++) e->cell[i].offset[k] = e->next_offset[i][k];
-            e->fresh[i] = 0;
-        }
+    for (r = 0; r < e->filled; r++) {
+        mosaic__cell *c;
+        i = e->cell_of_row[r];
+        c = e->cell + i;
+        c->jump[0] = c->jump[1] = c->lost = 0;
+        c->chart = 0;
+        e->key[i] = mosaic__memory_add(e, i);
+        e->memory[e->key[i]].claimant = i;
     }
 }
 
@@ -3150,17 +3387,16 @@ static int mosaic__variant_index(const mosaic_engine *e, int variant)
     return 0;
 }
 
-/* What a tile is favoured by in a cell: the photograph that is expected there, and the one that is shown there now. */
+/* What a tile is favoured by in a cell. */
 static int32_t mosaic__bonus(const mosaic_engine *e, int cell, int photo, int variant)
 {
     const mosaic__cell *shown = e->cell + cell;
-    int expected = e->winner[cell], bonus = 0;
-    if (expected >= 0 && e->cell[expected].photo == photo && e->cell[expected].variant == variant) bonus = e->settings.bonus;
-    if (expected != cell && shown->photo == photo && shown->variant == variant && bonus < e->settings.bonus / 2) bonus = e->settings.bonus / 2;
-    return bonus;
+    const mosaic__wish *w = e->wish + cell;
+    if (w->photo == photo && w->variant == variant) return w->bonus;
+    return shown->photo == photo && shown->variant == variant ? w->keep : 0;
 }
 
-static int mosaic__expects(const mosaic_engine *e, int cell, int photo) { return e->winner[cell] >= 0 && e->cell[e->winner[cell]].photo == photo; }
+static int mosaic__expects(const mosaic_engine *e, int cell, int photo) { return e->wish[cell].photo == photo; }
 
 /* Enters bonuses and repulsion. A photograph's entry is that of its cheapest variant; one variant's bonus can make it the cheapest. */
 static void mosaic__favour(mosaic_engine *e)
@@ -3168,37 +3404,33 @@ static void mosaic__favour(mosaic_engine *e)
     const mosaic_grid *g = &e->grid;
     int i, x, y, k, d = e->settings.distance;
     for (i = 0; i < e->cells; i++) {
-        int from[2];
+        const mosaic__wish *w = e->wish + i;
+        const int photo[2] = {w->photo, w->keep ? e->cell[i].photo : -1}, variant[2] = {w->variant, e->cell[i].variant};
         int32_t repulsion = 0;
         if (e->row_of_cell[i] < 0) continue;
         for (y = i / g->cols - d; y <= i / g->cols + d; y++)
             for (x = i % g->cols - d; x <= i % g->cols + d; x++) {
-                const int other = y * g->cols + x;
-                if (x < 0 || y < 0 || x >= g->cols || y >= g->rows || e->winner[other] < 0) continue;
+                const mosaic__wish *other = e->wish + y * g->cols + x;
+                if (x < 0 || y < 0 || x >= g->cols || y >= g->rows || other->photo < 0) continue;
                 /* Not on a cell that expects the photograph too: two that cannot be kept apart would flee each other for ever. */
-                if (!mosaic__expects(e, i, e->cell[e->winner[other]].photo))
-                    mosaic__bias_add(e, i, e->cell[e->winner[other]].photo, MOSAIC__REPULSION + e->settings.bonus);
+                if (!mosaic__expects(e, i, other->photo)) mosaic__bias_add(e, i, other->photo, MOSAIC__REPULSION + other->bonus);
             }
-        from[0] = e->winner[i];
-        from[1] = i;
         for (k = 0; k < 2; k++) {
-            const mosaic__cell *c;
             int32_t cost, entry;
             int v;
-            if (from[k] < 0 || (k == 1 && from[0] == i)) continue;
-            c = e->cell + from[k];
-            entry = mosaic__entry(e, i, c->photo);
+            if (photo[k] < 0) continue;
+            entry = mosaic__entry(e, i, photo[k]);
             /* Repulsion lies on the photograph, whatever its variant: it is what the entry has above its cheapest variant, before any bonus. */
-            if (k == 0 || from[0] < 0 || e->cell[from[0]].photo != c->photo) {
-                int32_t cheapest = mosaic__tile_cost(e, i, c->photo, 0);
+            if (k == 0 || photo[0] != photo[1]) {
+                int32_t cheapest = mosaic__tile_cost(e, i, photo[k], 0);
                 for (v = 1; v < e->settings.variant_count; v++) {
-                    int32_t other = mosaic__tile_cost(e, i, c->photo, v);
+                    int32_t other = mosaic__tile_cost(e, i, photo[k], v);
                     if (other < cheapest) cheapest = other;
                 }
                 repulsion = entry - cheapest;
             }
-            cost = mosaic__tile_cost(e, i, c->photo, mosaic__variant_index(e, c->variant)) - mosaic__bonus(e, i, c->photo, c->variant) + repulsion;
-            if (cost < entry) mosaic__bias_add(e, i, c->photo, cost - entry);
+            cost = mosaic__tile_cost(e, i, photo[k], mosaic__variant_index(e, variant[k])) - mosaic__bonus(e, i, photo[k], variant[k]) + repulsion;
+            if (cost < entry) mosaic__bias_add(e, i, photo[k], cost - entry);
         }
     }
 }
@@ -3446,16 +3678,15 @@ static void mosaic__rerank(mosaic_engine *e, int alone)
 static void mosaic__assign(mosaic_engine *e, int cut)
 {
     const int alone = cut || e->settings.bonus == 0; /* a frame that owes nothing to the one before */
-    int i, k, r, rounds, stale = 0, moved = 0, changed = 0;
+    int i, r, rounds, stale = 0, moved = 0, changed = 0;
     mosaic_frame *f = &e->frame;
 
-    memset(e->fresh, 0, (size_t)e->cells);
     for (r = 0; r < e->filled; r++) {
         i = e->cell_of_row[r];
         e->stale[i] = (uint8_t)(alone || mosaic__look_distance(e->look + i, &e->cell[i].priced, 0) > MOSAIC__REFRESH);
         if (e->stale[i]) e->cell[i].priced = e->look[i];
         stale += e->stale[i];
-        if (e->winner[i] != i) moved++;
+        moved += e->wish[i].photo != e->cell[i].photo || e->wish[i].variant != e->cell[i].variant;
     }
     /* Nothing in the picture changed beyond noise and nothing moved: nothing changes in the mosaic. */
     if (!alone && !stale && !moved) {
@@ -3482,35 +3713,19 @@ static void mosaic__assign(mosaic_engine *e, int cut)
     for (r = 0; r < e->filled; r++) f->cost += mosaic__entry(e, e->cell_of_row[r], e->chosen[e->cell_of_row[r]]);
 
     for (r = 0; r < e->filled; r++) {
-        int photo, variant, from;
-        const mosaic__cell *c;
         mosaic_draw *d;
         i = e->cell_of_row[r];
-        photo = e->chosen[i];
-        variant = mosaic__best_variant(e, i, photo);
-        from = e->winner[i];
-        c = e->cell + i;
         d = e->draw + i;
-        d->changed = (uint8_t)(cut || c->photo != photo || c->variant != variant);
-        d->photo = photo;
-        d->variant = (uint8_t)variant;
+        d->photo = e->chosen[i];
+        d->variant = (uint8_t)mosaic__best_variant(e, i, d->photo);
+        d->changed = (uint8_t)(cut || e->cell[i].photo != d->photo || e->cell[i].variant != d->variant);
         changed += d->changed;
-        /* The new offset, kept beside until no cell needs the old ones: along with a photograph that followed its content, held within a cell
-           for one that stayed, none for a new one. */
-        if (cut || from < 0 || e->cell[from].photo != photo || e->cell[from].variant != variant) from = d->changed ? -1 : i;
-        e->fresh[i] = from < 0;
-        for (k = 0; k < 2; k++) {
-            int32_t o = from < 0 ? 0 : e->cell[from].offset[k];
-            if (from >= 0 && e->forecast[from].target == i) o -= 1024 * e->forecast[from].step[k];
-            e->next_offset[i][k] = mosaic__clamp(o, -1024, 1024);
-        }
     }
     mosaic__bias_clear(e);
     for (r = 0; r < e->filled; r++) {
         i = e->cell_of_row[r];
         e->cell[i].photo = e->draw[i].photo;
         e->cell[i].variant = e->draw[i].variant;
-        for (k = 0; k < 2; k++) e->cell[i].offset[k] = e->next_offset[i][k];
     }
     f->changed = changed;
 }
@@ -3589,8 +3804,18 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e->next_codes);
     mosaic__reducer_close(&e->cell_reducer, ctx);
     mosaic__reducer_close(&e->tile_reducer, ctx);
-    mosaic__release(ctx, e->forecast);
-    mosaic__release(ctx, e->winner);
+    mosaic__release(ctx, e->sample_x);
+    mosaic__release(ctx, e->sample_y);
+    mosaic__release(ctx, e->from);
+    mosaic__release(ctx, e->reliable);
+    mosaic__release(ctx, e->centre);
+    mosaic__release(ctx, e->own);
+    mosaic__release(ctx, e->key);
+    mosaic__release(ctx, e->wish);
+    mosaic__release(ctx, e->lattice);
+    mosaic__release(ctx, e->next_lattice);
+    mosaic__release(ctx, e->memory);
+    mosaic__release(ctx, e->memory_first);
     mosaic__release(ctx, e->table);
     mosaic__release(ctx, e->stale);
     mosaic__release(ctx, e->bias);
@@ -3601,10 +3826,7 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e->chosen);
     mosaic__release(ctx, e->capacity);
     mosaic__release(ctx, e->used);
-    mosaic__release(ctx, e->next_offset);
     mosaic__release(ctx, e->stuck);
-    mosaic__release(ctx, e->fresh);
-    mosaic__release(ctx, e->settles);
     mosaic__release(ctx, e->lap_work);
     mosaic__release(ctx, e->photo_codes);
     mosaic__release(ctx, e->rerank_memory);
@@ -3646,6 +3868,36 @@ static int mosaic__reducers_open(mosaic_engine *e)
            mosaic__reducer_open(&e->tile_reducer, e->level, edge[0], MOSAIC__SIDE, g->cell_width, highest[1], e->options.alloc_ctx);
 }
 
+/* What following the content takes. */
+static int mosaic__lattice_allocate(mosaic_engine *e)
+{
+    const size_t cells = (size_t)e->cells, samples = cells * MOSAIC__GRAIN * MOSAIC__GRAIN;
+    void *ctx = e->options.alloc_ctx;
+    e->lattice_width = e->grid.cols * MOSAIC__GRAIN;
+    e->lattice_height = e->grid.rows * MOSAIC__GRAIN;
+    /* What was shown in the last frames, and the new keys and new charts of this one. */
+    e->memory_room = e->cells * (MOSAIC__MEMORY + 2);
+    for (e->memory_mask = 63; e->memory_mask < 4 * (uint32_t)e->cells; e->memory_mask = 2 * e->memory_mask + 1) {
+    }
+    e->sample_x = (int32_t *)mosaic__allocate(ctx, (size_t)e->lattice_width, sizeof *e->sample_x);
+    e->sample_y = (int32_t *)mosaic__allocate(ctx, (size_t)e->lattice_height, sizeof *e->sample_y);
+    e->from = (int32_t(*)[2])mosaic__allocate(ctx, samples, sizeof *e->from);
+    e->reliable = (uint8_t *)mosaic__allocate(ctx, samples, 1);
+    e->centre = (int32_t(*)[2])mosaic__allocate(ctx, cells, sizeof *e->centre);
+    e->own = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->own);
+    e->key = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->key);
+    e->wish = (mosaic__wish *)mosaic__allocate(ctx, cells, sizeof *e->wish);
+    e->lattice = (mosaic__sample *)mosaic__allocate(ctx, samples, sizeof *e->lattice);
+    e->next_lattice = (mosaic__sample *)mosaic__allocate(ctx, samples, sizeof *e->lattice);
+    e->memory = (mosaic__memory *)mosaic__allocate(ctx, (size_t)e->memory_room, sizeof *e->memory);
+    e->memory_first = (int32_t *)mosaic__allocate(ctx, (size_t)e->memory_mask + 1, sizeof *e->memory_first);
+    if (!e->sample_x || !e->sample_y || !e->from || !e->reliable || !e->centre || !e->own || !e->key || !e->wish || !e->lattice || !e->next_lattice ||
+        !e->memory || !e->memory_first)
+        return 0;
+    memset(e->lattice, 0, samples * sizeof *e->lattice);
+    return 1;
+}
+
 /* All of a stream's memory but the painter's and the flow's. */
 static int mosaic__engine_allocate(mosaic_engine *e)
 {
@@ -3674,8 +3926,7 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->columns = (uint32_t *)mosaic__allocate(ctx, e->cell_reducer.room * (size_t)g->rows, sizeof *e->columns);
     e->codes = (mosaic__codes *)mosaic__allocate(ctx, cells, sizeof *e->codes);
     e->next_codes = (mosaic__codes *)mosaic__allocate(ctx, cells, sizeof *e->codes);
-    e->forecast = (mosaic__forecast *)mosaic__allocate(ctx, cells, sizeof *e->forecast);
-    e->winner = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->winner);
+    if (!mosaic__lattice_allocate(e)) return 0;
     if (entries <= MOSAIC__TABLE_MOST) e->table = (int32_t *)mosaic__allocate(ctx, entries, sizeof *e->table);
     e->stale = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     e->bias = (mosaic__bias *)mosaic__allocate(ctx, biases, sizeof *e->bias);
@@ -3686,18 +3937,13 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->chosen = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->chosen);
     e->capacity = (int32_t *)mosaic__allocate(ctx, photos, sizeof *e->capacity);
     e->used = (int32_t *)mosaic__allocate(ctx, photos, sizeof *e->used);
-    e->next_offset = (int32_t(*)[2])mosaic__allocate(ctx, cells, sizeof *e->next_offset);
     e->stuck = (uint8_t *)mosaic__allocate(ctx, cells, 1);
-    e->fresh = (uint8_t *)mosaic__allocate(ctx, cells, 1);
-    e->settles = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     if (!e->cell_of_row || !e->row_of_cell || !e->pack || !e->palette || !e->cell || !e->draw || (!e->canvas && !e->options.draw_list_only) ||
-        !e->look || !e->colours || !e->columns || !e->codes || !e->next_codes || !e->forecast || !e->winner ||
-        (!e->table && entries <= MOSAIC__TABLE_MOST) || !e->stale || !e->bias || !e->biases || !e->row || !e->cell_price || !e->photo_price ||
-        !e->chosen || !e->capacity || !e->used || !e->next_offset || !e->stuck || !e->fresh || !e->settles)
+        !e->look || !e->colours || !e->columns || !e->codes || !e->next_codes || (!e->table && entries <= MOSAIC__TABLE_MOST) || !e->stale ||
+        !e->bias || !e->biases || !e->row || !e->cell_price || !e->photo_price || !e->chosen || !e->capacity || !e->used || !e->stuck)
         return 0;
     memset(e->biases, 0, cells * sizeof *e->biases);
     memset(e->stale, 0, cells);
-    memset(e->next_offset, 0, cells * sizeof *e->next_offset);
     memset(e->columns, 0, e->cell_reducer.room * (size_t)g->rows * sizeof *e->columns);
 
     if (e->settings.rerank && !mosaic__rerank_allocate(e)) return 0;
@@ -3897,7 +4143,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     f = &e->frame;
     mosaic__stage(e, MOSAIC_STAGE_DESCRIBE);
     mosaic__describe_frame(e);
-    cut = mosaic__is_cut(e);
+    cut = mosaic__is_cut(e, &e->flash);
     if (e->flow) {
         const mosaic_flow_field *estimated = 0;
         mosaic__stage(e, MOSAIC_STAGE_FLOW);
@@ -3906,16 +4152,13 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
         if (!motion) motion = estimated;
     }
     mosaic__stage(e, MOSAIC_STAGE_PREDICT);
-    if (cut)
-        for (i = 0; i < e->cells; i++) {
-            e->cell[i].offset[0] = e->cell[i].offset[1] = e->cell[i].speed = 0;
-            e->winner[i] = -1;
-        }
+    if (cut || e->settings.bonus == 0)
+        mosaic__begin_shot(e);
     else
         mosaic__predict(e, motion);
     mosaic__stage(e, MOSAIC_STAGE_ASSIGN);
     mosaic__assign(e, cut);
-    if (!cut && motion) mosaic__cohere(e);
+    mosaic__remember(e);
     for (i = 0; i < e->cells; i++) e->cell[i].seen = e->look[i];
     mosaic__draw_places(e);
     mosaic__stage(e, MOSAIC_STAGE_RENDER);
@@ -3945,18 +4188,25 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_cell_costs(const mosaic_engine *e, int 
 
 /* ---- State ----
 
-   0 "MOSAICST"   8 u32 version 1   12 u32 cells   16 u64 identity   24 u64 checksum of bytes 0-23 and of all from 32 on
-   32 i64 frames  40 u32 0, u32 too close, i64 cost, i64 bound; then the cells, number by number in 32 bits; then the canvas */
+   0 "MOSAICST"   8 u32 version 2   12 u32 cells   16 u64 identity   24 u64 checksum of bytes 0-23 and of all from 32 on
+   32 i64 frames  40 u32 charts, u32 too close, i64 cost, i64 bound  64 u32 memories, u32 0; then, number by number in 32 bits, the cells, the
+   lattice, and the memories with room for the most there can be; then the canvas */
 
-#define MOSAIC__STATE_HEADER 64
+#define MOSAIC__STATE_HEADER 72
 #define MOSAIC__LOOK_NUMBERS (3 + 3 * MOSAIC__BLOCKS + 3 + 3)
-#define MOSAIC__CELL_NUMBERS (5 + 3 * MOSAIC__LOOK_NUMBERS + 15)
+#define MOSAIC__CELL_NUMBERS (6 + 3 * MOSAIC__LOOK_NUMBERS + 15)
+#define MOSAIC__SAMPLE_NUMBERS 5
+#define MOSAIC__MEMORY_NUMBERS 6
 
 static size_t mosaic__canvas_bytes(const mosaic_engine *e) { return e->canvas ? (size_t)e->grid.width * 3 * (size_t)e->grid.height : 0; }
 
+static size_t mosaic__samples(const mosaic_engine *e) { return (size_t)e->lattice_width * (size_t)e->lattice_height; }
+
 MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *e)
 {
-    return e ? MOSAIC__STATE_HEADER + (size_t)e->cells * MOSAIC__CELL_NUMBERS * 4 + mosaic__canvas_bytes(e) : 0;
+    if (!e) return 0;
+    return MOSAIC__STATE_HEADER + (size_t)e->cells * MOSAIC__CELL_NUMBERS * 4 + mosaic__samples(e) * MOSAIC__SAMPLE_NUMBERS * 4 +
+           (size_t)e->memory_room * MOSAIC__MEMORY_NUMBERS * 4 + mosaic__canvas_bytes(e);
 }
 
 /* One order of a cell's numbers for both directions: writes them to `to`, or reads them from `from` where it is not null. */
@@ -3976,6 +4226,13 @@ static void mosaic__number16(int16_t *value, const uint8_t *from, uint8_t *to, s
     *value = (int16_t)mosaic__clamp(wide, -32767, 32767);
 }
 
+static void mosaic__number_chart(uint32_t *value, const uint8_t *from, uint8_t *to, size_t *at)
+{
+    int32_t bits = (int32_t)*value;
+    mosaic__number32(&bits, from, to, at);
+    *value = (uint32_t)bits;
+}
+
 static void mosaic__state_look(mosaic__look *look, const uint8_t *from, uint8_t *to, size_t *at)
 {
     int c, k;
@@ -3992,8 +4249,9 @@ static void mosaic__state_cell(mosaic__cell *cell, mosaic_draw *draw, const uint
     int c, k;
     mosaic__number32(&cell->photo, from, to, at);
     mosaic__number32(&cell->variant, from, to, at);
-    for (k = 0; k < 2; k++) mosaic__number32(&cell->offset[k], from, to, at);
-    mosaic__number32(&cell->speed, from, to, at);
+    for (k = 0; k < 2; k++) mosaic__number32(&cell->jump[k], from, to, at);
+    mosaic__number_chart(&cell->chart, from, to, at);
+    mosaic__number32(&cell->lost, from, to, at);
     mosaic__state_look(&cell->seen, from, to, at);
     mosaic__state_look(&cell->priced, from, to, at);
     mosaic__state_look(&cell->painted, from, to, at);
@@ -4001,21 +4259,43 @@ static void mosaic__state_cell(mosaic__cell *cell, mosaic_draw *draw, const uint
         for (k = 0; k < 5; k++) mosaic__number16(&draw->colour[c][k], from, to, at);
 }
 
+static void mosaic__state_sample(mosaic__sample *sample, const uint8_t *from, uint8_t *to, size_t *at)
+{
+    int32_t speed = sample->speed, trust = sample->trust;
+    int k;
+    for (k = 0; k < 2; k++) mosaic__number32(&sample->offset[k], from, to, at);
+    mosaic__number_chart(&sample->chart, from, to, at);
+    mosaic__number32(&speed, from, to, at);
+    mosaic__number32(&trust, from, to, at);
+    sample->speed = (uint16_t)speed;
+    sample->trust = (uint16_t)trust;
+}
+
+static void mosaic__state_memory(mosaic__memory *memory, const uint8_t *from, uint8_t *to, size_t *at)
+{
+    mosaic__number_chart(&memory->chart, from, to, at);
+    mosaic__number32(&memory->x, from, to, at);
+    mosaic__number32(&memory->y, from, to, at);
+    mosaic__number32(&memory->photo, from, to, at);
+    mosaic__number32(&memory->variant, from, to, at);
+    mosaic__number32(&memory->age, from, to, at);
+}
+
 static uint64_t mosaic__state_checksum(const uint8_t *data, size_t size) { return mosaic__hash(mosaic__hash(3, data, 24), data + 32, size - 32); }
 
 MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void *data, size_t size)
 {
     uint8_t *p = (uint8_t *)data;
-    size_t at = MOSAIC__STATE_HEADER;
+    size_t at = MOSAIC__STATE_HEADER, k;
     int i;
     if (!e || !data) return MOSAIC_ERROR_NULL;
     if (size < mosaic_state_size(e)) return MOSAIC_ERROR_BUFFER;
     memcpy(p, "MOSAICST", 8);
-    mosaic__put32(p + 8, 1);
+    mosaic__put32(p + 8, 2);
     mosaic__put32(p + 12, (uint32_t)e->cells);
     mosaic__put64(p + 16, e->identity);
     mosaic__put64(p + 32, (uint64_t)e->frames);
-    mosaic__put32(p + 40, 0);
+    mosaic__put32(p + 40, e->charts);
     mosaic__put32(p + 44, (uint32_t)e->frame.too_close);
     mosaic__put64(p + 48, (uint64_t)e->frame.cost);
     mosaic__put64(p + 56, (uint64_t)e->frame.bound);
@@ -4023,6 +4303,18 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void
         mosaic__cell cell = e->cell[i];
         mosaic_draw draw = e->draw[i];
         mosaic__state_cell(&cell, &draw, 0, p, &at);
+    }
+    for (k = 0; k < mosaic__samples(e); k++) {
+        mosaic__sample sample = e->lattice[k];
+        mosaic__state_sample(&sample, 0, p, &at);
+    }
+    mosaic__put32(p + 64, (uint32_t)e->memories);
+    mosaic__put32(p + 68, 0);
+    for (i = 0; i < e->memory_room; i++) {
+        mosaic__memory memory;
+        memset(&memory, 0, sizeof memory);
+        if (i < e->memories) memory = e->memory[i];
+        mosaic__state_memory(&memory, 0, p, &at);
     }
     if (e->canvas) memcpy(p + at, e->canvas, mosaic__canvas_bytes(e));
     mosaic__put64(p + 24, mosaic__state_checksum(p, mosaic_state_size(e)));
@@ -4045,29 +4337,33 @@ static int mosaic__look_ok(const mosaic__look *look)
     return 1;
 }
 
+static int mosaic__jump_ok(int32_t cells) { return cells >= -(MOSAIC__LENGTH_LIMIT >> 9) && cells <= MOSAIC__LENGTH_LIMIT >> 9; }
+
 /* Whether a cell may be as a state says: without a photograph where the mask leaves it out, and only there. */
 static int mosaic__state_ok(const mosaic_engine *e, int i, const mosaic__cell *c)
 {
     if (e->row_of_cell[i] < 0 ? c->photo != -1 : !mosaic__pool_has(e->pool, c->photo)) return 0;
     if (c->variant < 0 || c->variant >= MOSAIC_VARIANTS || (c->photo >= 0 && !(e->settings.variants >> c->variant & 1))) return 0;
-    if (c->offset[0] != mosaic__clamp_length(c->offset[0]) || c->offset[1] != mosaic__clamp_length(c->offset[1])) return 0;
-    if (c->speed < 0 || c->speed > 1 << 23 || !mosaic__look_ok(&c->seen)) return 0;
+    if (!mosaic__jump_ok(c->jump[0]) || !mosaic__jump_ok(c->jump[1]) || c->lost < 0 || c->lost > MOSAIC__PATIENCE) return 0;
+    if (!mosaic__look_ok(&c->seen)) return 0;
     return c->photo < 0 || (mosaic__look_ok(&c->priced) && mosaic__look_ok(&c->painted));
 }
 
 MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void *data, size_t size)
 {
     const uint8_t *p = (const uint8_t *)data;
-    size_t at;
+    size_t at, k;
     int64_t frames;
+    uint32_t memories;
     int i, pass;
     if (!e || !data) return MOSAIC_ERROR_NULL;
     if (size < MOSAIC__STATE_HEADER || memcmp(p, "MOSAICST", 8) != 0) return MOSAIC_ERROR_CORRUPT;
-    if (mosaic__get32(p + 8) != 1) return MOSAIC_ERROR_VERSION;
+    if (mosaic__get32(p + 8) != 2) return MOSAIC_ERROR_VERSION;
     if (mosaic__get64(p + 16) != e->identity || mosaic__get32(p + 12) != (uint32_t)e->cells) return MOSAIC_ERROR_MISMATCH;
     if (size != mosaic_state_size(e) || mosaic__state_checksum(p, size) != mosaic__get64(p + 24)) return MOSAIC_ERROR_CORRUPT;
     frames = (int64_t)mosaic__get64(p + 32);
-    if (frames < 0) return MOSAIC_ERROR_CORRUPT;
+    memories = mosaic__get32(p + 64);
+    if (frames < 0 || memories > (uint32_t)e->memory_room) return MOSAIC_ERROR_CORRUPT;
     /* First everything is looked at, then taken over. */
     for (pass = 0; pass < 2; pass++) {
         at = MOSAIC__STATE_HEADER;
@@ -4090,7 +4386,30 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             e->chosen[i] = cell.photo;
             e->stale[i] = 1;
         }
+        for (k = 0; k < mosaic__samples(e); k++) {
+            mosaic__sample sample;
+            memset(&sample, 0, sizeof sample);
+            mosaic__state_sample(&sample, p, 0, &at);
+            for (i = 0; i < 2; i++)
+                if (sample.offset[i] != mosaic__clamp_length(sample.offset[i])) return MOSAIC_ERROR_CORRUPT;
+            if (pass == 1) e->lattice[k] = sample;
+        }
+        if (pass == 1) memset(e->memory_first, 0xff, ((size_t)e->memory_mask + 1) * sizeof *e->memory_first);
+        for (i = 0; i < e->memory_room; i++) {
+            mosaic__memory memory;
+            memset(&memory, 0, sizeof memory);
+            mosaic__state_memory(&memory, p, 0, &at);
+            if ((uint32_t)i >= memories) continue;
+            if (memory.photo != -1 && (!mosaic__pool_has(e->pool, memory.photo) || memory.variant < 0 || memory.variant >= MOSAIC_VARIANTS ||
+                                       !(e->settings.variants >> memory.variant & 1) || memory.age < 0 || memory.age > MOSAIC__MEMORY))
+                return MOSAIC_ERROR_CORRUPT;
+            if (pass == 0) continue;
+            e->memory[i] = memory;
+            mosaic__memory_link(e, i);
+        }
     }
+    e->memories = (int)memories;
+    e->charts = mosaic__get32(p + 40);
     if (e->canvas) memcpy(e->canvas, p + at, mosaic__canvas_bytes(e));
     e->frames = frames;
     e->ended = 0;

@@ -635,13 +635,20 @@ static void check_rules(const mosaic_frame *frame, int distance, int uses, int p
     free(count);
 }
 
-static void test_still(void)
+static void test_still(int with_flow)
 {
     static uint8_t first[WIDTH * HEIGHT * 3], noisy[WIDTH * HEIGHT * 3], canvas[WIDTH * HEIGHT * 3];
     mosaic_pool *pool = make_pool(150, CELL, CELL);
-    mosaic_engine *e = make_engine(pool, NULL);
+    mosaic_flow_options flow;
+    mosaic_options o;
+    mosaic_engine *e;
     const mosaic_frame *f;
     int i, k, round, different;
+    memset(&flow, 0, sizeof flow);
+    flow.method = MOSAIC_FLOW_DIS;
+    memset(&o, 0, sizeof o);
+    if (with_flow) o.flow = &flow;
+    e = make_engine(pool, &o);
     world(first, WIDTH, HEIGHT, 0, 0, 1);
     f = push(e, first, NULL);
     CHECK(f->index == 0 && f->cut && f->changed == COLS * ROWS && f->repainted == COLS * ROWS);
@@ -766,6 +773,18 @@ static void uniform_motion(int16_t *field, int dx, int dy)
         field[2 * i] = (int16_t)dx;
         field[2 * i + 1] = (int16_t)dy;
     }
+}
+
+static mosaic_flow_field film_field(const int16_t *forward, const int16_t *backward)
+{
+    mosaic_flow_field motion;
+    memset(&motion, 0, sizeof motion);
+    motion.width = 80;
+    motion.height = 48;
+    motion.stride = 80 * 4;
+    motion.forward = forward;
+    motion.backward = backward;
+    return motion;
 }
 
 /* A pan of 1.3 cells a frame whose true motion is given: the photographs travel with it. */
@@ -905,6 +924,7 @@ static void test_mask(void)
     memset(&o, 0, sizeof o);
     o.mask = mask;
     o.rerank = 4;
+    o.min_distance = 2;
     memset(mask, 0, sizeof mask);
     CHECK(mosaic_open(&grid, large, &o, &e) == MOSAIC_ERROR_OPTION && !e);
     /* The upper half: what a grid of only that half makes of the film. Photographs that suffice for that, but not for all cells, are enough. */
@@ -973,6 +993,119 @@ static void test_mask(void)
     mosaic_close(e);
     mosaic_pool_destroy(pool);
     mosaic_pool_destroy(large);
+}
+
+/* A pan of a quarter of a cell a frame that stops: photographs travel while it lasts, and none changes afterwards. */
+static void test_pan_stops(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    static int16_t forward[80 * 48 * 2], backward[80 * 48 * 2];
+    mosaic_pool *pool = make_pool(200, CELL, CELL);
+    mosaic_engine *e = make_engine(pool, NULL);
+    mosaic_flow_field motion = film_field(forward, backward);
+    int history[24][COLS * ROWS], n, i, followed = 0, seen = 0, late = 0;
+    for (n = 0; n < 24; n++) {
+        const mosaic_frame *f;
+        const int moves = n > 0 && n <= 13;
+        uniform_motion(forward, moves ? -64 : 0, 0);
+        uniform_motion(backward, moves ? 64 : 0, 0);
+        world(rgb, WIDTH, HEIGHT, (n < 13 ? n : 13) * 4, 0, 5);
+        f = push(e, rgb, n > 0 ? &motion : NULL);
+        for (i = 0; i < f->cells; i++) history[n][i] = f->draw[i].photo;
+        if (n > 15) late += f->changed;
+    }
+    /* in frames 4 to 12 content moves by two cells */
+    for (i = 0; i < COLS * ROWS; i++)
+        if (i % COLS >= 4) seen++, followed += history[4][i] == history[12][i - 2];
+    CHECK_MSG(followed >= seen * 95 / 100, "%d of %d followed", followed, seen);
+    CHECK_MSG(late == 0, "%d changes after the pan", late);
+    mosaic_close(e);
+    mosaic_pool_destroy(pool);
+}
+
+/* A square of 5 x 5 cells moves over a still background: its photographs travel with it; those of the background, but where it passes, stay. */
+static void test_moving_subject(void)
+{
+    enum { SIDE = 5 * CELL, TOP = 3 * CELL, LEFT = 2 * CELL, SPEED = 4 };
+    static uint8_t rgb[WIDTH * HEIGHT * 3], subject[SIDE * SIDE * 3];
+    static int16_t forward[80 * 48 * 2], backward[80 * 48 * 2];
+    mosaic_pool *pool = make_pool(500, CELL, CELL);
+    mosaic_flow_field motion = film_field(forward, backward);
+    mosaic_options o;
+    mosaic_engine *e;
+    int history[20][COLS * ROWS], n, x, y, i, strayed = 0, followed = 0;
+    memset(&o, 0, sizeof o);
+    o.max_uses = 1; /* no copy in the background that would have to make room */
+    e = make_engine(pool, &o);
+    world(subject, SIDE, SIDE, 900, 900, 77);
+    for (n = 0; n < 20; n++) {
+        const mosaic_frame *f;
+        const int left = LEFT + n * SPEED;
+        world(rgb, WIDTH, HEIGHT, 0, 0, 5);
+        for (y = 0; y < SIDE; y++) memcpy(rgb + ((size_t)(TOP + y) * WIDTH + (size_t)left) * 3, subject + (size_t)y * SIDE * 3, SIDE * 3);
+        for (i = 0; i < 80 * 48; i++) { /* the truth, in pixels four times as large */
+            const int px = i % 80 * 4, inside = i / 80 * 4 >= TOP && i / 80 * 4 < TOP + SIDE;
+            forward[2 * i] = (int16_t)(inside && px >= left - SPEED && px < left - SPEED + SIDE ? 64 * SPEED / 4 : 0);
+            backward[2 * i] = (int16_t)(inside && px >= left && px < left + SIDE ? -64 * SPEED / 4 : 0);
+            forward[2 * i + 1] = backward[2 * i + 1] = 0;
+        }
+        f = push(e, rgb, n > 0 ? &motion : NULL);
+        CHECK(f->cut == (n == 0));
+        for (i = 0; i < f->cells; i++) history[n][i] = f->draw[i].photo;
+    }
+    for (n = 1; n < 20; n++)
+        for (i = 0; i < COLS * ROWS; i++) {
+            const int col = i % COLS, row = i / COLS;
+            if (col < 1 || col > 2 + 5 + 20 * SPEED / CELL || row < 2 || row > 8) strayed += history[n][i] != history[0][i];
+        }
+    CHECK_MSG(strayed == 0, "%d photographs of the background changed", strayed);
+    /* from frame 4 to 16 it moves by three cells; its inner cells */
+    for (y = 4; y < 7; y++)
+        for (x = 4; x < 7; x++) followed += history[4][y * COLS + x] == history[16][y * COLS + x + 3];
+    CHECK_MSG(followed >= 8, "%d of 9 photographs of the subject followed it", followed);
+    mosaic_close(e);
+    mosaic_pool_destroy(pool);
+}
+
+/* A flash of one frame changes no photograph; a fade to black and a dissolve are no storms, and when they are over nothing changes. */
+static void test_flash_fade_dissolve(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3], other[WIDTH * HEIGHT * 3], frame[WIDTH * HEIGHT * 3];
+    mosaic_pool *pool = make_pool(200, CELL, CELL);
+    mosaic_engine *e = make_engine(pool, NULL);
+    int n, i, late = 0;
+    world(rgb, WIDTH, HEIGHT, 0, 0, 5);
+    world(other, WIDTH, HEIGHT, 500, 70, 91);
+    for (n = 0; n < 12; n++) {
+        const int light = n == 4 ? 60 : n == 8 ? -70 : 0;
+        const mosaic_frame *f;
+        for (i = 0; i < WIDTH * HEIGHT * 3; i++) frame[i] = (uint8_t)mosaic__clamp(rgb[i] + light, 0, 255);
+        f = push(e, frame, NULL);
+        CHECK_MSG(f->cut == (n == 0) && (n == 0 || f->changed == 0), "flash, frame %d: %d cells changed", n, f->changed);
+    }
+    for (n = 0; n < 36; n++) {
+        const int part = n < 24 ? 256 - n * 10 : 26;
+        const mosaic_frame *f;
+        for (i = 0; i < WIDTH * HEIGHT * 3; i++) frame[i] = (uint8_t)(rgb[i] * part >> 8);
+        f = push(e, frame, NULL);
+        CHECK(!f->cut);
+        CHECK_MSG(f->changed <= COLS * ROWS / 6, "fade, frame %d: %d cells changed", n, f->changed);
+        if (n > 26) late += f->changed;
+    }
+    CHECK_MSG(late == 0, "%d cells changed after the fade", late);
+    mosaic_close(e);
+    e = make_engine(pool, NULL);
+    for (n = 0, late = 0; n < 30; n++) {
+        const int part = n < 20 ? n * 256 / 20 : 256;
+        const mosaic_frame *f;
+        for (i = 0; i < WIDTH * HEIGHT * 3; i++) frame[i] = (uint8_t)((rgb[i] * (256 - part) + other[i] * part) >> 8);
+        f = push(e, frame, NULL);
+        CHECK_MSG(n == 0 || f->changed <= COLS * ROWS / 3, "dissolve, frame %d: %d cells changed", n, f->changed);
+        if (n > 22) late += f->changed;
+    }
+    CHECK_MSG(late == 0, "%d cells changed after the dissolve", late);
+    mosaic_close(e);
+    mosaic_pool_destroy(pool);
 }
 
 static void test_cut(void)
@@ -1057,6 +1190,7 @@ static void test_options(void)
     CHECK(mosaic_open(&grid, small, NULL, &e) == MOSAIC_ERROR_PHOTOS && e == NULL);
     o.max_uses = MOSAIC_OFF;
     CHECK(mosaic_photos_missing(&grid, 1, &o) == 0);
+    o.min_distance = 2;
     e = make_engine(small, &o);
     check_rules(push(e, rgb, NULL), 2, 240, 30);
     mosaic_close(e);
@@ -1090,6 +1224,8 @@ static void test_rerank(void)
     grid.crop_width = grid.width * 64;
     grid.crop_height = grid.height * 64;
     o.max_uses = 2;
+    o.min_distance = 2;
+    o.rerank = MOSAIC_OFF;
     CHECK(mosaic_open(&grid, pool, &o, &plain) == MOSAIC_OK);
     o.rerank = OTHERS;
     CHECK(mosaic_open(&grid, pool, &o, &ranked) == MOSAIC_OK);
@@ -1166,6 +1302,8 @@ static uint64_t film(const mosaic_pool *pool, const mosaic_options *options, int
     motion.stride = 80 * 4;
     motion.forward = forward;
     uniform_motion(forward, -64, 32);
+    /* The lower half grows: charts are given. */
+    for (n = 80 * 24; n < 80 * 48; n++) forward[2 * n] = (int16_t)((n % 80 - 40) * 12);
     for (n = 0; n < 8; n++) {
         const mosaic_frame *f;
         world(rgb, WIDTH, HEIGHT, n * 4, 100 - n * 2, n < 6 ? 8 : 90);
@@ -1194,7 +1332,7 @@ static void test_one_answer(void)
     mosaic_options o;
     uint64_t want;
     int simd, threads, at, rerank;
-    for (rerank = 0; rerank <= 8; rerank += 8) {
+    for (rerank = MOSAIC_OFF; rerank <= 8; rerank += 9) {
         memset(&o, 0, sizeof o);
         o.rerank = rerank;
         want = film(pool, &o, -1);
@@ -1578,10 +1716,14 @@ int main(void)
     test_grids();
     test_origin();
     test_mask_cells();
-    test_still();
+    test_still(0);
+    test_still(1);
     test_still_pinched();
     test_extreme_grids();
     test_pan();
+    test_pan_stops();
+    test_moving_subject();
+    test_flash_fade_dissolve();
     test_mask();
     test_cut();
     test_options();
