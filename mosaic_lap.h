@@ -59,13 +59,14 @@
                   costs, converted to double, ties included
 
    MEMORY
-     One area per call, from the caller (mosaic_lap_work_size says how large) or from one call of the allocator; an allocation that fails
-     is MOSAIC_LAP_ERROR_MEMORY. The table of costs is read in place. Beside it stand, per entry, about 1/4 byte for bounds and ties, and
-     some 600 bytes per row and 200 per column: 1.6 MB for 700 x 3676. With more rows than room for them the table is copied once,
-     transposed; from 8 million entries on it is copied with its columns in another order. Costs from a function or from vectors take
-     1/16 byte per entry: 250 MB for 30,000 x 100,000. Small problems, up to a million entries, take one area with 8 bytes per
-     entry. Other types than int32, and SciPy's order, take several allocations when they are not small, one inside the other: 4 bytes per entry for a table in steps, then 24 per entry that still matters, which in the worst case (and in
-     mosaic_lap_work_size) are all of them; SciPy's order 8 per entry, if there are ties. Sparse costs take 24 bytes per stored one. The structures on the stack take under 20 KB, and nothing recurses.
+     One area per call, from the caller (mosaic_lap_work_size says how large) or from one call of the allocator; an allocation that fails is
+     MOSAIC_LAP_ERROR_MEMORY. The table of costs is read in place. Beside it stand, per entry, about 1/4 byte for bounds and ties, and some 600
+     bytes per row and 200 per column: 1.6 MB for 700 x 3676. With more rows than room for them the table is copied once, transposed; from 8 million
+     entries on it is copied with its columns in another order. Costs from a function or from vectors take 1/16 byte per entry: 250 MB for 30,000 x
+     100,000. Small problems, up to a million entries, take one area with 8 bytes per entry. Other types than int32, and SciPy's order, take several
+     allocations when they are not small, one inside the other: 4 bytes per entry for a table in steps, then 24 per entry that still matters, which
+     in the worst case (and in mosaic_lap_work_size) are all of them; SciPy's order 8 per entry, if there are ties. Sparse costs take 24 bytes per
+     stored one, with more rows than columns twice that. The structures on the stack take under 20 KB, and nothing recurses.
 
    THREADS
      No threads, locks or global state of its own: calls that share no writable memory may run at once. The two passes over all costs
@@ -77,14 +78,14 @@
      same on every instruction set and number of threads.
 
    ACCURACY AND LIMITS
-     Exact for all costs of all types: an optimum is never a matter of rounding, and mosaic_lap_check proves it as exactly. Costs of
-     floating point are taken at their word: 0.1 is the double nearest to 0.1. In SciPy's order the result is what SciPy's rounded sums
-     lead to, which for costs that need more than some 53 bits can miss the optimum by a rounding; gap says by how much, in exact units.
-     Groups are for int32 only. Rows plus columns stay below 2^31 - 128 (other types, and sparse: 2^30). Costs beyond +-2^29,
-     or prices below -2^30 on the way, make the solver go on with 64-bit kernels: the same answer, up to three times as slow. The slowest
-     problems are those with hardly a column to spare, or more rows than columns, where the auction does not apply; masses of ties among more
-     than a million costs that are not a table, because tied entries beyond a certain number are made anew whenever they are looked at; and
-     a function that takes its time.
+     Exact for all costs of all types: an optimum is never a matter of rounding, and mosaic_lap_check proves it as exactly. Costs of floating point
+     are taken at their word: 0.1 is the double nearest to 0.1. In SciPy's order the result is what SciPy's rounded sums lead to, which for costs
+     that need more than some 53 bits can miss the optimum by a rounding; gap says by how much, in exact units. Groups are for int32 only. Rows plus
+     columns stay below 2^31 - 128 (other types, and sparse: 2^30). Costs beyond +-2^29, or prices below -2^30 on the way, make the solver go on
+     with 64-bit kernels: the same answer, up to three times as slow. The slowest problems are those with hardly a column to spare, or more rows
+     than columns, where the auction does not apply; sparse costs with more rows than room in columns of several uses; masses of ties among more
+     than a million costs that are not a table, because tied entries beyond a certain number are made anew whenever they are looked at; and a
+     function that takes its time.
 
    PERFORMANCE (AMD EPYC (Zen 4) VM, 2 cores, AVX-512; gcc 12 -O2, processor milliseconds of one thread; beside it
    scipy.optimize.linear_sum_assignment 1.17 on the same costs. "Mosaic": squared distances of 4 x 4 Lab blocks of a film's frame and of
@@ -93,16 +94,19 @@
      mosaic   700 x 3676                            3.4    3.5      8.0       98
      mosaic   700 x 3676, nothing has moved         0.5                       98   (warm start)
      mosaic   700 x 919, each 4 times               1.5                       79   (columns repeated)
-     mosaic  1500 x 3676                             25     29       43      670
+     mosaic  1500 x 3676                             24     29       43      670
      mosaic  1500 x 3676, groups of 4 used twice     68     72      105        -
-     mosaic  4000 x 4000, table                     256    282      416    20300
+     mosaic  4000 x 4000, table                     248    282      416    20300
+     mosaic  4000 x 16000, table                    289                     9500
+     mosaic  8000 x 8000, table                     941                        -
      mosaic  4000 x 4000, vectors                   164    317     1000
      mosaic  4000 x 16000, vectors                  126    238      764     9500
      mosaic  8000 x 8000, vectors                   580   1116     3760        -
      mosaic 30000 x 30000, vectors                 6350                        -   (86 MB)
-     mosaic 30000 x 100000, vectors               12300                        -   (250 MB; the check another 4300)
-     uniform 0..999999, 4000 x 4000                  55     58       88     1650
-     uniform 0..9, 4000 x 4000                       28     30       52      114
+     mosaic 30000 x 100000, vectors               12300                        -   (250 MB; the check another 4300; two threads:
+                                                                                     9200 on the clock)
+     uniform 0..999999, 4000 x 4000                  42     58       88     1650
+     uniform 0..9, 4000 x 4000                       22     30       52      114
      constant 2000 x 2000                           4.3    4.5       11       18
      uniform 0..999999, 50 x 50                   0.016                    0.022
      double, 0 to 1 in 53 bits, 2000 x 2000          28                      286
@@ -113,6 +117,8 @@
      double 0..9, 1000 x 1000; SciPy's order    1.5; 1.0                     5.5
      double, 100 x 100; 50 x 50            0.049; 0.015             0.088; 0.021
      double, 10 x 10; 2 x 2              0.0011; 0.0003           0.0010; 0.0005
+     sparse, 11 in a row: 20000 x 20000             500                      460   (min_weight_full_bipartite_matching)
+     40000 x 20000; 20000 x 40000                43; 24                 670; 690
    The frames of a film with much movement, 700 x 3676: 3.6 ms from nothing, 2.9 ms from the solution of the frame before (means). Of tiny problems
    SciPy is quicker on doubles of all bits around 10 x 10 and 20 x 20 (down to 0.8 of its time) and, in the order of rows, where there are ties and
    less than some 60 columns (down to 0.7 of its time). SciPy's order beyond a million entries takes SciPy's steps one by one, on top of the exact

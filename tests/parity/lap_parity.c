@@ -3,7 +3,7 @@
 #include "../../mosaic_lap.h"
 
 typedef struct parity_case {
-    int32_t rows, cols, kind, maximise, order, simd, words, groups;
+    int32_t rows, cols, kind, maximise, order, simd, words, groups, solver;
     const void *cost;
     const int64_t *row_start;
     const int32_t *col_index, *capacity, *group, *quota;
@@ -41,6 +41,7 @@ const char *parity_solve(parity_case *c)
     p.group = c->group;
     p.quota = c->quota;
     o.simd = c->simd;
+    o.solver = c->solver;
     s.col_of_row = c->col_of_row;
     s.u = c->u;
     s.v = c->v;

@@ -23,7 +23,7 @@ WORDS = 36
 
 
 class Case(ctypes.Structure):
-    _fields_ = ([(n, ctypes.c_int32) for n in "rows cols kind maximise order simd words groups".split()]
+    _fields_ = ([(n, ctypes.c_int32) for n in "rows cols kind maximise order simd words groups solver".split()]
                 + [(n, ctypes.c_void_p) for n in "cost row_start col_index capacity group quota col_of_row u v w clash_rows clash_cols".split()]
                 + [(n, ctypes.c_int64) for n in "primal dual gap".split()] + [("total", ctypes.c_double)]
                 + [(n, ctypes.c_int32) for n in "unique exponent row col".split()])
@@ -64,7 +64,7 @@ def solve(library, cost, sparse=None, capacity=None, maximise=False, order=0, gr
     a.v = keep["v"] = np.empty(cols * words, np.int64)
     a.clash_rows, a.clash_cols = keep["clash_rows"], keep["clash_cols"] = np.zeros(rows, np.uint8), np.zeros(cols, np.uint8)
     c = Case(rows=rows, cols=cols, kind=[np.dtype(k) for k in KINDS].index(cost.dtype), maximise=int(maximise), order=order, simd=simd, words=words,
-             groups=0 if groups is None else len(quota))
+             groups=0 if groups is None else len(quota), solver=int(rows + cols + order) % 2)  # 1: not by the short way for small tables
     for name, array in keep.items():
         setattr(c, name, array.ctypes.data if array.size else ctypes.addressof(c))
     a.result = library.parity_solve(ctypes.byref(c)).decode()

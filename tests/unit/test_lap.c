@@ -1,27 +1,5 @@
 /* mosaic_lap.h against brute force, against itself along other paths, and against bad input. */
-#include "../test.h"
-
-/* The allocator of the tests: counts, and fails on request. */
-static int alloc_calls, alloc_live, alloc_fail_at = -1;
-static void *counted_malloc(void *ctx, size_t size)
-{
-    CHECK(ctx == NULL || *(int *)ctx == 42);
-    if (alloc_calls++ == alloc_fail_at) return NULL;
-    alloc_live++;
-    return malloc(size);
-}
-static void counted_free(void *ctx, void *p)
-{
-    CHECK(ctx == NULL || *(int *)ctx == 42);
-    if (p) alloc_live--;
-    free(p);
-}
-#define MOSAIC_LAP_MALLOC(ctx, size) counted_malloc(ctx, size)
-#define MOSAIC_LAP_FREE(ctx, ptr) counted_free(ctx, ptr)
-#define MOSAIC_LAP_IMPLEMENTATION
-#include "../../mosaic_lap.h"
-
-#define FORBIDDEN MOSAIC_LAP_FORBIDDEN
+#include "../lap.h"
 
 /* A problem with all that belongs to it. Its stride exceeds cols by 3 and what lies between the rows would win if it were read. */
 typedef struct {
@@ -32,8 +10,6 @@ typedef struct {
     mosaic_lap_solution s;
     mosaic_lap_result result;
 } fixture;
-
-static void *grab(size_t count, size_t size) { return calloc(count + 1, size); }
 
 static void fixture_make(fixture *f, int rows, int cols)
 {
@@ -70,51 +46,17 @@ static void fixture_free(fixture *f)
 }
 
 static int32_t *at(fixture *f, int i, int j) { return f->cost + (size_t)i * f->p.stride + (size_t)j; }
-static int capacity_of(const fixture *f, int j) { return f->p.capacity ? f->p.capacity[j] : 1; }
-static int64_t room_of(const fixture *f)
-{
-    int64_t room = 0;
-    int j;
-    for (j = 0; j < f->p.cols; j++) room += capacity_of(f, j);
-    return room;
-}
+static int64_t room_of(const fixture *f) { return lap_room(&f->p, NULL); }
 
-/* Solves, holds the answer against its certificate, and an infeasible one against its clash. By the solver of large tables where none is named:
-   most of what is here is small, and would not get to see it. */
+/* By the solver of large tables where none is named: most of what is here is small, and would not get to see it. */
 static int solver = 1;
 static void solve(fixture *f, int simd)
 {
     mosaic_lap_options o;
-    int i, j;
     memset(&o, 0, sizeof o);
     o.simd = simd;
     o.solver = solver;
-    f->result = mosaic_lap_solve(&f->p, &o, &f->s);
-    if (f->result == MOSAIC_LAP_OK) {
-        mosaic_lap_report r;
-        int64_t room = room_of(f);
-        mosaic_lap_result checked = mosaic_lap_check(&f->p, NULL, &f->s, &r);
-        CHECK_MSG(checked == MOSAIC_LAP_OK, "%d x %d: %s at %d, %d", (int)f->p.rows, (int)f->p.cols, mosaic_lap_finding_string(r.finding), (int)r.row,
-                  (int)r.col);
-        CHECK(r.primal == f->s.primal && r.dual == f->s.dual && r.gap == 0 && f->s.gap == 0 && r.matched == f->s.matched);
-        CHECK(f->s.matched == (f->p.rows < room ? f->p.rows : room) && f->s.row == -1 && f->s.col == -1);
-    } else if (f->result == MOSAIC_LAP_ERROR_INFEASIBLE) {
-        int turned = f->p.rows > room_of(f), open = 0;
-        int64_t rows = 0, room = 0;
-        for (i = 0; i < f->p.rows; i++) rows += f->clash_rows[i] == 1;
-        for (j = 0; j < f->p.cols; j++) room += f->clash_cols[j] ? capacity_of(f, j) : 0;
-        for (i = 0; i < f->p.rows; i++)
-            for (j = 0; j < f->p.cols; j++)
-                if (*at(f, i, j) != FORBIDDEN) open += turned ? f->clash_cols[j] && !f->clash_rows[i] : f->clash_rows[i] && !f->clash_cols[j];
-        CHECK(open == 0);
-        CHECK(turned ? room > rows : rows > room);
-        if (turned)
-            CHECK(f->s.row == -1 && f->s.col >= 0 && f->s.col < f->p.cols && f->clash_cols[f->s.col]);
-        else
-            CHECK(f->s.col == -1 && f->s.row >= 0 && f->s.row < f->p.rows && f->clash_rows[f->s.row]);
-    } else {
-        CHECK_MSG(0, "%s", mosaic_lap_result_string(f->result));
-    }
+    f->result = lap_solve(&f->p, &o, &f->s);
 }
 
 /* The same on every instruction set: answer, prices and clash; the answer and the clash by the solver of small tables, too. */
@@ -199,7 +141,7 @@ static void against_brute_force(fixture *f)
     brute.f = f;
     brute.found = 0;
     brute.spare = f->p.rows > room ? (int)(f->p.rows - room) : 0;
-    for (j = 0; j < f->p.cols; j++) brute.left[j] = capacity_of(f, j);
+    for (j = 0; j < f->p.cols; j++) brute.left[j] = lap_capacity(&f->p, j);
     brute_row(0, 0);
     CHECK((f->result == MOSAIC_LAP_OK) == (brute.found > 0));
     if (f->result != MOSAIC_LAP_OK || !brute.found) return;
@@ -357,7 +299,7 @@ static void test_medium(void)
                     }
                     *at(&g, i, cols) = row_shift;
                 }
-                for (j = 0; j < cols; j++) g.capacity[j] = capacity_of(&f, j);
+                for (j = 0; j < cols; j++) g.capacity[j] = lap_capacity(&f.p, j);
                 g.capacity[cols] = (int32_t)(rows - room);
                 g.p.capacity = g.capacity;
                 solve(&g, 0);
@@ -817,14 +759,7 @@ static void test_check(void)
 
 int main(void)
 {
-    mosaic_lap_problem empty;
-    mosaic_lap_solution s;
-    mosaic_lap_options o;
-    memset(&empty, 0, sizeof empty);
-    memset(&s, 0, sizeof s);
-    memset(&o, 0, sizeof o);
-    for (o.simd = 1; o.simd <= 4 && mosaic_lap_solve(&empty, &o, &s) == MOSAIC_LAP_OK; o.simd++) levels = o.simd;
-    CHECK(levels >= 1);
+    levels = lap_levels();
     test_small();
     test_tie_rule();
     test_medium();

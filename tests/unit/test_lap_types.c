@@ -1,25 +1,6 @@
 /* mosaic_lap.h with costs of other types than int32, sparse ones, and SciPy's order: against brute force, against the tables of int32, and
    against bad input. */
-#include "../test.h"
-
-static int alloc_calls, alloc_live, alloc_fail_at = -1;
-static void *counted_malloc(void *ctx, size_t size)
-{
-    (void)ctx;
-    if (alloc_calls++ == alloc_fail_at) return NULL;
-    alloc_live++;
-    return malloc(size);
-}
-static void counted_free(void *ctx, void *p)
-{
-    (void)ctx;
-    if (p) alloc_live--;
-    free(p);
-}
-#define MOSAIC_LAP_MALLOC(ctx, size) counted_malloc(ctx, size)
-#define MOSAIC_LAP_FREE(ctx, ptr) counted_free(ctx, ptr)
-#define MOSAIC_LAP_IMPLEMENTATION
-#include "../../mosaic_lap.h"
+#include "../lap.h"
 #include <math.h>
 
 /* Exact sums: three digits, the cost being digit[0] * 2^800 + digit[1] + digit[2] * 2^-800 times a unit that is the same for all. */
@@ -49,8 +30,6 @@ typedef struct {
     mosaic_lap_solution s;
     mosaic_lap_result result;
 } fixture;
-
-static void *grab(size_t count, size_t size) { return calloc(count + 1, size); }
 
 static void fixture_make(fixture *f, mosaic_lap_kind kind, int rows, int cols)
 {
@@ -131,51 +110,16 @@ static void make_sparse(fixture *f)
     f->p.col_index = f->col_index;
 }
 
-static int capacity_of(const fixture *f, int j) { return f->p.capacity ? f->p.capacity[j] : 1; }
-static int64_t room_of(const fixture *f)
-{
-    int64_t room = 0;
-    int j;
-    for (j = 0; j < f->p.cols; j++) room += capacity_of(f, j);
-    return room;
-}
+static int64_t room_of(const fixture *f) { return lap_room(&f->p, NULL); }
 
-/* Solves, holds the answer against its certificate, and an infeasible one against its clash. */
 static int solver; /* 1: in rounds even what is small */
 static void solve(fixture *f, int simd)
 {
     mosaic_lap_options o;
-    int i, j;
     memset(&o, 0, sizeof o);
     o.simd = simd;
     o.solver = solver;
-    f->result = mosaic_lap_solve(&f->p, &o, &f->s);
-    if (f->result == MOSAIC_LAP_OK) {
-        mosaic_lap_report r;
-        int64_t room = room_of(f);
-        mosaic_lap_result checked = mosaic_lap_check(&f->p, NULL, &f->s, &r);
-        CHECK_MSG(checked == MOSAIC_LAP_OK, "kind %d, %d x %d%s: %s at %d, %d", (int)f->p.kind, (int)f->p.rows, (int)f->p.cols,
-                  f->p.row_start ? " sparse" : "", mosaic_lap_finding_string(r.finding), (int)r.row, (int)r.col);
-        CHECK(r.primal == f->s.primal && r.dual == f->s.dual && r.gap == 0 && f->s.gap == 0 && r.matched == f->s.matched);
-        CHECK(r.violations == 0 && r.worst_violation == 0);
-        CHECK(f->s.matched == (f->p.rows < room ? f->p.rows : room) && f->s.row == -1 && f->s.col == -1);
-    } else if (f->result == MOSAIC_LAP_ERROR_INFEASIBLE) {
-        int turned = f->p.rows > room_of(f), open = 0;
-        int64_t rows = 0, room = 0;
-        for (i = 0; i < f->p.rows; i++) rows += f->clash_rows[i] == 1;
-        for (j = 0; j < f->p.cols; j++) room += f->clash_cols[j] ? capacity_of(f, j) : 0;
-        for (i = 0; i < f->p.rows; i++)
-            for (j = 0; j < f->p.cols; j++)
-                if (f->allowed[i * f->p.cols + j]) open += turned ? f->clash_cols[j] && !f->clash_rows[i] : f->clash_rows[i] && !f->clash_cols[j];
-        CHECK(open == 0);
-        CHECK(turned ? room > rows : rows > room);
-        if (turned)
-            CHECK(f->s.row == -1 && f->s.col >= 0 && f->s.col < f->p.cols && f->clash_cols[f->s.col]);
-        else
-            CHECK(f->s.col == -1 && f->s.row >= 0 && f->s.row < f->p.rows && f->clash_rows[f->s.row]);
-    } else {
-        CHECK_MSG(0, "kind %d: %s", (int)f->p.kind, mosaic_lap_result_string(f->result));
-    }
+    f->result = lap_solve(&f->p, &o, &f->s);
 }
 
 /* Brute force: every assignment, in the order of the tie rule, so that the first of the best ones is the one. */
@@ -226,7 +170,7 @@ static void against_brute_force(fixture *f, int power)
     brute.f = f;
     brute.found = 0;
     brute.spare = f->p.rows > room ? (int)(f->p.rows - room) : 0;
-    for (j = 0; j < f->p.cols; j++) brute.left[j] = capacity_of(f, j);
+    for (j = 0; j < f->p.cols; j++) brute.left[j] = lap_capacity(&f->p, j);
     brute_row(0, &zero);
     CHECK((f->result == MOSAIC_LAP_OK) == (brute.found > 0));
     if (f->result != MOSAIC_LAP_OK || !brute.found) return;
@@ -303,14 +247,7 @@ static int fill(fixture *f, int family, int forbidden_percent)
 static void test_small(void)
 {
     static const int forbidden[] = {0, 0, 20, 60};
-    int round, infeasible = 0, turned = 0, kinds[4] = {0, 0, 0, 0}, level, levels = 1;
-    mosaic_lap_problem empty;
-    mosaic_lap_solution none;
-    mosaic_lap_options o;
-    memset(&empty, 0, sizeof empty);
-    memset(&none, 0, sizeof none);
-    memset(&o, 0, sizeof o);
-    for (o.simd = 1; o.simd <= 4 && mosaic_lap_solve(&empty, &o, &none) == MOSAIC_LAP_OK; o.simd++) levels = o.simd;
+    int round, infeasible = 0, turned = 0, kinds[4] = {0, 0, 0, 0}, level, levels = lap_levels();
     for (round = 0; round < 4000; round++) {
         int size = round % 300 == 0 ? 7 : round % 6 == 0 ? 5 : 4, family = test_range(0, FAMILIES - 1), cols, i, power, sparse;
         mosaic_lap_kind kind = (mosaic_lap_kind)test_range(0, 3);
