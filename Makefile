@@ -53,10 +53,10 @@ matrix:
 	@sh tests/matrix_ssim.sh $(BUILD)/matrix
 
 fuzz:
-	@for name in ssim lap raft; do \
+	@for name in ssim lap raft mem; do \
 	    mkdir -p $(BUILD)/fuzz/$$name; \
 	    clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_$$name.c -o $(BUILD)/fuzz/fuzz_$$name && \
-	    { [ $$name != raft ] || $(BUILD)/fuzz/fuzz_raft --seeds $(BUILD)/fuzz/raft; } && \
+	    case $$name in raft | mem) $(BUILD)/fuzz/fuzz_$$name --seeds $(BUILD)/fuzz/$$name ;; esac && \
 	    $(BUILD)/fuzz/fuzz_$$name -max_total_time=60 $(BUILD)/fuzz/$$name || exit 1; \
 	done
 

@@ -2,6 +2,8 @@
    optimisation level, instruction set and number of threads, and the same as in tests/bits.golden. Arguments: SIMD level, threads. */
 #include "test.h"
 #include "threads.h"
+#define MOSAIC_MEM_IMPLEMENTATION
+#include "../mosaic_mem.h"
 #define MOSAIC_SSIM_IMPLEMENTATION
 #include "../mosaic_ssim.h"
 #define MOSAIC_TEMPORAL_IMPLEMENTATION
@@ -97,6 +99,56 @@ static void lap_types(void)
         hash = fnv(fnv(hash, &solution.gap, sizeof solution.gap), &solution.total, sizeof solution.total);
     }
     print("lap types", hash);
+}
+
+static int mem_bytes(void *hash, const void *bytes, size_t size)
+{
+    *(uint64_t *)hash = fnv(*(uint64_t *)hash, bytes, size);
+    return 0;
+}
+
+/* A store that fills up on an orbit, its file, what views find in it and what they show. */
+static void mem(void)
+{
+    enum { W = 64, H = 48, C = 16, R = 12, HITS = 64 };
+    static const double origin[3] = {0, 0, 0};
+    static float depth[W * H], values[C * R * 4], shown[40 * 30 * 4], z[40 * 30];
+    static uint8_t mask[40 * 30];
+    mosaic_mem_options options;
+    mosaic_mem_moment path[24];
+    mosaic_mem_keyframe key;
+    mosaic_mem_canvas canvas;
+    mosaic_mem_hit hits[HITS];
+    mosaic_mem *memory = NULL;
+    uint64_t hash = START, file = START;
+    size_t found;
+    int i, j;
+    memset(&options, 0, sizeof options);
+    memset(&key, 0, sizeof key);
+    memset(&canvas, 0, sizeof canvas);
+    options.channels = 4;
+    options.max_patches = 700;
+    options.simd = simd;
+    if (mosaic_mem_open(&options, &memory) != MOSAIC_MEM_OK || mosaic_mem_orbit(origin, 5, 1, 1.5, 30, path, 24) != MOSAIC_MEM_OK) printf("mem failed\n");
+    canvas.width = 40, canvas.height = 30, canvas.mask = mask, canvas.values = shown, canvas.z = z, canvas.filter = MOSAIC_MEM_BILINEAR;
+    for (i = 0; i < 24; i++) {
+        for (j = 0; j < W * H; j++) depth[j] = 5 + (float)((j % W) * (i + 1) % 50) / 64 + (float)(j / W) / 32;
+        for (j = 0; j < C * R * 4; j++) values[j] = (float)(j * (i + 7) % 101) / 100;
+        key.view.pose = path[i].pose, key.view.time = path[i].time;
+        key.view.camera = mosaic_mem_camera_default(W, H);
+        key.frame = (uint64_t)i;
+        key.cols = C, key.rows = R, key.values = values, key.value_count = C * R * 4, key.depth = depth;
+        if (mosaic_mem_insert(memory, &key, NULL) != MOSAIC_MEM_OK || mosaic_mem_query(memory, &key.view, NULL, NULL, hits, HITS, &found, NULL) != MOSAIC_MEM_OK ||
+            mosaic_mem_compose(memory, &key.view, hits, found, NULL, &canvas, NULL) != MOSAIC_MEM_OK)
+            printf("mem failed\n");
+        hash = fnv(fnv(fnv(hash, hits, found * sizeof *hits), mask, sizeof mask), z, sizeof z);
+        for (j = 0; j < 40 * 30; j++)
+            if (mask[j]) hash = fnv(hash, shown + 4 * j, 4 * sizeof *shown);
+    }
+    if (mosaic_mem_save(memory, mem_bytes, &file) != MOSAIC_MEM_OK) printf("mem failed\n");
+    mosaic_mem_close(memory);
+    print("mem", hash);
+    print("mem file", file);
 }
 
 static void ssim(void)
@@ -266,6 +318,7 @@ int main(int argc, char **argv)
     threads = argc > 2 ? atoi(argv[2]) : 1;
     lap();
     lap_types();
+    mem();
     ssim();
     dis();
     raft();
