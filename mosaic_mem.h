@@ -362,7 +362,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_frustum(const mosaic_mem *memory, co
 /* All zero means the defaults. */
 typedef struct mosaic_mem_query_options {
     double nearest, farthest;    /* depths; 0: 0.1 and 1000 */
-    int grid_width, grid_height; /* cells of the z-buffer, up to 1024 each; 0: 64 along the longer side, the other to match */
+    int grid_width, grid_height; /* cells of the z-buffer, up to 1024 each; 0: 32 along the longer side, the other to match */
     double tolerance;            /* a token is hidden when another patch is nearer by more than this share of its depth; 0: 0.03 */
     double sigma;                /* octaves of scale after which the score has fallen to 1/e; 0: 1; infinity: scale does not count */
     double angle_power;          /* the cosine of the angle of view counts to this power; 0: 1; negative: it does not count */
@@ -645,6 +645,11 @@ static double mosaic_mem__floor(double x) /* |x| < 2^62 */
     return (double)(whole - ((double)whole > x));
 }
 
+/* 1 / n for the series below, so that they multiply where they would divide. */
+static const double mosaic_mem__inverse[24] = {0,        1,        1 / 2.0,  1 / 3.0,  1 / 4.0,  1 / 5.0,  1 / 6.0,  1 / 7.0,
+                                               1 / 8.0,  1 / 9.0,  1 / 10.0, 1 / 11.0, 1 / 12.0, 1 / 13.0, 1 / 14.0, 1 / 15.0,
+                                               1 / 16.0, 1 / 17.0, 1 / 18.0, 1 / 19.0, 1 / 20.0, 1 / 21.0, 1 / 22.0, 1 / 23.0};
+
 /* Series to where they add nothing, about the nearest multiple of half pi; |x| up to 2^20. */
 static void mosaic_mem__turn(double x, double *sine, double *cosine)
 {
@@ -652,8 +657,8 @@ static void mosaic_mem__turn(double x, double *sine, double *cosine)
     const double r = ((x - n * 1.57079632673412561417) - n * 6.07710050630396597660e-11) - n * 2.02226624879595063154e-21, q = r * r;
     double s = 0, c = 0;
     int i;
-    for (i = 17; i > 1; i -= 2) s = (1 + s) * (-q / (double)(i * (i - 1)));
-    for (i = 18; i > 1; i -= 2) c = (1 + c) * (-q / (double)(i * (i - 1)));
+    for (i = 17; i > 1; i -= 2) s = (1 + s) * (-q * (mosaic_mem__inverse[i] * mosaic_mem__inverse[i - 1]));
+    for (i = 18; i > 1; i -= 2) c = (1 + c) * (-q * (mosaic_mem__inverse[i] * mosaic_mem__inverse[i - 1]));
     s = r + r * s;
     c = 1 + c;
     switch ((int)((int64_t)n & 3)) {
@@ -672,7 +677,7 @@ static double mosaic_mem__exp(double x)
     if (x > 709) x = 709;
     n = mosaic_mem__floor(x * 1.44269504088896340736 + 0.5);
     r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-    for (i = 14; i > 0; i--) y = (1 + y) * (r / (double)i);
+    for (i = 14; i > 0; i--) y = (1 + y) * (r * mosaic_mem__inverse[i]);
     return (1 + y) * mosaic_mem__power_of_2((int)n);
 }
 
@@ -689,7 +694,7 @@ static double mosaic_mem__log(double x)
     if (m > 1.4142135623730951) m *= 0.5, e++;
     t = (m - 1) / (m + 1);
     q = t * t;
-    for (i = 21; i > 1; i -= 2) y = q * (1 / (double)i + y);
+    for (i = 21; i > 1; i -= 2) y = q * (mosaic_mem__inverse[i] + y);
     return (double)e * 0.693147180559945309417 + 2 * t * (1 + y);
 }
 
@@ -1220,6 +1225,7 @@ typedef struct mosaic_mem__frame {
     uint64_t frame;
     uint32_t refs;
     int cols, rows;
+    double step[2], inverse[2]; /* pixels of a token; 1 / focal length */
 } mosaic_mem__frame;
 
 typedef struct mosaic_mem__edit {
@@ -1810,11 +1816,18 @@ static mosaic_mem__tile mosaic_mem__tile_of(const mosaic_mem *m, const mosaic_me
     t.y0 = (int)(tile / across) * m->o.tile_height;
     t.cols = f->cols - t.x0 < m->o.tile_width ? f->cols - t.x0 : m->o.tile_width;
     t.rows = f->rows - t.y0 < m->o.tile_height ? f->rows - t.y0 : m->o.tile_height;
-    t.rect[0] = (double)t.x0 * f->view.camera.width / f->cols;
-    t.rect[1] = (double)t.y0 * f->view.camera.height / f->rows;
-    t.rect[2] = (double)t.cols * f->view.camera.width / f->cols;
-    t.rect[3] = (double)t.rows * f->view.camera.height / f->rows;
+    t.rect[0] = t.x0 * f->step[0];
+    t.rect[1] = t.y0 * f->step[1];
+    t.rect[2] = t.cols * f->step[0];
+    t.rect[3] = t.rows * f->step[1];
     return t;
+}
+
+/* What follows from the rest of a picture. */
+static void mosaic_mem__prepare(mosaic_mem__frame *f)
+{
+    f->step[0] = (double)f->view.camera.width / f->cols, f->step[1] = (double)f->view.camera.height / f->rows;
+    f->inverse[0] = 1 / f->view.camera.fx, f->inverse[1] = 1 / f->view.camera.fy;
 }
 
 /* Unit vectors in two times 16 bits: an octahedron, unfolded; (0, 0, 1) is exact. */
@@ -2399,6 +2412,7 @@ static mosaic_mem_result mosaic_mem__insert(mosaic_mem *m, const mosaic_mem_keyf
     f->frame = k->frame;
     f->cols = k->cols;
     f->rows = k->rows;
+    mosaic_mem__prepare(f);
     for (i = 0; i < tiles; i++) {
         const mosaic_mem__tile t = mosaic_mem__tile_of(m, f, (uint32_t)i);
         mosaic_mem__fresh *p = &fresh[n];
@@ -2730,6 +2744,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_frustum(const mosaic_mem *memory, co
 /* A plane quadrangle in the camera, over a grid of cells that covers the picture. */
 typedef struct mosaic_mem__quad {
     int x0, y0, x1, y1;        /* cells it may cover; none when x1 < x0 */
+    double x[4], y[4];         /* its corners, in cells whose centres are at whole numbers */
     double edge[4][3];         /* inside where all are >= 0 at the centre of a cell, or all <= 0 */
     double normal[3], offset;  /* the plane: normal X = offset */
     double ray_x[2], ray_y[2]; /* the ray through cell x: ray_x[0] + x * ray_x[1] */
@@ -2739,7 +2754,8 @@ typedef struct mosaic_mem__quad {
 static int mosaic_mem__quad_of(double corner[4][3], const mosaic_mem_camera *c, int width, int height, double nearest, mosaic_mem__quad *q)
 {
     const double sx = width / (double)c->width, sy = height / (double)c->height;
-    double u[4], v[4], low[2], high[2], a[3], b[3];
+    double *const u = q->x, *const v = q->y;
+    double low[2], high[2], a[3], b[3];
     int i;
     for (i = 0; i < 4; i++) {
         if (!(corner[i][2] >= nearest)) return 0;
@@ -2811,20 +2827,45 @@ typedef struct mosaic_mem__candidate {
     uint32_t slot;
 } mosaic_mem__candidate;
 
+typedef struct mosaic_mem__chain_of {
+    uint32_t frame, edit;
+    double chain[12];
+} mosaic_mem__chain_of;
+
 typedef struct mosaic_mem__search {
     const mosaic_mem *m;
     const mosaic_mem_view *view;
     mosaic_mem_query_options o;
     mosaic_mem__candidate *candidate;
-    uint32_t *cell; /* of each token of each candidate; NONE where it is not in the picture */
-    float *token_z, *zbuffer;
+    uint32_t *cell;            /* of each token of each candidate; NONE where it is not in the picture */
+    float *token_z, *nearness; /* of each cell: 1 / z of what is nearest */
     uint8_t *covered;
     uint32_t *heap;
-    struct {
-        uint32_t frame, edit;
-        double chain[12];
-    } known[64]; /* chains used before */
+    mosaic_mem__chain_of known[64]; /* used before */
 } mosaic_mem__search;
+
+/* Writes the nearness (1 / z) of a quadrangle into the z-buffer where it is nearer than what is there; `share` of it. */
+static void mosaic_mem__cover(const mosaic_mem__quad *q, float *nearness, int width, double share)
+{
+    /* 1 / z is linear in the cells, as the edges are; these all are >= 0 inside once they are turned to one side. */
+    const double scale = share / q->offset, step = q->normal[0] * q->ray_x[1] * scale;
+    const double side = (q->edge[0][0] * q->x[2] + q->edge[0][1] * q->y[2]) + q->edge[0][2] < 0 ? -1 : 1;
+    int x, y, i;
+    for (y = q->y0; y <= q->y1; y++) {
+        const double row = ((q->normal[0] * q->ray_x[0] + q->normal[1] * (q->ray_y[0] + y * q->ray_y[1])) + q->normal[2]) * scale;
+        double e[4], d[4];
+        float *out = nearness + (size_t)y * (size_t)width;
+        for (i = 0; i < 4; i++) {
+            d[i] = side * q->edge[i][0];
+            e[i] = side * (q->edge[i][1] * y + q->edge[i][2]) + 1e-9;
+        }
+        for (x = q->x0; x <= q->x1; x++) {
+            const float n = (float)(row + x * step);
+            const int in = (e[0] + x * d[0] >= 0) & (e[1] + x * d[1] >= 0) & (e[2] + x * d[2] >= 0) & (e[3] + x * d[3] >= 0);
+            if (in && n > out[x] && n < 1e30f) out[x] = n;
+        }
+    }
+}
 
 /* The geometry of one candidate: its tokens' cells, and its plane into the z-buffer. */
 static void mosaic_mem__place(mosaic_mem__search *q, size_t index)
@@ -2837,29 +2878,29 @@ static void mosaic_mem__place(mosaic_mem__search *q, size_t index)
     const mosaic_mem_camera *from = &f->view.camera, *to = &q->view->camera;
     const mosaic_mem__tile t = mosaic_mem__tile_of(m, f, c->tile[i]);
     const float *depths = mosaic_mem__depths(m, k->slot);
-    const double *chain, *edit = mosaic_mem__edit_of(m, c->edit[i])->affine;
+    const double *edit = mosaic_mem__edit_of(m, c->edit[i])->affine;
+    const double depth = (double)c->depth[i], confidence = (double)c->confidence[i];
     const int gw = q->o.grid_width, gh = q->o.grid_height;
     const double su = gw / (double)to->width, sv = gh / (double)to->height;
-    double n[3], point[3], corner[4][3], cosine = 1, scale, age, offset, confidence = (double)c->confidence[i];
+    mosaic_mem__chain_of *known = &q->known[(c->frame[i] ^ c->edit[i] * 7) % 64];
+    double n[3], point[3], corner[4][3], cosine = 1, offset, behind = 1, scale, age;
     uint32_t *cell = q->cell + index * m->tokens;
     float *token_z = q->token_z + index * m->tokens;
     mosaic_mem__quad quad;
     int x, y, j;
-    {
-        const uint32_t at = (c->frame[i] ^ c->edit[i] * 7) % 64;
-        if (q->known[at].frame != c->frame[i] || q->known[at].edit != c->edit[i]) {
-            mosaic_mem__chain(f, edit, &q->view->pose, q->known[at].chain);
-            q->known[at].frame = c->frame[i];
-            q->known[at].edit = c->edit[i];
-        }
-        chain = q->known[at].chain;
+    if (known->frame != c->frame[i] || known->edit != c->edit[i]) {
+        mosaic_mem__chain(f, edit, &q->view->pose, known->chain);
+        known->frame = c->frame[i];
+        known->edit = c->edit[i];
     }
     mosaic_mem__unpack_normal(c->normal[i], n);
-    mosaic_mem__lift(from, t.rect[0] + 0.5 * t.rect[2], t.rect[1] + 0.5 * t.rect[3], (double)c->depth[i], point);
-    mosaic_mem__corners(from, t.rect, point, n, corner);
+    point[0] = (t.rect[0] + 0.5 * t.rect[2] - from->cx) * f->inverse[0] * depth;
+    point[1] = (t.rect[1] + 0.5 * t.rect[3] - from->cy) * f->inverse[1] * depth;
+    point[2] = depth;
     offset = mosaic_mem__dot(n, point);
-    for (j = 0; j < 4; j++) mosaic_mem__apply(chain, corner[j], corner[j]);
-    mosaic_mem__apply(chain, point, point);
+    mosaic_mem__corners(from, t.rect, point, n, corner);
+    for (j = 0; j < 4; j++) mosaic_mem__apply(known->chain, corner[j], corner[j]);
+    mosaic_mem__apply(known->chain, point, point);
     memset(&k->hit, 0, sizeof k->hit);
     k->hit.id = c->id[i];
     k->hit.z = point[2];
@@ -2868,61 +2909,56 @@ static void mosaic_mem__place(mosaic_mem__search *q, size_t index)
         k->hit.u = to->fx * point[0] / point[2] + to->cx;
         k->hit.v = to->fy * point[1] / point[2] + to->cy;
     }
-    k->bias = q->o.tolerance;
-    if (mosaic_mem__quad_of(corner, to, gw, gh, q->o.nearest, &quad)) {
-        const double length = mosaic_mem__length(quad.normal), distance = mosaic_mem__length(point);
-        double lean, behind = 1;
-        if (length > 0 && distance > 0) cosine = mosaic_mem__dot(quad.normal, point) / (length * distance);
-        if (c->edit[i]) { /* a mirror image is seen from its front where its corners go round the other way */
-            double unused[9];
-            if (mosaic_mem__cofactors(edit, unused) < 0) cosine = -cosine;
-        }
-        /* Where its tokens are behind its plane, it hides only what is behind them. */
-        for (y = 0; y < t.rows; y++)
-            for (x = 0; x < t.cols; x++) {
-                double p[3];
-                if (!(depths[y * t.cols + x] > 0)) continue;
-                mosaic_mem__token_point(from, &t, x, y, (double)depths[y * t.cols + x], p);
-                if (mosaic_mem__dot(n, p) > behind * offset) behind = mosaic_mem__dot(n, p) / offset;
-            }
-        for (y = quad.y0; y <= quad.y1; y++)
-            for (x = quad.x0; x <= quad.x1; x++) {
-                const double z = mosaic_mem__quad_at(&quad, x, y) * behind;
-                if (z > 0 && z < (double)q->zbuffer[y * gw + x]) q->zbuffer[y * gw + x] = (float)z;
-            }
-        /* A plane that is seen from its edge is at many depths within one cell: half a cell's worth of its slope is no other surface. */
-        lean = quad.offset > 0 ? quad.offset : -quad.offset;
-        if (lean > 0 && point[2] > 0) {
-            const double a = quad.normal[0] * quad.ray_x[1], b = quad.normal[1] * quad.ray_y[1];
-            const double more = 0.5 * point[2] * ((a < 0 ? -a : a) + (b < 0 ? -b : b)) / lean;
-            k->bias += more < 0.25 ? more : 0.25;
-        }
-    }
     for (y = 0; y < t.rows; y++)
         for (x = 0; x < t.cols; x++) {
             const int token = y * t.cols + x;
-            double p[3], u, v;
+            const double z = (double)depths[token];
+            double p[3], along, u, v;
             cell[token] = MOSAIC_MEM__NONE;
-            if (!(depths[token] > 0)) continue;
-            mosaic_mem__token_point(from, &t, x, y, (double)depths[token], p);
-            mosaic_mem__apply(chain, p, p);
+            if (!(z > 0)) continue;
+            p[0] = ((t.x0 + x + 0.5) * f->step[0] - from->cx) * f->inverse[0] * z;
+            p[1] = ((t.y0 + y + 0.5) * f->step[1] - from->cy) * f->inverse[1] * z;
+            p[2] = z;
+            along = mosaic_mem__dot(n, p);
+            if (along > behind * offset) behind = along / offset;
+            mosaic_mem__apply(known->chain, p, p);
             if (!(p[2] >= q->o.nearest) || p[2] > q->o.farthest) continue;
             u = (to->fx * p[0] / p[2] + to->cx) * su;
             v = (to->fy * p[1] / p[2] + to->cy) * sv;
             if (!(u >= 0 && v >= 0 && u < gw && v < gh)) continue;
             cell[token] = (uint32_t)((int)v * gw + (int)u);
             token_z[token] = (float)p[2];
-            if (token_z[token] < q->zbuffer[cell[token]]) q->zbuffer[cell[token]] = token_z[token];
+            if (1 / token_z[token] > q->nearness[cell[token]]) q->nearness[cell[token]] = 1 / token_z[token];
         }
+    k->bias = q->o.tolerance;
+    if (mosaic_mem__quad_of(corner, to, gw, gh, q->o.nearest, &quad)) {
+        const double length = mosaic_mem__length(quad.normal), distance = mosaic_mem__length(point);
+        const double lean = quad.offset > 0 ? quad.offset : -quad.offset;
+        if (length > 0 && distance > 0) cosine = mosaic_mem__dot(quad.normal, point) / (length * distance);
+        if (c->edit[i]) { /* a mirror image is seen from its front where its corners go round the other way */
+            double unused[9];
+            if (mosaic_mem__cofactors(edit, unused) < 0) cosine = -cosine;
+        }
+        /* Where its tokens are behind its plane, it hides only what is behind them. */
+        if (lean > 0) mosaic_mem__cover(&quad, q->nearness, gw, 1 / behind);
+        /* A plane that is seen from its edge is at many depths within one cell: half a cell's worth of its slope is no other surface. */
+        if (lean > 0 && point[2] > 0) {
+            const double a = quad.normal[0] * quad.ray_x[1], b = quad.normal[1] * quad.ray_y[1];
+            const double more = 0.5 * point[2] * ((a < 0 ? -a : a) + (b < 0 ? -b : b)) / lean;
+            k->bias += more < 0.25 ? more : 0.25;
+        }
+    }
     /* The score but for the share that is visible. */
-    k->hit.scale = point[2] > 0 ? (to->fx / point[2]) / (from->fx / (double)c->depth[i]) : 0;
-    scale = k->hit.scale > 1e-30 ? mosaic_mem__log(k->hit.scale) * 1.44269504088896340736 : -100;
-    k->hit.score = q->o.sigma > 1e300 ? 1 : mosaic_mem__exp(-(scale < 0 ? -scale : scale) / q->o.sigma);
+    k->hit.scale = point[2] > 0 ? to->fx * f->inverse[0] * depth / point[2] : 0;
+    k->hit.score = confidence / (confidence + 1);
+    if (q->o.sigma < 1e300) { /* e^(-|log2 scale| / sigma) */
+        scale = k->hit.scale > 1e-30 ? mosaic_mem__log(k->hit.scale) * (1.44269504088896340736 / q->o.sigma) : -700;
+        k->hit.score *= mosaic_mem__exp(scale < 0 ? scale : -scale);
+    }
     if (q->o.angle_power == 1)
         k->hit.score *= cosine > 0 ? cosine : 0;
     else if (q->o.angle_power > 0)
         k->hit.score *= cosine > 1e-30 ? mosaic_mem__exp(q->o.angle_power * mosaic_mem__log(cosine)) : 0;
-    k->hit.score *= confidence / (confidence + 1);
     if (q->o.half_life > 0) {
         age = q->view->time - c->time[i];
         k->hit.score *= q->o.floor + (1 - q->o.floor) * (age > 0 ? mosaic_mem__exp(-0.693147180559945309417 * age / q->o.half_life) : 1);
@@ -2965,8 +3001,8 @@ static mosaic_mem_result mosaic_mem__query_options_of(const mosaic_mem_view *vie
     if (o->farthest == 0) o->farthest = 1000;
     if (o->grid_width == 0 && o->grid_height == 0) {
         const int w = view->camera.width, h = view->camera.height;
-        o->grid_width = w >= h ? 64 : (64 * w + h - 1) / h;
-        o->grid_height = w >= h ? (64 * h + w - 1) / w : 64;
+        o->grid_width = w >= h ? 32 : (32 * w + h - 1) / h;
+        o->grid_height = w >= h ? (32 * h + w - 1) / w : 32;
     }
     if (o->tolerance == 0) o->tolerance = 0.03;
     if (o->sigma == 0) o->sigma = 1;
@@ -3000,9 +3036,9 @@ static mosaic_mem_result mosaic_mem__query(mosaic_mem__search *q, mosaic_mem_scr
     q->heap = (uint32_t *)(void *)(q->candidate + n);
     q->cell = q->heap + n;
     q->token_z = (float *)(void *)(q->cell + n * m->tokens);
-    q->zbuffer = q->token_z + n * m->tokens;
-    q->covered = (uint8_t *)(void *)(q->zbuffer + cells);
-    for (i = 0; i < cells; i++) q->zbuffer[i] = FLT_MAX;
+    q->nearness = q->token_z + n * m->tokens;
+    q->covered = (uint8_t *)(void *)(q->nearness + cells);
+    for (i = 0; i < cells; i++) q->nearness[i] = 0;
     memset(q->covered, 0, cells);
     for (i = 0; i < 64; i++) q->known[i].frame = MOSAIC_MEM__NONE;
     for (i = 0; i < n; i++) {
@@ -3015,7 +3051,7 @@ static mosaic_mem_result mosaic_mem__query(mosaic_mem__search *q, mosaic_mem_scr
         int t;
         for (t = 0; t < k->hit.tokens; t++) {
             if (cell[t] == MOSAIC_MEM__NONE) continue;
-            if ((double)q->token_z[i * m->tokens + (size_t)t] <= (double)q->zbuffer[cell[t]] * (1 + k->bias))
+            if ((double)q->token_z[i * m->tokens + (size_t)t] * (double)q->nearness[cell[t]] <= 1 + k->bias)
                 k->hit.visible++;
             else
                 cell[t] = MOSAIC_MEM__NONE;
@@ -3907,6 +3943,7 @@ static mosaic_mem_result mosaic_mem__load(const uint8_t *p, size_t size, const m
         if (result != MOSAIC_MEM_OK) break;
         f->view.camera.width = (int)field[0], f->view.camera.height = (int)field[1], f->cols = (int)field[2], f->rows = (int)field[3];
         if (mosaic_mem__view_valid(&f->view) != MOSAIC_MEM_OK) result = MOSAIC_MEM_ERROR_CORRUPT;
+        mosaic_mem__prepare(f);
     }
     for (i = 0; result == MOSAIC_MEM_OK && i < edits; i++) {
         mosaic_mem__edit *e = mosaic_mem__edit_of(m, mosaic_mem__new(&m->edits));
