@@ -463,6 +463,55 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_save(const mosaic_mem *memory, mosai
    ERROR_LIMIT when too small for the ids in the file) and the contexts are used, the rest is the file's. Any bytes at all are safe. */
 MOSAIC_MEM_API mosaic_mem_result mosaic_mem_load(const void *bytes, size_t size, const mosaic_mem_options *options, mosaic_mem **memory);
 
+/* ---- positions and attention, for generators: pure functions on the caller's arrays ---- */
+
+/* Rotary positions: each axis turns `pairs` pairs of channels, axis after axis, pair i by position * base^(-i / pairs). Fractions count. */
+typedef struct mosaic_mem_rope {
+    int axes;       /* 1 ... 3 */
+    int pairs[3];   /* d / 2 for one axis; 22, 21, 21 for time, row, column as in Wan with 128 channels */
+    double base;    /* 0: 10000 */
+    int half_split; /* 0: a pair is two neighbours; else channel i of the first and of the second half of its axis */
+} mosaic_mem_rope;
+
+/* Turns `tokens` vectors in place, `stride` floats apart (at least twice all pairs; what is beyond stays). positions: tokens x axes, within +-2^20.
+   turn: 1, or -1 for back. For attention queries and keys are turned alike: queries by the places of their own grid, keys by warped ones. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_rope_apply(const mosaic_mem_rope *rope, const double *positions, size_t tokens, int turn, float *x,
+                                                       size_t stride);
+
+/* From mosaic_mem_warp_tokens to places in a grid of tokens: out[3 * t ...] = time, row, column, the fractions kept; centres are whole numbers.
+   Of tokens that are not valid they are 0: leave these out by the mask. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_token_places(const mosaic_mem_camera *camera, int cols, int rows, double time, const float *uvz,
+                                                         const uint8_t *valid, size_t tokens, double *out);
+
+/* The camera as a 4 x 4 matrix: intrinsics in units of the picture's size about its middle, times world to camera; and its inverse behind it.
+   (Li et al., "Cameras as Relative Positional Encoding", arXiv 2507.10496.) */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_prope_matrix(const mosaic_mem_view *view, double matrices[32]);
+
+typedef enum mosaic_mem_prope_role { MOSAIC_MEM_PROPE_QUERY = 0, MOSAIC_MEM_PROPE_KEY_VALUE, MOSAIC_MEM_PROPE_OUTPUT } mosaic_mem_prope_role;
+
+/* PRoPE in place: the first half of the channels, four by four, through the matrix of the token's camera (transposed for queries, inverse for
+   keys and values, itself for the output); the other half turned by column and row, base 100. dim: a multiple of 8. camera: for each token which of
+   the `cameras` pairs of matrices; place: column, row. What attention makes of them depends on relative cameras alone. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_prope_apply(mosaic_mem_prope_role role, const double *matrices, int cameras, const int32_t *camera,
+                                                        const double *places, size_t tokens, int dim, float *x, size_t stride);
+
+typedef struct mosaic_mem_attention {
+    int queries, keys; /* 1 ... 2^20 */
+    int heads, dim;    /* of a head, 1 ... 1024; heads * dim floats from token to token */
+    const float *q, *k, *v;
+    const uint8_t *mask; /* queries x keys: 0 is left out; null: all count. A query without any key gets zeros */
+    const float *gate;   /* one for each head, cut to 0 ... 1; null: 1 */
+    float *out;          /* queries x heads x dim */
+    int simd;            /* as in mosaic_mem_options */
+    void *malloc_ctx;
+    /* Calls job(arg, 0) ... job(arg, count - 1), each exactly once, in any order, on any threads, and returns when all are done; null: serial */
+    void (*run)(void *ctx, void (*job)(void *arg, int index), void *arg, int count);
+    void *run_ctx;
+} mosaic_mem_attention;
+
+/* out = gate * softmax(q k' / sqrt(dim)) v for each head. All numbers must be finite. Products are chains of fused multiply-adds in a fixed order. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_attend(const mosaic_mem_attention *attention);
+
 #ifdef __cplusplus
 }
 #endif
@@ -3973,6 +4022,246 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_load(const void *bytes, size_t size,
     result = mosaic_mem__load((const uint8_t *)bytes, size, options, memory);
     mosaic__fp_leave(fp);
     return result;
+}
+
+/* ==== positions ==== */
+
+static void mosaic_mem__rotate(float *a, float *b, double s, double c)
+{
+    const double x = (double)*a, y = (double)*b;
+    *a = (float)(x * c - y * s);
+    *b = (float)(x * s + y * c);
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_rope_apply(const mosaic_mem_rope *rope, const double *positions, size_t tokens, int turn, float *x,
+                                                       size_t stride)
+{
+    unsigned long long fp;
+    double base, ln;
+    size_t t, channels = 0;
+    int a, i;
+    if (!rope || !positions || !x) return MOSAIC_MEM_ERROR_NULL;
+    base = rope->base == 0 ? 10000 : rope->base;
+    if (rope->axes < 1 || rope->axes > 3 || (turn != 1 && turn != -1) || !(base >= 1 && base < 1e12)) return MOSAIC_MEM_ERROR_OPTION;
+    for (a = 0; a < rope->axes; a++) {
+        if (rope->pairs[a] < 0 || rope->pairs[a] > 4096) return MOSAIC_MEM_ERROR_SIZE;
+        channels += 2 * (size_t)rope->pairs[a];
+    }
+    if (stride < channels) return MOSAIC_MEM_ERROR_SIZE;
+    for (t = 0; t < tokens * (size_t)rope->axes; t++)
+        if (!(positions[t] >= -1048576 && positions[t] <= 1048576)) return MOSAIC_MEM_ERROR_NUMBER;
+    fp = mosaic__fp_enter();
+    ln = mosaic_mem__log(base);
+    for (a = 0, channels = 0; a < rope->axes; a++) {
+        const int n = rope->pairs[a];
+        for (i = 0; i < n; i++) {
+            const double omega = mosaic_mem__exp(-ln * i / n);
+            float *first = x + channels + (rope->half_split ? (size_t)i : 2 * (size_t)i), *second = first + (rope->half_split ? n : 1);
+            for (t = 0; t < tokens; t++) {
+                double s, c;
+                mosaic_mem__turn(positions[t * (size_t)rope->axes + (size_t)a] * omega, &s, &c);
+                mosaic_mem__rotate(first + t * stride, second + t * stride, turn * s, c);
+            }
+        }
+        channels += 2 * (size_t)n;
+    }
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_token_places(const mosaic_mem_camera *camera, int cols, int rows, double time, const float *uvz,
+                                                         const uint8_t *valid, size_t tokens, double *out)
+{
+    size_t t;
+    if (!camera || !uvz || !valid || !out) return MOSAIC_MEM_ERROR_NULL;
+    if (!mosaic_mem__camera_valid(camera)) return MOSAIC_MEM_ERROR_CAMERA;
+    if (cols < 1 || rows < 1) return MOSAIC_MEM_ERROR_SIZE;
+    if (!mosaic_mem__finite(time)) return MOSAIC_MEM_ERROR_NUMBER;
+    for (t = 0; t < tokens; t++) {
+        out[3 * t] = valid[t] ? time : 0;
+        out[3 * t + 1] = valid[t] ? (double)uvz[3 * t + 1] * rows / camera->height - 0.5 : 0;
+        out[3 * t + 2] = valid[t] ? (double)uvz[3 * t] * cols / camera->width - 0.5 : 0;
+    }
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_prope_matrix(const mosaic_mem_view *view, double matrices[32])
+{
+    const mosaic_mem_camera *c;
+    double k[12], w2c[12], p[12], back[12];
+    mosaic_mem_result result;
+    int i;
+    if (!view || !matrices) return MOSAIC_MEM_ERROR_NULL;
+    result = mosaic_mem__view_valid(view);
+    if (result != MOSAIC_MEM_OK) return result;
+    c = &view->camera;
+    memcpy(k, mosaic_mem__identity, sizeof k);
+    k[0] = c->fx / c->width, k[2] = c->cx / c->width - 0.5;
+    k[5] = c->fy / c->height, k[6] = c->cy / c->height - 0.5;
+    for (i = 0; i < 3; i++) {
+        memcpy(w2c + 4 * i, view->pose.rotation + 3 * i, 3 * sizeof *w2c);
+        w2c[4 * i + 3] = -mosaic_mem__dot(view->pose.rotation + 3 * i, view->pose.centre);
+    }
+    mosaic_mem__times(k, w2c, p);
+    if (!mosaic_mem__invert(p, back)) return MOSAIC_MEM_ERROR_CAMERA;
+    memset(matrices, 0, 32 * sizeof *matrices);
+    memcpy(matrices, p, sizeof p);
+    memcpy(matrices + 16, back, sizeof back);
+    matrices[15] = matrices[31] = 1;
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_prope_apply(mosaic_mem_prope_role role, const double *matrices, int cameras, const int32_t *camera,
+                                                        const double *places, size_t tokens, int dim, float *x, size_t stride)
+{
+    mosaic_mem_rope rope;
+    unsigned long long fp;
+    size_t t;
+    int g, i, j;
+    if (!matrices || !camera || !places || !x) return MOSAIC_MEM_ERROR_NULL;
+    if ((unsigned)role > MOSAIC_MEM_PROPE_OUTPUT) return MOSAIC_MEM_ERROR_OPTION;
+    if (dim < 8 || dim % 8 || dim > 8192 || stride < (size_t)dim) return MOSAIC_MEM_ERROR_SIZE;
+    for (t = 0; t < tokens; t++) {
+        if (camera[t] < 0 || camera[t] >= cameras) return MOSAIC_MEM_ERROR_SIZE;
+        if (!(places[2 * t] >= -1048576 && places[2 * t] <= 1048576) || !(places[2 * t + 1] >= -1048576 && places[2 * t + 1] <= 1048576))
+            return MOSAIC_MEM_ERROR_NUMBER;
+    }
+    fp = mosaic__fp_enter();
+    for (t = 0; t < tokens; t++) {
+        const double *m = matrices + 32 * (size_t)camera[t] + (role == MOSAIC_MEM_PROPE_KEY_VALUE ? 16 : 0);
+        float *row = x + t * stride;
+        for (g = 0; g < dim / 8; g++, row += 4) {
+            double sum[4];
+            for (i = 0; i < 4; i++) {
+                sum[i] = 0;
+                for (j = 0; j < 4; j++) sum[i] += (role == MOSAIC_MEM_PROPE_QUERY ? m[4 * j + i] : m[4 * i + j]) * (double)row[j];
+            }
+            for (i = 0; i < 4; i++) row[i] = (float)sum[i];
+        }
+    }
+    mosaic__fp_leave(fp);
+    memset(&rope, 0, sizeof rope);
+    rope.axes = 2;
+    rope.pairs[0] = rope.pairs[1] = dim / 8;
+    rope.base = 100;
+    rope.half_split = 1;
+    return mosaic_mem_rope_apply(&rope, places, tokens, role == MOSAIC_MEM_PROPE_OUTPUT ? 1 : -1, x + dim / 2, stride);
+}
+
+/* ==== attention ==== */
+
+enum { MOSAIC_MEM__BLOCK = 16, MOSAIC_MEM__JOBS = 16 };
+
+typedef struct mosaic_mem__attending {
+    const mosaic_mem_attention *a;
+    const mosaic_mem__kernels *kernels;
+    int keys, dim;        /* rounded up to multiples of 32 */
+    float *packed, *room; /* of each head keys as columns and values as rows; for each job queries, scores, sums */
+    size_t per_head, per_job;
+} mosaic_mem__attending;
+
+/* Blocks of 16 queries of one head: every 16th block is this job's. */
+static void mosaic_mem__attend_job(void *arg, int job)
+{
+    const mosaic_mem__attending *w = (const mosaic_mem__attending *)arg;
+    const mosaic_mem_attention *a = w->a;
+    const int blocks = (a->queries + MOSAIC_MEM__BLOCK - 1) / MOSAIC_MEM__BLOCK;
+    const size_t stride = (size_t)a->heads * (size_t)a->dim;
+    const double scale = 1 / mosaic_mem__root((double)a->dim);
+    const unsigned long long fp = mosaic__fp_enter();
+    float *q = w->room + (size_t)job * w->per_job, *scores = q + MOSAIC_MEM__BLOCK * a->dim,
+          *sums = scores + (size_t)MOSAIC_MEM__BLOCK * (size_t)w->keys;
+    const uint32_t lowest = 0xff800000; /* -infinity */
+    float out_of_it;
+    int64_t item;
+    memcpy(&out_of_it, &lowest, sizeof out_of_it);
+    for (item = job; item < (int64_t)blocks * a->heads; item += MOSAIC_MEM__JOBS) {
+        const int head = (int)(item / blocks), first = (int)(item % blocks) * MOSAIC_MEM__BLOCK;
+        const int rows = a->queries - first < MOSAIC_MEM__BLOCK ? a->queries - first : MOSAIC_MEM__BLOCK;
+        const double given = a->gate ? (double)a->gate[head] : 1, gate = given < 0 ? 0 : given > 1 ? 1 : given;
+        float total[MOSAIC_MEM__BLOCK];
+        mosaic_mem__gemm g;
+        int r, i;
+        for (r = 0; r < rows; r++)
+            for (i = 0; i < a->dim; i++)
+                q[r * a->dim + i] = (float)((double)a->q[(size_t)(first + r) * stride + (size_t)head * (size_t)a->dim + (size_t)i] * scale);
+        g.a = q, g.lda = (size_t)a->dim;
+        g.b = w->packed + (size_t)head * w->per_head, g.ldb = (size_t)w->keys;
+        g.c = scores, g.ldc = (size_t)w->keys;
+        g.m = rows, g.n = w->keys, g.k = a->dim;
+        w->kernels->gemm(&g);
+        for (r = 0; r < rows; r++) {
+            float *s = scores + (size_t)r * (size_t)w->keys;
+            const uint8_t *mask = a->mask ? a->mask + (size_t)(first + r) * (size_t)a->keys : NULL;
+            int any = !mask;
+            for (i = 0; mask && i < a->keys; i++)
+                if (mask[i])
+                    any = 1;
+                else
+                    s[i] = out_of_it;
+            for (i = a->keys; i < w->keys; i++) s[i] = out_of_it;
+            if (any)
+                total[r] = w->kernels->softmax(s, w->keys);
+            else
+                memset(s, 0, (size_t)w->keys * sizeof *s), total[r] = 1;
+        }
+        g.a = scores, g.lda = (size_t)w->keys;
+        g.b += (size_t)a->dim * (size_t)w->keys, g.ldb = (size_t)w->dim;
+        g.c = sums, g.ldc = (size_t)w->dim;
+        g.n = w->dim, g.k = a->keys;
+        w->kernels->gemm(&g);
+        for (r = 0; r < rows; r++)
+            for (i = 0; i < a->dim; i++)
+                a->out[(size_t)(first + r) * stride + (size_t)head * (size_t)a->dim + (size_t)i] =
+                    (float)(gate * ((double)sums[r * w->dim + i] / (double)total[r]));
+    }
+    mosaic__fp_leave(fp);
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_attend(const mosaic_mem_attention *attention)
+{
+    const mosaic_mem_attention *a = attention;
+    mosaic_mem__attending w;
+    size_t stride, n, i, size;
+    int head, key, c;
+    if (!a || !a->q || !a->k || !a->v || !a->out) return MOSAIC_MEM_ERROR_NULL;
+    if (a->queries < 1 || a->keys < 1 || a->queries > 1 << 20 || a->keys > 1 << 20 || a->heads < 1 || a->heads > 1024 || a->dim < 1 || a->dim > 1024)
+        return MOSAIC_MEM_ERROR_SIZE;
+    w.a = a;
+    w.kernels = mosaic_mem__kernels_for(a->simd);
+    if (!w.kernels) return a->simd < 0 || a->simd > 4 ? MOSAIC_MEM_ERROR_OPTION : MOSAIC_MEM_ERROR_SIMD;
+    stride = (size_t)a->heads * (size_t)a->dim;
+    n = (size_t)a->queries * stride;
+    for (i = 0; i < n; i++)
+        if (!mosaic_mem__finite((double)a->q[i])) return MOSAIC_MEM_ERROR_NUMBER;
+    n = (size_t)a->keys * stride;
+    for (i = 0; i < n; i++)
+        if (!mosaic_mem__finite((double)a->k[i]) || !mosaic_mem__finite((double)a->v[i])) return MOSAIC_MEM_ERROR_NUMBER;
+    for (head = 0; a->gate && head < a->heads; head++)
+        if (!mosaic_mem__finite((double)a->gate[head])) return MOSAIC_MEM_ERROR_NUMBER;
+    w.keys = (a->keys + 31) / 32 * 32;
+    w.dim = (a->dim + 31) / 32 * 32;
+    w.per_head = (size_t)w.keys * ((size_t)a->dim + (size_t)w.dim);
+    w.per_job = MOSAIC_MEM__BLOCK * ((size_t)a->dim + (size_t)w.keys + (size_t)w.dim);
+    size = ((size_t)a->heads * w.per_head + MOSAIC_MEM__JOBS * w.per_job) * sizeof(float);
+    w.packed = (float *)MOSAIC_MEM_MALLOC(a->malloc_ctx, size);
+    if (!w.packed) return MOSAIC_MEM_ERROR_MEMORY;
+    w.room = w.packed + (size_t)a->heads * w.per_head;
+    memset(w.packed, 0, (size_t)a->heads * w.per_head * sizeof(float));
+    for (head = 0; head < a->heads; head++) {
+        float *k = w.packed + (size_t)head * w.per_head, *v = k + (size_t)a->dim * (size_t)w.keys;
+        for (key = 0; key < a->keys; key++) {
+            const size_t from = (size_t)key * stride + (size_t)head * (size_t)a->dim;
+            for (c = 0; c < a->dim; c++) k[(size_t)c * (size_t)w.keys + (size_t)key] = a->k[from + (size_t)c];
+            memcpy(v + (size_t)key * (size_t)w.dim, a->v + from, (size_t)a->dim * sizeof *v);
+        }
+    }
+    if (a->run)
+        a->run(a->run_ctx, mosaic_mem__attend_job, &w, MOSAIC_MEM__JOBS);
+    else
+        for (c = 0; c < MOSAIC_MEM__JOBS; c++) mosaic_mem__attend_job(&w, c);
+    MOSAIC_MEM_FREE(a->malloc_ctx, w.packed);
+    return MOSAIC_MEM_OK;
 }
 
 /* ==== the kernels ==== */
