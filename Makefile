@@ -48,9 +48,8 @@ test: all
 parity: all
 	@BUILD=$(BUILD) sh tests/parity.sh
 
-# So far mosaic_ssim.h alone.
 matrix:
-	@sh tests/matrix_ssim.sh $(BUILD)/matrix
+	@sh tests/matrix.sh $(BUILD)/matrix
 
 fuzz:
 	@for name in ssim lap raft mem; do \
