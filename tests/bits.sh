@@ -49,7 +49,7 @@ for compiler in gcc clang; do
         }
     done
 done
-build gcc -std=gnu99 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all && same "gcc -O1 with sanitizers" "$out/bits" 0 3
+build gcc -std=gnu99 -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all && same "gcc -O1 with sanitizers" "$out/bits" 0 3
 command -v g++ >/dev/null 2>&1 && build g++ -x c++ -std=gnu++17 -O2 && same "g++ -O2" "$out/bits" 0 2
 
 echo "bits: $passed passed, $failed failed"

@@ -49,9 +49,9 @@ on() { # NAME RUNNER LEVELS PACKAGES COMPILER...
 
 on "32-bit x86" "" "0 1" "gcc-i686-linux-gnu libc6-dev-i386-cross" i686-linux-gnu-gcc -static -msse2 -mfpmath=sse -O2
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
-for level in -O1 -O3; do
-    on arm64 qemu-aarch64 "0 1" "$arm64" aarch64-linux-gnu-gcc -static $level
-    on arm64 qemu-aarch64 "0 1" "clang $arm64" clang --target=aarch64-linux-gnu -static $level
+for optimised in -O1 -O3; do
+    on arm64 qemu-aarch64 "0 1" "$arm64" aarch64-linux-gnu-gcc -static $optimised
+    on arm64 qemu-aarch64 "0 1" "clang $arm64" clang --target=aarch64-linux-gnu -static $optimised
 done
 cat >"$out/wasi.mjs" <<'EOF'
 import { readFileSync } from 'fs';

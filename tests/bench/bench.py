@@ -341,6 +341,57 @@ def flow():
                 add(f"DIS {preset}: {name}, 480x272, {level}", t * 1e3, taken[0] * 1e3, peer_name, "ms", 1, "", False)
             for h in handles.values():
                 lib.flow_bench_close(h)
+    if "small" in locals():
+        raft(lib, dis, small)
+
+
+def raft(lib, run, pair):
+    """RAFT-small, a pair at 480 x 272, 12 iterations, one thread, beside torchvision's, which also says how many multiplications that takes."""
+    path = os.path.join(DATA, "raft", "raft-small.pth")
+    if not os.path.exists(path):
+        print(f"flow: RAFT skipped: no {path}")
+        return
+    with open(path, "rb") as file:
+        data = file.read()
+    lib.flow_bench_raft.restype = lib.flow_bench_weights.restype = ctypes.c_void_p
+    lib.flow_bench_raft.argtypes = [ctypes.c_void_p] + 4 * [ctypes.c_int]
+    lib.flow_bench_weights.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+    lib.flow_bench_peak.restype = ctypes.c_double
+    weights = lib.flow_bench_weights(data, len(data))
+    levels = {("float", "AVX-512"): (1, 3), ("float", "AVX2"): (1, 2), ("integer", "VNNI"): (0, 4), ("integer", "AVX-512"): (0, 3), ("integer", "AVX2"): (0, 2)}
+    handles = {name: lib.flow_bench_raft(weights, 480, 272, *kind) for name, kind in levels.items()}
+    handles = {name: handle for name, handle in handles.items() if handle}
+    peer = None
+    for python in dict.fromkeys((sys.executable, "/usr/bin/python3")):
+        if subprocess.call([python, "-c", "import torchvision"], stderr=subprocess.DEVNULL) == 0:
+            peer = subprocess.Popen([python, os.path.join(HERE, "raft_torch.py"), "480", "272", "12"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            break
+    calls = [lambda h=h: run(h, *pair) for h in handles.values()]
+    if peer:
+        versions, count = peer.stdout.readline().strip().split(";")
+        # What the 64 context channels give to the three gates of 96 outputs, 3 x 3, is the same in every iteration: we compute it once.
+        count = int(count) - 11 * (480 // 8) * (272 // 8) * 64 * 3 * 96 * 9
+
+        def torch():
+            peer.stdin.write("\n")
+            peer.stdin.flush()
+            peer.stdout.readline()
+
+        calls.append(torch)
+    else:
+        print("flow: RAFT without its peer: no torchvision for this Python or the system's ('make deps' installs Debian's)")
+    taken = interleaved(20, *calls)
+    for (arithmetic, level), t in zip(handles, taken):
+        note = ""
+        if peer and arithmetic == "float":
+            rate, peak = count / t * 1e-9, max(lib.flow_bench_peak(levels[arithmetic, level][1]) for _ in range(9))
+            note = f"{count * 1e-9:.2f} GMAC; {rate:.0f} of {peak:.0f} GMAC/s: {100 * rate / peak:.0f} %"
+        add(f"RAFT-small {arithmetic}: 480x272, {level}", t * 1e3, taken[-1] * 1e3 if peer else None, versions if peer else None, "ms", 1, note, False)
+    for handle in handles.values():
+        lib.flow_bench_close(handle)
+    if peer:
+        peer.stdin.close()
+        peer.wait()
 
 
 def video(clip, output, *more):
