@@ -39,7 +39,8 @@
      MOSAIC_LAP_MALLOC(ctx,size) and MOSAIC_LAP_FREE(ctx,ptr)   your allocator, both or neither; default malloc and free
 
    OPTIONS (mosaic_lap_options; null or all zero means the defaults)
-     simd         0 best available, 1 scalar, 2 AVX2, 3 AVX-512 (F, BW, DQ, VL), 4 AVX-512 with VNNI (differs from 3 for vectors of bytes)
+     simd         0 best available (NEON or WebAssembly SIMD where the build has it), 1 scalar, 2 AVX2, 3 AVX-512 (F, BW, DQ, VL), 4 AVX-512
+                  with VNNI (differs from 3 for vectors of bytes)
      solver       how to get there; the assignment is always the same. 0 chosen by shape and costs, 1 shortest paths, 2 an auction before
                   them wherever one is possible: a table or vectors, as many rows as columns, one each, nothing forbidden; 3 SciPy's way
                   wherever it is possible: a table, one use per column
@@ -435,6 +436,18 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 #else
 #define MOSAIC_LAP__SIMD 0
 #endif
+/* Vectors of four numbers, for NEON and WebAssembly. */
+#if !MOSAIC__X86 && !defined(MOSAIC_LAP_NO_SIMD) && (defined(__aarch64__) || defined(__wasm_simd128__)) &&                                           \
+    (defined(__GNUC__) || defined(__clang__)) && !defined(__AARCH64EB__)
+#define MOSAIC_LAP__QUADS 1
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#else
+#include <wasm_simd128.h>
+#endif
+#else
+#define MOSAIC_LAP__QUADS 0
+#endif
 
 /* How it works
 
@@ -557,8 +570,139 @@ static void mosaic_lap__distances_scalar(const mosaic_lap__table *t, int32_t lin
     for (j = 0; j < MOSAIC_LAP__BLOCK; j++) out[j] = (int32_t)((uint32_t)t->line_norm[line] + (uint32_t)norm[j] - 2 * sum[j]);
 }
 
+/* ---- vectors of LANES numbers of 32 bits, for AVX2 and for quads: LEVEL names the set ---- */
 #if MOSAIC_LAP__SIMD
 #define MOSAIC_LAP__AVX2 MOSAIC__TARGET("avx2")
+typedef __m256i mosaic_lap__vector_avx2;
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__load_avx2(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 void mosaic_lap__store_avx2(int32_t *p, __m256i x) { _mm256_storeu_si256((__m256i *)(void *)p, x); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__all_avx2(int32_t x) { return _mm256_set1_epi32(x); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__plus_avx2(__m256i a, __m256i b) { return _mm256_add_epi32(a, b); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__minus_avx2(__m256i a, __m256i b) { return _mm256_sub_epi32(a, b); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__flip_avx2(__m256i a, __m256i b) { return _mm256_xor_si256(a, b); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__either_avx2(__m256i a, __m256i b) { return _mm256_or_si256(a, b); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__smaller_avx2(__m256i a, __m256i b) { return _mm256_min_epi32(a, b); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__larger_avx2(__m256i a, __m256i b) { return _mm256_max_epi32(a, b); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__is_less_avx2(__m256i a, __m256i b) { return _mm256_cmpgt_epi32(b, a); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__is_same_avx2(__m256i a, __m256i b) { return _mm256_cmpeq_epi32(a, b); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__pick_avx2(__m256i m, __m256i a, __m256i b) { return _mm256_blendv_epi8(b, a, m); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__dot_avx2(__m256i a, __m256i b) { return _mm256_madd_epi16(a, b); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 unsigned mosaic_lap__mask_avx2(__m256i x) { return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(x)); }
+MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__at_avx2(const int32_t *from, const int32_t *slot)
+{
+    return _mm256_i32gather_epi32(from, mosaic_lap__load_avx2(slot), 4);
+}
+MOSAIC_LAP__AVX2 static int32_t mosaic_lap__least_avx2(__m256i x)
+{
+    __m128i y = _mm_min_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    y = _mm_min_epi32(y, _mm_shuffle_epi32(y, 0x4e));
+    y = _mm_min_epi32(y, _mm_shuffle_epi32(y, 0xb1));
+    return _mm_cvtsi128_si32(y);
+}
+#endif
+#if MOSAIC_LAP__QUADS
+typedef int32_t mosaic_lap__vector_quad __attribute__((vector_size(16), may_alias));
+typedef uint32_t mosaic_lap__unsigned_quad __attribute__((vector_size(16), may_alias));
+typedef mosaic_lap__vector_quad mosaic_lap__q;
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__load_quad(const int32_t *p)
+{
+    mosaic_lap__q x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+MOSAIC_LAP__INLINE void mosaic_lap__store_quad(int32_t *p, mosaic_lap__q x) { memcpy(p, &x, sizeof x); }
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__all_quad(int32_t x)
+{
+    const mosaic_lap__q all = {x, x, x, x};
+    return all;
+}
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__plus_quad(mosaic_lap__q a, mosaic_lap__q b)
+{
+    return (mosaic_lap__q)((mosaic_lap__unsigned_quad)a + (mosaic_lap__unsigned_quad)b);
+}
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__minus_quad(mosaic_lap__q a, mosaic_lap__q b)
+{
+    return (mosaic_lap__q)((mosaic_lap__unsigned_quad)a - (mosaic_lap__unsigned_quad)b);
+}
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__flip_quad(mosaic_lap__q a, mosaic_lap__q b) { return a ^ b; }
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__either_quad(mosaic_lap__q a, mosaic_lap__q b) { return a | b; }
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__is_less_quad(mosaic_lap__q a, mosaic_lap__q b) { return (mosaic_lap__q)(a < b); }
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__is_same_quad(mosaic_lap__q a, mosaic_lap__q b) { return (mosaic_lap__q)(a == b); }
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__pick_quad(mosaic_lap__q m, mosaic_lap__q a, mosaic_lap__q b) { return (a & m) | (b & ~m); }
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__at_quad(const int32_t *from, const int32_t *slot)
+{
+    const mosaic_lap__q at = {from[slot[0]], from[slot[1]], from[slot[2]], from[slot[3]]};
+    return at;
+}
+#if defined(__aarch64__)
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__smaller_quad(mosaic_lap__q a, mosaic_lap__q b)
+{
+    return (mosaic_lap__q)vminq_s32((int32x4_t)a, (int32x4_t)b);
+}
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__larger_quad(mosaic_lap__q a, mosaic_lap__q b)
+{
+    return (mosaic_lap__q)vmaxq_s32((int32x4_t)a, (int32x4_t)b);
+}
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__dot_quad(mosaic_lap__q a, mosaic_lap__q b)
+{
+    return (mosaic_lap__q)vpaddq_s32(vmull_s16(vget_low_s16((int16x8_t)a), vget_low_s16((int16x8_t)b)), vmull_high_s16((int16x8_t)a, (int16x8_t)b));
+}
+MOSAIC_LAP__INLINE unsigned mosaic_lap__mask_quad(mosaic_lap__q x)
+{
+    const mosaic_lap__q bits = {1, 2, 4, 8};
+    return (unsigned)vaddvq_s32((int32x4_t)(x & bits));
+}
+MOSAIC_LAP__INLINE int32_t mosaic_lap__least_quad(mosaic_lap__q x) { return vminvq_s32((int32x4_t)x); }
+#else
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__smaller_quad(mosaic_lap__q a, mosaic_lap__q b)
+{
+    return (mosaic_lap__q)wasm_i32x4_min((v128_t)a, (v128_t)b);
+}
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__larger_quad(mosaic_lap__q a, mosaic_lap__q b)
+{
+    return (mosaic_lap__q)wasm_i32x4_max((v128_t)a, (v128_t)b);
+}
+MOSAIC_LAP__INLINE mosaic_lap__q mosaic_lap__dot_quad(mosaic_lap__q a, mosaic_lap__q b)
+{
+    return (mosaic_lap__q)wasm_i32x4_dot_i16x8((v128_t)a, (v128_t)b);
+}
+MOSAIC_LAP__INLINE unsigned mosaic_lap__mask_quad(mosaic_lap__q x) { return (unsigned)wasm_i32x4_bitmask((v128_t)x); }
+MOSAIC_LAP__INLINE int32_t mosaic_lap__least_quad(mosaic_lap__q x)
+{
+    const int32_t a = x[0] < x[1] ? x[0] : x[1], b = x[2] < x[3] ? x[2] : x[3];
+    return a < b ? a : b;
+}
+#endif
+#endif
+
+#define MOSAIC_LAP__DEFINE_DOTS(LEVEL, TARGET, LANES)                                                                                                \
+    TARGET static void mosaic_lap__distances_##LEVEL(const mosaic_lap__table *t, int32_t line, int32_t block, int32_t *out)                          \
+    {                                                                                                                                                \
+        const int32_t *x = t->line_word + (size_t)line * (size_t)t->words;                                                                           \
+        const int32_t *y = t->slot_word + (size_t)block * (size_t)t->words * MOSAIC_LAP__BLOCK;                                                      \
+        const int32_t *norm = t->slot_norm + block * MOSAIC_LAP__BLOCK;                                                                              \
+        const mosaic_lap__vector_##LEVEL own = mosaic_lap__all_##LEVEL(t->line_norm[line]);                                                          \
+        mosaic_lap__vector_##LEVEL sum[MOSAIC_LAP__BLOCK / LANES];                                                                                   \
+        int32_t i, k;                                                                                                                                \
+        for (i = 0; i < MOSAIC_LAP__BLOCK / LANES; i++) sum[i] = mosaic_lap__all_##LEVEL(0);                                                         \
+        for (k = 0; k < t->words; k++, y += MOSAIC_LAP__BLOCK) {                                                                                     \
+            const mosaic_lap__vector_##LEVEL both = mosaic_lap__all_##LEVEL(x[k]);                                                                   \
+            for (i = 0; i < MOSAIC_LAP__BLOCK / LANES; i++)                                                                                          \
+                sum[i] = mosaic_lap__plus_##LEVEL(sum[i], mosaic_lap__dot_##LEVEL(both, mosaic_lap__load_##LEVEL(y + LANES * i)));                   \
+        }                                                                                                                                            \
+        for (i = 0; i < MOSAIC_LAP__BLOCK / LANES; i++)                                                                                              \
+            mosaic_lap__store_##LEVEL(out + LANES * i,                                                                                               \
+                                      mosaic_lap__minus_##LEVEL(mosaic_lap__plus_##LEVEL(own, mosaic_lap__load_##LEVEL(norm + LANES * i)),           \
+                                                                mosaic_lap__plus_##LEVEL(sum[i], sum[i])));                                          \
+    }
+#if MOSAIC_LAP__QUADS
+MOSAIC_LAP__DEFINE_DOTS(quad, , 4)
+#endif
+#if MOSAIC_LAP__SIMD
+MOSAIC_LAP__DEFINE_DOTS(avx2, MOSAIC_LAP__AVX2, 8)
+#endif
+
+#if MOSAIC_LAP__SIMD
 #define MOSAIC_LAP__AVX512 MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl")
 #define MOSAIC_LAP__VNNI MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #if defined(__GNUC__) && !defined(__clang__)
@@ -567,24 +711,6 @@ static void mosaic_lap__distances_scalar(const mosaic_lap__table *t, int32_t lin
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
-
-MOSAIC_LAP__AVX2 static void mosaic_lap__distances_avx2(const mosaic_lap__table *t, int32_t line, int32_t block, int32_t *out)
-{
-    const int32_t *x = t->line_word + (size_t)line * (size_t)t->words;
-    const int32_t *y = t->slot_word + (size_t)block * (size_t)t->words * MOSAIC_LAP__BLOCK, *norm = t->slot_norm + block * MOSAIC_LAP__BLOCK;
-    __m256i sum[8];
-    int32_t i, k;
-    for (i = 0; i < 8; i++) sum[i] = _mm256_setzero_si256();
-    for (k = 0; k < t->words; k++, y += MOSAIC_LAP__BLOCK) {
-        __m256i both = _mm256_set1_epi32(x[k]);
-        for (i = 0; i < 8; i++)
-            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(both, _mm256_loadu_si256((const __m256i *)(const void *)(y + 8 * i))));
-    }
-    for (i = 0; i < 8; i++) {
-        __m256i base = _mm256_add_epi32(_mm256_set1_epi32(t->line_norm[line]), _mm256_loadu_si256((const __m256i *)(const void *)(norm + 8 * i)));
-        _mm256_storeu_si256((__m256i *)(void *)(out + 8 * i), _mm256_sub_epi32(base, _mm256_slli_epi32(sum[i], 1)));
-    }
-}
 
 /* The two kernels of AVX-512 differ in how they add the products of a word. */
 #define MOSAIC_LAP__DEFINE_DISTANCES(NAME, TARGET, ADD)                                                                                              \
@@ -663,6 +789,9 @@ static void mosaic_lap__pack(mosaic_lap__table *t, int level, const int32_t *ord
         *(slot < 0 ? t->line_norm + i : t->slot_norm + slot) = (int32_t)norm;
     }
     t->distances = mosaic_lap__distances_scalar;
+#if MOSAIC_LAP__QUADS
+    if (level > 0) t->distances = mosaic_lap__distances_quad;
+#endif
 #if MOSAIC_LAP__SIMD
     if (level > 0) t->distances = level > 1 ? mosaic_lap__distances_avx512 : mosaic_lap__distances_avx2;
     if (bytes) t->distances = mosaic_lap__distances_vnni;
@@ -919,145 +1048,141 @@ static uint64_t mosaic_lap__under_scalar(const mosaic_lap__table *t, int32_t lin
     return bits;
 }
 
+/* ---- the narrow kernels, over vectors. The last, partial block of a line goes to the scalar ones. ---- */
+#define MOSAIC_LAP__DEFINE_NARROW(LEVEL, TARGET, LANES)                                                                                              \
+    MOSAIC_LAP__INLINE TARGET mosaic_lap__vector_##LEVEL mosaic_lap__reduced_##LEVEL(const int32_t *c, const int32_t *w,                             \
+                                                                                     mosaic_lap__vector_##LEVEL sign)                                \
+    {                                                                                                                                                \
+        const mosaic_lap__vector_##LEVEL x = mosaic_lap__load_##LEVEL(c), forbidden = mosaic_lap__all_##LEVEL(MOSAIC_LAP_FORBIDDEN);                 \
+        const mosaic_lap__vector_##LEVEL r = mosaic_lap__minus_##LEVEL(mosaic_lap__flip_##LEVEL(x, sign), mosaic_lap__load_##LEVEL(w));              \
+        return mosaic_lap__pick_##LEVEL(mosaic_lap__is_same_##LEVEL(x, forbidden), forbidden, r);                                                    \
+    }                                                                                                                                                \
+    TARGET static void mosaic_lap__range_##LEVEL(const mosaic_lap__table *t, int32_t line, int32_t b, int32_t count, const int32_t *c,               \
+                                                 int32_t limits[3])                                                                                  \
+    {                                                                                                                                                \
+        const mosaic_lap__vector_##LEVEL forbidden = mosaic_lap__all_##LEVEL(MOSAIC_LAP_FORBIDDEN), none = mosaic_lap__all_##LEVEL(-1);              \
+        const mosaic_lap__vector_##LEVEL sign = mosaic_lap__all_##LEVEL(t->sign);                                                                    \
+        int32_t *lower = t->lower + (size_t)line * (size_t)t->blocks, end = b + count, low, high, i;                                                 \
+        mosaic_lap__vector_##LEVEL least = forbidden, most = forbidden, any = mosaic_lap__all_##LEVEL(0); /* most: of the complements */             \
+        for (; b < end && mosaic_lap__block_size(t, b) == MOSAIC_LAP__BLOCK; b++, c += MOSAIC_LAP__BLOCK) {                                          \
+            const int32_t *w = t->narrow + b * MOSAIC_LAP__BLOCK;                                                                                    \
+            mosaic_lap__vector_##LEVEL m = forbidden;                                                                                                \
+            for (i = 0; i < MOSAIC_LAP__BLOCK; i += LANES) {                                                                                         \
+                const mosaic_lap__vector_##LEVEL x = mosaic_lap__load_##LEVEL(c + i), f = mosaic_lap__is_same_##LEVEL(x, forbidden);                 \
+                least = mosaic_lap__smaller_##LEVEL(least, x);                                                                                       \
+                most = mosaic_lap__smaller_##LEVEL(most, mosaic_lap__pick_##LEVEL(f, forbidden, mosaic_lap__flip_##LEVEL(x, none)));                 \
+                any = mosaic_lap__either_##LEVEL(any, f);                                                                                            \
+                m = mosaic_lap__smaller_##LEVEL(m, mosaic_lap__reduced_##LEVEL(c + i, w + i, sign));                                                 \
+            }                                                                                                                                        \
+            lower[b] = mosaic_lap__least_##LEVEL(m);                                                                                                 \
+        }                                                                                                                                            \
+        low = mosaic_lap__least_##LEVEL(least);                                                                                                      \
+        high = ~mosaic_lap__least_##LEVEL(most);                                                                                                     \
+        if (low < limits[0]) limits[0] = low;                                                                                                        \
+        if (high > limits[1]) limits[1] = high;                                                                                                      \
+        if (mosaic_lap__mask_##LEVEL(any)) limits[2] = 1;                                                                                            \
+        if (b < end) mosaic_lap__range_scalar(t, line, b, end - b, c, limits);                                                                       \
+    }                                                                                                                                                \
+    TARGET static int32_t mosaic_lap__block_##LEVEL(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit,         \
+                                                    int64_t gap, int32_t *slot, int32_t *cost)                                                       \
+    {                                                                                                                                                \
+        const mosaic_lap__vector_##LEVEL sign = mosaic_lap__all_##LEVEL(t->sign);                                                                    \
+        int32_t first = b * MOSAIC_LAP__BLOCK, count = 0, least, i;                                                                                  \
+        const int32_t *w = t->narrow + first;                                                                                                        \
+        mosaic_lap__vector_##LEVEL r[MOSAIC_LAP__BLOCK / LANES], lim, m;                                                                             \
+        if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__block_scalar(t, c, b, lower, limit, gap, slot, cost);               \
+        for (i = 0; i < MOSAIC_LAP__BLOCK / LANES; i++) r[i] = mosaic_lap__reduced_##LEVEL(c + LANES * i, w + LANES * i, sign);                      \
+        m = r[0];                                                                                                                                    \
+        for (i = 1; i < MOSAIC_LAP__BLOCK / LANES; i++) m = mosaic_lap__smaller_##LEVEL(m, r[i]);                                                    \
+        *lower = least = mosaic_lap__least_##LEVEL(m);                                                                                               \
+        if (least + gap < *limit) *limit = least + gap;                                                                                              \
+        if (least >= *limit) return 0;                                                                                                               \
+        lim = mosaic_lap__all_##LEVEL((int32_t)*limit);                                                                                              \
+        for (i = 0; i < MOSAIC_LAP__BLOCK / LANES; i++) {                                                                                            \
+            unsigned bits = mosaic_lap__mask_##LEVEL(mosaic_lap__is_less_##LEVEL(r[i], lim));                                                        \
+            for (; bits; bits &= bits - 1) {                                                                                                         \
+                int32_t j = LANES * i + __builtin_ctz(bits);                                                                                         \
+                slot[count] = first + j;                                                                                                             \
+                cost[count++] = c[j];                                                                                                                \
+            }                                                                                                                                        \
+        }                                                                                                                                            \
+        return count;                                                                                                                                \
+    }                                                                                                                                                \
+    MOSAIC_LAP__INLINE TARGET uint32_t mosaic_lap__low_##LEVEL(const int32_t *lower, int32_t count, int64_t limit)                                   \
+    {                                                                                                                                                \
+        uint32_t bits = 0;                                                                                                                           \
+        int32_t i;                                                                                                                                   \
+        if (count == LANES)                                                                                                                          \
+            return mosaic_lap__mask_##LEVEL(mosaic_lap__is_less_##LEVEL(mosaic_lap__load_##LEVEL(lower), mosaic_lap__all_##LEVEL((int32_t)limit)));  \
+        for (i = 0; i < count; i++) bits |= (uint32_t)(lower[i] < limit) << i;                                                                       \
+        return bits;                                                                                                                                 \
+    }                                                                                                                                                \
+    MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_##LEVEL, TARGET, mosaic_lap__block_##LEVEL, MOSAIC_LAP__CLIP_NARROW, LANES,                       \
+                               mosaic_lap__low_##LEVEL)                                                                                              \
+    MOSAIC_LAP__INLINE TARGET mosaic_lap__vector_##LEVEL mosaic_lap__listed_##LEVEL(const mosaic_lap__table *t, const int32_t *slot,                 \
+                                                                                    const int32_t *cost)                                             \
+    {                                                                                                                                                \
+        return mosaic_lap__minus_##LEVEL(mosaic_lap__flip_##LEVEL(mosaic_lap__load_##LEVEL(cost), mosaic_lap__all_##LEVEL(t->sign)),                 \
+                                         mosaic_lap__at_##LEVEL(t->narrow, slot));                                                                   \
+    }                                                                                                                                                \
+    TARGET static uint64_t mosaic_lap__below_##LEVEL(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,            \
+                                                     int64_t limit)                                                                                  \
+    {                                                                                                                                                \
+        const mosaic_lap__vector_##LEVEL lim = mosaic_lap__all_##LEVEL(mosaic_lap__clamp(limit));                                                    \
+        uint64_t bits = 0;                                                                                                                           \
+        int32_t i;                                                                                                                                   \
+        for (i = 0; i < count; i += LANES)                                                                                                           \
+            bits |= (uint64_t)mosaic_lap__mask_##LEVEL(mosaic_lap__is_less_##LEVEL(mosaic_lap__listed_##LEVEL(t, slot + i, cost + i), lim)) << i;    \
+        return count < 64 ? bits & (((uint64_t)1 << count) - 1) : bits;                                                                              \
+    }                                                                                                                                                \
+    TARGET static int32_t mosaic_lap__best_##LEVEL(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,              \
+                                                   int64_t least[2])                                                                                 \
+    {                                                                                                                                                \
+        static const int32_t lanes[8] = {0, 1, 2, 3, 4, 5, 6, 7};                                                                                    \
+        const mosaic_lap__vector_##LEVEL lane = mosaic_lap__load_##LEVEL(lanes), none = mosaic_lap__all_##LEVEL(INT32_MAX);                          \
+        mosaic_lap__vector_##LEVEL x[MOSAIC_LAP__LIST / LANES], m = none, second = none, one;                                                        \
+        int32_t i, at = 0, low;                                                                                                                      \
+        for (i = 0; LANES * i < count; i++) {                                                                                                        \
+            x[i] = mosaic_lap__pick_##LEVEL(mosaic_lap__is_less_##LEVEL(lane, mosaic_lap__all_##LEVEL(count - LANES * i)),                           \
+                                            mosaic_lap__listed_##LEVEL(t, slot + LANES * i, cost + LANES * i), none);                                \
+            second = mosaic_lap__smaller_##LEVEL(second, mosaic_lap__larger_##LEVEL(m, x[i]));                                                       \
+            m = mosaic_lap__smaller_##LEVEL(m, x[i]);                                                                                                \
+        }                                                                                                                                            \
+        low = mosaic_lap__least_##LEVEL(m);                                                                                                          \
+        one = mosaic_lap__all_##LEVEL(low);                                                                                                          \
+        while (--i >= 0) {                                                                                                                           \
+            unsigned bits = mosaic_lap__mask_##LEVEL(mosaic_lap__is_same_##LEVEL(x[i], one));                                                        \
+            if (bits) at = LANES * i + __builtin_ctz(bits);                                                                                          \
+        }                                                                                                                                            \
+        /* the minimum of each lane but that one lane in which the least stands first; `second` has what the lanes hold beside their minimum */      \
+        m = mosaic_lap__pick_##LEVEL(mosaic_lap__is_same_##LEVEL(lane, mosaic_lap__all_##LEVEL(at % LANES)), none, m);                               \
+        i = mosaic_lap__least_##LEVEL(mosaic_lap__smaller_##LEVEL(m, second));                                                                       \
+        least[0] = count > 0 ? low : MOSAIC_LAP__FAR;                                                                                                \
+        least[1] = count > 1 ? i : MOSAIC_LAP__FAR;                                                                                                  \
+        return at;                                                                                                                                   \
+    }                                                                                                                                                \
+    TARGET static uint64_t mosaic_lap__under_##LEVEL(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t limit)                             \
+    {                                                                                                                                                \
+        const mosaic_lap__vector_##LEVEL sign = mosaic_lap__all_##LEVEL(t->sign), most = mosaic_lap__all_##LEVEL(mosaic_lap__clamp(limit));          \
+        int32_t room[MOSAIC_LAP__BLOCK], i;                                                                                                          \
+        const int32_t *c, *w = t->narrow + b * MOSAIC_LAP__BLOCK;                                                                                    \
+        uint64_t bits = 0;                                                                                                                           \
+        if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__under_scalar(t, line, b, limit);                                    \
+        c = mosaic_lap__costs(t, line, b, room);                                                                                                     \
+        for (i = 0; i < MOSAIC_LAP__BLOCK; i += LANES)                                                                                               \
+            bits |= (uint64_t)mosaic_lap__mask_##LEVEL(mosaic_lap__is_less_##LEVEL(mosaic_lap__reduced_##LEVEL(c + i, w + i, sign), most)) << i;     \
+        return bits;                                                                                                                                 \
+    }
+#if MOSAIC_LAP__QUADS
+MOSAIC_LAP__DEFINE_NARROW(quad, , 4)
+/* The wide ones, for rare ranges of costs, are scalar. */
+#define mosaic_lap__range_wide_quad mosaic_lap__range_wide_scalar
+#define mosaic_lap__collect_wide_quad mosaic_lap__collect_wide_scalar
+#define mosaic_lap__under_wide_quad mosaic_lap__under_wide_scalar
+#endif
+
 #if MOSAIC_LAP__SIMD
-/* ---- AVX2. The last, partial block of a line goes to the scalar kernels. ---- */
-MOSAIC_LAP__AVX2 static int32_t mosaic_lap__least_avx2(__m256i x)
-{
-    __m128i y = _mm_min_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-    y = _mm_min_epi32(y, _mm_shuffle_epi32(y, 0x4e));
-    y = _mm_min_epi32(y, _mm_shuffle_epi32(y, 0xb1));
-    return _mm_cvtsi128_si32(y);
-}
-
-MOSAIC_LAP__AVX2 static unsigned mosaic_lap__mask_avx2(__m256i x) { return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(x)); }
-
-MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__load_avx2(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
-
-MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__reduced_avx2(const int32_t *c, const int32_t *w, __m256i sign)
-{
-    const __m256i forbidden = _mm256_set1_epi32(MOSAIC_LAP_FORBIDDEN);
-    __m256i x = mosaic_lap__load_avx2(c);
-    __m256i r = _mm256_sub_epi32(_mm256_xor_si256(x, sign), mosaic_lap__load_avx2(w));
-    return _mm256_blendv_epi8(r, forbidden, _mm256_cmpeq_epi32(x, forbidden));
-}
-
-MOSAIC_LAP__AVX2 static void mosaic_lap__range_avx2(const mosaic_lap__table *t, int32_t line, int32_t b, int32_t count, const int32_t *c,
-                                                    int32_t limits[3])
-{
-    const __m256i forbidden = _mm256_set1_epi32(MOSAIC_LAP_FORBIDDEN), lowest = _mm256_set1_epi32(INT32_MIN), sign = _mm256_set1_epi32(t->sign);
-    int32_t *lower = t->lower + (size_t)line * (size_t)t->blocks, end = b + count, low, high, i;
-    __m256i least = forbidden, most = lowest, any = _mm256_setzero_si256();
-    for (; b < end && mosaic_lap__block_size(t, b) == MOSAIC_LAP__BLOCK; b++, c += MOSAIC_LAP__BLOCK) {
-        const int32_t *w = t->narrow + b * MOSAIC_LAP__BLOCK;
-        __m256i m = forbidden;
-        for (i = 0; i < MOSAIC_LAP__BLOCK; i += 8) {
-            __m256i x = mosaic_lap__load_avx2(c + i), f = _mm256_cmpeq_epi32(x, forbidden);
-            least = _mm256_min_epi32(least, x);
-            most = _mm256_max_epi32(most, _mm256_blendv_epi8(x, lowest, f));
-            any = _mm256_or_si256(any, f);
-            m = _mm256_min_epi32(m, mosaic_lap__reduced_avx2(c + i, w + i, sign));
-        }
-        lower[b] = mosaic_lap__least_avx2(m);
-    }
-    low = mosaic_lap__least_avx2(least);
-    high = ~mosaic_lap__least_avx2(_mm256_xor_si256(most, _mm256_set1_epi32(-1)));
-    if (low < limits[0]) limits[0] = low;
-    if (high > limits[1]) limits[1] = high;
-    if (mosaic_lap__mask_avx2(any)) limits[2] = 1;
-    if (b < end) mosaic_lap__range_scalar(t, line, b, end - b, c, limits);
-}
-
-MOSAIC_LAP__AVX2 static int32_t mosaic_lap__block_avx2(const mosaic_lap__table *t, const int32_t *c, int32_t b, int32_t *lower, int64_t *limit,
-                                                       int64_t gap, int32_t *slot, int32_t *cost)
-{
-    const __m256i sign = _mm256_set1_epi32(t->sign);
-    int32_t first = b * MOSAIC_LAP__BLOCK, count = 0, least, i;
-    const int32_t *w = t->narrow + first;
-    __m256i r[8], lim, m;
-    if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__block_scalar(t, c, b, lower, limit, gap, slot, cost);
-    for (i = 0; i < 8; i++) r[i] = mosaic_lap__reduced_avx2(c + 8 * i, w + 8 * i, sign);
-    m = r[0];
-    for (i = 1; i < 8; i++) m = _mm256_min_epi32(m, r[i]);
-    *lower = least = mosaic_lap__least_avx2(m);
-    if (least + gap < *limit) *limit = least + gap;
-    if (least >= *limit) return 0;
-    lim = _mm256_set1_epi32((int32_t)*limit);
-    for (i = 0; i < 8; i++) {
-        unsigned bits = mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(lim, r[i]));
-        for (; bits; bits &= bits - 1) {
-            int32_t j = 8 * i + __builtin_ctz(bits);
-            slot[count] = first + j;
-            cost[count++] = c[j];
-        }
-    }
-    return count;
-}
-
-MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 uint32_t mosaic_lap__low_avx2(const int32_t *lower, int32_t count, int64_t limit)
-{
-    uint32_t bits = 0;
-    int32_t i;
-    if (count == 8) return mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(_mm256_set1_epi32((int32_t)limit), mosaic_lap__load_avx2(lower)));
-    for (i = 0; i < count; i++) bits |= (uint32_t)(lower[i] < limit) << i;
-    return bits;
-}
-MOSAIC_LAP__DEFINE_COLLECT(mosaic_lap__collect_avx2, MOSAIC_LAP__AVX2, mosaic_lap__block_avx2, MOSAIC_LAP__CLIP_NARROW, 8, mosaic_lap__low_avx2)
-
-MOSAIC_LAP__INLINE MOSAIC_LAP__AVX2 __m256i mosaic_lap__listed_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost)
-{
-    return _mm256_sub_epi32(_mm256_xor_si256(mosaic_lap__load_avx2(cost), _mm256_set1_epi32(t->sign)),
-                            _mm256_i32gather_epi32(t->narrow, mosaic_lap__load_avx2(slot), 4));
-}
-
-MOSAIC_LAP__AVX2 static uint64_t mosaic_lap__below_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
-                                                        int64_t limit)
-{
-    const __m256i lim = _mm256_set1_epi32(mosaic_lap__clamp(limit));
-    uint64_t bits = 0;
-    int32_t i;
-    for (i = 0; i < count; i += 8)
-        bits |= (uint64_t)mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(lim, mosaic_lap__listed_avx2(t, slot + i, cost + i))) << i;
-    return count < 64 ? bits & (((uint64_t)1 << count) - 1) : bits;
-}
-
-MOSAIC_LAP__AVX2 static int32_t mosaic_lap__best_avx2(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
-                                                      int64_t least[2])
-{
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), none = _mm256_set1_epi32(INT32_MAX);
-    __m256i x[MOSAIC_LAP__LIST / 8], m = none, second = none, one;
-    int32_t i, at = 0, low;
-    for (i = 0; 8 * i < count; i++) {
-        x[i] = _mm256_blendv_epi8(none, mosaic_lap__listed_avx2(t, slot + 8 * i, cost + 8 * i),
-                                  _mm256_cmpgt_epi32(_mm256_set1_epi32(count - 8 * i), lane));
-        second = _mm256_min_epi32(second, _mm256_max_epi32(m, x[i]));
-        m = _mm256_min_epi32(m, x[i]);
-    }
-    low = mosaic_lap__least_avx2(m);
-    one = _mm256_set1_epi32(low);
-    while (--i >= 0) {
-        unsigned bits = mosaic_lap__mask_avx2(_mm256_cmpeq_epi32(x[i], one));
-        if (bits) at = 8 * i + __builtin_ctz(bits);
-    }
-    /* the minimum of each lane but that one lane in which the least stands first; `second` has what the lanes hold beside their minimum */
-    m = _mm256_blendv_epi8(m, none, _mm256_cmpeq_epi32(lane, _mm256_set1_epi32(at % 8)));
-    i = mosaic_lap__least_avx2(_mm256_min_epi32(m, second));
-    least[0] = count > 0 ? low : MOSAIC_LAP__FAR;
-    least[1] = count > 1 ? i : MOSAIC_LAP__FAR;
-    return at;
-}
-
-MOSAIC_LAP__AVX2 static uint64_t mosaic_lap__under_avx2(const mosaic_lap__table *t, int32_t line, int32_t b, int64_t limit)
-{
-    const __m256i sign = _mm256_set1_epi32(t->sign), most = _mm256_set1_epi32(mosaic_lap__clamp(limit));
-    int32_t room[MOSAIC_LAP__BLOCK], i;
-    const int32_t *c, *w = t->narrow + b * MOSAIC_LAP__BLOCK;
-    uint64_t bits = 0;
-    if (mosaic_lap__block_size(t, b) < MOSAIC_LAP__BLOCK) return mosaic_lap__under_scalar(t, line, b, limit);
-    c = mosaic_lap__costs(t, line, b, room);
-    for (i = 0; i < 8; i++)
-        bits |= (uint64_t)mosaic_lap__mask_avx2(_mm256_cmpgt_epi32(most, mosaic_lap__reduced_avx2(c + 8 * i, w + 8 * i, sign))) << (8 * i);
-    return bits;
-}
+MOSAIC_LAP__DEFINE_NARROW(avx2, MOSAIC_LAP__AVX2, 8)
 
 MOSAIC_LAP__AVX2 static int64_t mosaic_lap__wide_avx2(const mosaic_lap__table *t, const int32_t *c, int32_t b, int64_t x[MOSAIC_LAP__BLOCK])
 {
@@ -1274,6 +1399,9 @@ MOSAIC_LAP__DEFINE_WIDE(avx512, MOSAIC_LAP__AVX512)
 #define mosaic_lap__best_scalar mosaic_lap__best_wide /* reads the prices of 64 bits: the same */
 static const mosaic_lap__kernels mosaic_lap__kernels_of[][2] = {
     MOSAIC_LAP__KERNELS_OF(scalar),
+#if MOSAIC_LAP__QUADS
+    MOSAIC_LAP__KERNELS_OF(quad),
+#endif
 #if MOSAIC_LAP__SIMD
     MOSAIC_LAP__KERNELS_OF(avx2),
     MOSAIC_LAP__KERNELS_OF(avx512),
@@ -2958,7 +3086,10 @@ static mosaic_lap_result mosaic_lap__level(const mosaic_lap_options **options, m
 #endif
     if ((*options)->simd < 0 || (*options)->simd > 4 || (*options)->solver < 0 || (*options)->solver > 3) return MOSAIC_LAP_ERROR_OPTION;
     if ((*options)->simd - 1 > *level) return MOSAIC_LAP_ERROR_SIMD;
-    if ((*options)->simd > 0) *level = (*options)->simd - 1;
+    if ((*options)->simd > 0)
+        *level = (*options)->simd - 1;
+    else if (MOSAIC_LAP__QUADS)
+        *level = 1; /* they have no name of their own: the best there is */
     return MOSAIC_LAP_OK;
 }
 
@@ -3355,6 +3486,9 @@ MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__tight_avx512, MOSAIC_LAP__AVX512, MOSAIC_LA
 
 static const mosaic_lap__direct_kernels mosaic_lap__direct_kernels_of[] = {
     {mosaic_lap__survey_scalar, NULL, NULL, mosaic_lap__tight_scalar},
+#if MOSAIC_LAP__QUADS
+    {mosaic_lap__survey_scalar, NULL, NULL, mosaic_lap__tight_scalar},
+#endif
 #if MOSAIC_LAP__SIMD
     {mosaic_lap__survey_avx2, mosaic_lap__sweep_avx2, mosaic_lap__same_avx2, mosaic_lap__tight_avx2},
     {mosaic_lap__survey_avx512, mosaic_lap__sweep_avx512, mosaic_lap__same_avx512, mosaic_lap__tight_avx512},
