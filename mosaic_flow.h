@@ -2803,17 +2803,23 @@ static const mosaic_flow__backend mosaic_flow__float_backend = {mosaic_flow__flo
    - In the update block a sum is taken in parts, one for each segment (a tap of the kernel, say): each part fits 32 bits, is shifted right by
      `part` bits, rounding to nearest, and added to the whole.
    - In the encoders 15 bits of input are too few, as instance norm enlarges the faint differences that flat parts of a picture consist of.
-     There a number is v = 256 * high + low, 0 <= low < 256; both are convolved with the same weights and high + ((low + 128) >> 8) is the sum. */
+     There a number is v = 256 * high + low, 0 <= low < 256; both are convolved with the same weights and high + ((low + 128) >> 8) is the sum.
+
+   Convolutions of 3 x 3 in the update block are done for tiles of 2 x 2 outputs at once, with 4 products for each output instead of 9 (Winograd's
+   minimal filtering; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015). The 4 x 4 inputs d of a tile become
+   v = B d B', which are sums of four inputs, so that inputs of 13 bits make 15; the kernel g becomes u = G g G', rounded to 16 bits, and these are the
+   layer's weights. At each of the 16 places, a segment each, products u * v are added over the channels; what the 16 segments give, m, becomes the
+   outputs A m A'. All of it is proven to stay inside 32 bits like any other sum. */
 
 #define MOSAIC_FLOW__QF 13 /* fraction bits inside the encoders: 20 bits, values below 128 */
 #define MOSAIC_FLOW__QMAX ((1 << 20) - 1)
 #define MOSAIC_FLOW__QTILE 12     /* pixels that a kernel does at once */
 #define MOSAIC_FLOW__QBANDS 32    /* jobs that a picture is cut into at most */
 #define MOSAIC_FLOW__QINPUTS 576  /* most inputs of a convolution, padding included */
-#define MOSAIC_FLOW__QOUTPUTS 256 /* most channels of a norm */
+#define MOSAIC_FLOW__QOUTPUTS 256 /* most channels of a norm, and most inputs of a convolution in tiles */
 #define MOSAIC_FLOW__QREACH (1 << 25)
-#define MOSAIC_FLOW__QLIMIT 32767 /* largest input of the update block */
-#define MOSAIC_FLOW__QHIDDEN 12   /* fraction bits of the hidden state as an input; it is kept with 15 */
+#define MOSAIC_FLOW__QTILES 24  /* tiles of 2 x 2 outputs whose inputs are transformed at once */
+#define MOSAIC_FLOW__QHIDDEN 12 /* fraction bits of the hidden state as an input; it is kept with 15 */
 
 /* A picture of 16-bit numbers, channel after channel in each pixel, with a border of zeros all around. */
 typedef struct mosaic_flow__qmap {
@@ -2833,15 +2839,19 @@ typedef struct mosaic_flow__qconv {
     int height, width, stride;
     int segments, pairs; /* segments: the taps of the kernel, or pieces of them; or its rows, where those lie in one piece: merged */
     int merged, part;
+    int tiled; /* in tiles of 2 x 2 outputs: segments are the places of u and v, or pieces of them */
 } mosaic_flow__qconv;
 
-/* acc[12][32] += inputs * weights for 12 pixels that are `step` numbers apart and for 1 or 2 blocks of 16 outputs. */
+/* acc[12][32] = start + inputs * weights for 12 pixels that are `step` numbers apart and for 1 or 2 blocks of 16 outputs. Each `pieces` segments
+   have their own such sums. */
 typedef struct mosaic_flow__qwork {
     int32_t *acc;
+    const int32_t *start;
+    ptrdiff_t start_step; /* from pixel to pixel */
     const int16_t *x;
     ptrdiff_t step;
     const ptrdiff_t *offset;
-    int segments, pairs, part, blocks;
+    int segments, pieces, pairs, part, blocks;
     const int16_t *weights;
     ptrdiff_t block; /* numbers from a block to the next */
 } mosaic_flow__qwork;
@@ -2860,10 +2870,11 @@ typedef enum mosaic_flow__qkind {
 } mosaic_flow__qkind;
 
 /* Statistics of the sums of a band of rows, and what instance norm makes of them:
-   t = (((x - mean) << up) >> down) - rest has 22 bits, (t * factor) >> shift is the output. */
+   t = (((x - mean) * up) >> down) - rest has 22 bits, (t * factor) >> shift is the output. */
 typedef struct mosaic_flow__qstat {
     int64_t sum[MOSAIC_FLOW__QOUTPUTS], deviation[MOSAIC_FLOW__QOUTPUTS], square[MOSAIC_FLOW__QOUTPUTS];
     int32_t low[MOSAIC_FLOW__QOUTPUTS], high[MOSAIC_FLOW__QOUTPUTS];
+    int32_t row[3][MOSAIC_FLOW__QOUTPUTS]; /* of a row: what is above the lowest 16 bits, those, deviations; 16384 of each fit 32 bits */
 } mosaic_flow__qstat;
 typedef struct mosaic_flow__qscale {
     int32_t mean[MOSAIC_FLOW__QOUTPUTS], coarse[MOSAIC_FLOW__QOUTPUTS]; /* coarse: brings deviations to 15 bits */
@@ -2877,10 +2888,10 @@ typedef struct mosaic_flow__qop {
     const struct mosaic_flow__qraft *q;
     const mosaic_flow__qconv *conv;
     const mosaic_flow__qmap *from, *to, *skip; /* skip is added to the output */
-    int from_channel, to_channel, limit;       /* limit: the largest output */
-    const int32_t *start;                      /* sums to begin with; null: the biases */
+    int from_channel, to_channel, limit;       /* limit: the largest output, of QRELU and QCONTEXT */
+    const int32_t *start;                      /* sums to begin with, see mosaic_flow__qplace; null: the biases */
     int32_t *sums;                             /* QSUMS and QNORM: where sums go */
-    ptrdiff_t start_step, sums_step;           /* from pixel to pixel */
+    ptrdiff_t sums_step, sums_block;           /* from pixel to pixel, from 32 channels to the next 32 */
     int16_t *hidden;                           /* QCONTEXT: where the hidden state goes */
     int bands, relu, width, height;            /* of the output */
     mosaic_flow__qkind kind;
@@ -2891,15 +2902,17 @@ typedef struct mosaic_flow__qraft {
     const mosaic_flow *flow;
     mosaic_flow__qmac mac;
     void (*rows)(const mosaic_flow__qop *op, int from, int to, mosaic_flow__qstat *stat);
+    void (*tiles)(const mosaic_flow__qop *op, int from, int to, int index);
     void (*norm)(const mosaic_flow__qop *op, int from, int to, mosaic_flow__qstat *stat);
     void (*tanh16)(const int32_t *table, int32_t *t);
     void (*lookup)(const struct mosaic_flow__qraft *q, int from, int to);
     mosaic_flow__qconv conv[MOSAIC_FLOW__MAX_LAYERS], gates[2], news[2], context[2];
-    int32_t scale[MOSAIC_FLOW__SCALES];
+    int32_t scale[MOSAIC_FLOW__SCALES], limit[MOSAIC_FLOW__SCALES]; /* limit: 13 bits where convolutions in tiles read it, else 15 */
     int32_t *tanh_table, *exp_table;
     /* encoders: for each of three sizes */
     mosaic_flow__qmap image, whole[3][2], inner[3][2], before[3], across[3];
     int32_t *sums;
+    int16_t *tile_inputs;      /* v of each job; where the sums of the encoders were */
     mosaic_flow__qstat *stats; /* [bands] */
     mosaic_flow__qscale *scales;
     /* features of the two pictures */
@@ -2911,15 +2924,14 @@ typedef struct mosaic_flow__qraft {
     int volume_step[4];
     /* context of the two pictures */
     int context_ready[2];
-    int16_t *hidden_start[2]; /* [pixel][hidden], Q15 */
-    int32_t *context_sums[2]; /* [pixel][context_step] */
-    int context_step;
+    int16_t *hidden_start[2]; /* Q15, see mosaic_flow__qplace */
+    int32_t *context_sums[2]; /* the same way */
     mosaic_flow__qmap context_map;
     /* update block */
     mosaic_flow__qmap taps, flow_map, corr1, flow1, merge, state, head;
-    int16_t *hidden, *z;
-    float *carried[2]; /* the last result of each direction, for a warm start */
-    int32_t *sources;  /* [2][pixel] */
+    int16_t *hidden, *z; /* see mosaic_flow__qplace */
+    float *carried[2];   /* the last result of each direction, for a warm start */
+    int32_t *sources;    /* [2][pixel] */
     float *distance;
     int32_t *vectors;                                /* [pixel][2], QFLOW */
     int flow_channel, hidden_channel, merge_channel; /* of the state map: reset hidden state, merged motion features, flow, hidden state */
@@ -2941,6 +2953,7 @@ static void mosaic_flow__qmac_scalar(const mosaic_flow__qwork *w)
     for (i = 0; i < MOSAIC_FLOW__QTILE; i++)
         for (b = 0; b < w->blocks; b++) {
             const int16_t *weights = w->weights + b * w->block;
+            const int32_t *start = w->start + i * w->start_step + b * 16;
             int32_t *acc = w->acc + i * 32 + b * 16, part[16];
             for (o = 0; o < 16; o++) part[o] = half;
             for (k = 0; k < w->segments; k++) {
@@ -2949,8 +2962,14 @@ static void mosaic_flow__qmac_scalar(const mosaic_flow__qwork *w)
                     for (o = 0; o < 16; o++) part[o] += x[2 * c] * weights[2 * o] + x[2 * c + 1] * weights[2 * o + 1];
                 if (!w->part && k + 1 < w->segments) continue;
                 for (o = 0; o < 16; o++) {
-                    acc[o] += part[o] >> w->part;
+                    acc[o] = start[o] + (part[o] >> w->part);
                     part[o] = half;
+                }
+                if ((k + 1) % w->pieces) {
+                    start = acc;
+                } else {
+                    start = w->start + i * w->start_step + b * 16;
+                    acc += MOSAIC_FLOW__QTILE * 32;
                 }
             }
         }
@@ -2969,8 +2988,8 @@ static void mosaic_flow__qmac_scalar(const mosaic_flow__qwork *w)
         b##i = MOSAIC_FLOW__QDOT(b##i, x, w1);                                                                                                       \
     }
 #define MOSAIC_FLOW__QFLUSH(i, p, d)                                                                                                                 \
-    MOSAIC_FLOW__QSTORE(acc + 32 * i, MOSAIC_FLOW__QADD(MOSAIC_FLOW__QLOAD(acc + 32 * i), MOSAIC_FLOW__QSRA(a##i)));                                 \
-    MOSAIC_FLOW__QSTORE(acc + 32 * i + lanes, MOSAIC_FLOW__QADD(MOSAIC_FLOW__QLOAD(acc + 32 * i + lanes), MOSAIC_FLOW__QSRA(b##i)));                 \
+    MOSAIC_FLOW__QSTORE(acc + 32 * i, MOSAIC_FLOW__QADD(MOSAIC_FLOW__QLOAD(start + i * start_step), MOSAIC_FLOW__QSRA(a##i)));                       \
+    MOSAIC_FLOW__QSTORE(acc + 32 * i + lanes, MOSAIC_FLOW__QADD(MOSAIC_FLOW__QLOAD(start + i * start_step + lanes), MOSAIC_FLOW__QSRA(b##i)));       \
     a##i = half;                                                                                                                                     \
     b##i = half;
 #define MOSAIC_FLOW__QKERNEL(LANES, PIXELS, EACH)                                                                                                    \
@@ -2981,6 +3000,9 @@ static void mosaic_flow__qmac_scalar(const mosaic_flow__qwork *w)
         int pixel, o, k, c;                                                                                                                          \
         for (pixel = 0; pixel < MOSAIC_FLOW__QTILE; pixel += PIXELS)                                                                                 \
             for (o = 0; o < 16 * w->blocks; o += 2 * lanes) {                                                                                        \
+                ptrdiff_t start_step = w->start_step;                                                                                                \
+                const int32_t *first = w->start + pixel * start_step + o, *start = first;                                                            \
+                int piece = 0;                                                                                                                       \
                 int32_t *acc = w->acc + pixel * 32 + o;                                                                                              \
                 const char *weights = (const char *)(w->weights + o / 16 * w->block + o % 16 * 2);                                                   \
                 EACH(MOSAIC_FLOW__QSUM)                                                                                                              \
@@ -2996,6 +3018,15 @@ static void mosaic_flow__qmac_scalar(const mosaic_flow__qwork *w)
                     }                                                                                                                                \
                     if (!w->part && k + 1 < w->segments) continue;                                                                                   \
                     EACH(MOSAIC_FLOW__QFLUSH)                                                                                                        \
+                    if (++piece < w->pieces) {                                                                                                       \
+                        start = acc;                                                                                                                 \
+                        start_step = 32;                                                                                                             \
+                    } else {                                                                                                                         \
+                        piece = 0;                                                                                                                   \
+                        start = first;                                                                                                               \
+                        start_step = w->start_step;                                                                                                  \
+                        acc += MOSAIC_FLOW__QTILE * 32;                                                                                              \
+                    }                                                                                                                                \
                     (void)p8;                                                                                                                        \
                 }                                                                                                                                    \
                 (void)s3;                                                                                                                            \
@@ -3127,14 +3158,7 @@ MOSAIC_FLOW__INLINE int32_t mosaic_flow__qtanh(const int32_t *table, int32_t x)
     return (entry >> 16) + (((entry & 0xffff) * (i & 63) + 32) >> 6);
 }
 
-/* A dot product of features, rounded and clipped to 16 bits. */
-MOSAIC_FLOW__INLINE int16_t mosaic_flow__qcorrelation(int32_t sum, int shift)
-{
-    if (shift > 0) return (int16_t)mosaic_flow__qclamp((sum + (1 << (shift - 1))) >> shift, -32767, 32767);
-    return (int16_t)(mosaic_flow__qclamp(sum, -(32767 >> -shift), 32767 >> -shift) * (1 << -shift));
-}
-
-/* The same of 16 numbers; one function for each level, as compilers do not gather by themselves. */
+/* 16 of them; one function for each level, as compilers do not gather by themselves. */
 static void mosaic_flow__qtanh16_plain(const int32_t *table, int32_t *t)
 {
     int c;
@@ -3156,21 +3180,124 @@ MOSAIC__TARGET("avx2") static void mosaic_flow__qtanh16_avx2(const int32_t *tabl
 }
 #endif
 
-/* 16 outputs of an encoder: the skipped branch added, in two parts. */
-MOSAIC_FLOW__INLINE void mosaic_flow__qparts(const mosaic_flow__qop *op, int32_t *t, int x, int y, int o)
+/* A dot product of features, rounded and clipped to 16 bits. */
+MOSAIC_FLOW__INLINE int16_t mosaic_flow__qcorrelation(int32_t sum, int shift)
 {
-    int16_t *to = op->to->at + y * op->to->pitch + (ptrdiff_t)x * op->to->channels + o, v[16], low[16];
+    if (shift > 0) return (int16_t)mosaic_flow__qclamp((sum + (1 << (shift - 1))) >> shift, -32767, 32767);
+    return (int16_t)(mosaic_flow__qclamp(sum, -(32767 >> -shift), 32767 >> -shift) * (1 << -shift));
+}
+
+/* These go through 16 numbers with nothing else in sight, so that compilers make them vectors. */
+
+/* Sums to where they are kept, and into the statistics of their row. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qcount(const int32_t *MOSAIC__RESTRICT t, int32_t *MOSAIC__RESTRICT sums, int32_t *MOSAIC__RESTRICT row,
+                                             int32_t *MOSAIC__RESTRICT low, int32_t *MOSAIC__RESTRICT high)
+{
     int c;
-    if (op->skip) {
-        const int16_t *s = op->skip->at + y * op->skip->pitch + (ptrdiff_t)x * op->skip->channels + o;
-        memcpy(v, s, sizeof v);
-        memcpy(low, s + op->skip->low, sizeof low);
-        for (c = 0; c < 16; c++) t[c] = mosaic_flow__qclamp(t[c] + v[c] * 256 + low[c], 0, MOSAIC_FLOW__QMAX);
+    for (c = 0; c < 16; c++) {
+        sums[c] = t[c];
+        row[c] += t[c] >> 16;
+        row[MOSAIC_FLOW__QOUTPUTS + c] += t[c] & 0xffff;
+        low[c] = t[c] < low[c] ? t[c] : low[c];
+        high[c] = t[c] > high[c] ? t[c] : high[c];
     }
-    for (c = 0; c < 16; c++) v[c] = (int16_t)(t[c] >> 8);
-    for (c = 0; c < 16; c++) low[c] = (int16_t)(t[c] & 255);
-    memcpy(to, v, sizeof v);
-    memcpy(to + op->to->low, low, sizeof low);
+}
+
+/* Deviations from the mean, shifted to 16 bits, and their squares into the statistics of their row. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qdeviations(const int32_t *MOSAIC__RESTRICT sums, const int32_t *MOSAIC__RESTRICT mean,
+                                                  const int32_t *MOSAIC__RESTRICT coarse, int32_t *MOSAIC__RESTRICT row)
+{
+    int c;
+    for (c = 0; c < 16; c++) {
+        const int32_t d = (sums[c] - mean[c]) >> coarse[c], square = d * d;
+        row[c] += square >> 16;
+        row[MOSAIC_FLOW__QOUTPUTS + c] += square & 0xffff;
+        row[2 * MOSAIC_FLOW__QOUTPUTS + c] += d;
+    }
+}
+
+/* What instance norm makes of sums, see mosaic_flow__qscale. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qnormed(const int32_t *MOSAIC__RESTRICT sums, const mosaic_flow__qscale *MOSAIC__RESTRICT s, int o,
+                                              int32_t least, int32_t *MOSAIC__RESTRICT t)
+{
+    int c;
+    for (c = 0; c < 16; c++) {
+        const int32_t v = (((sums[c] - s->mean[o + c]) * s->up[o + c]) >> s->down[o + c]) - s->rest[o + c];
+        t[c] = ((v >> 8) * s->factor[o + c] + (((v & 255) * s->factor[o + c]) >> 8)) >> s->shift[o + c];
+        t[c] = mosaic_flow__qclamp(t[c], least, MOSAIC_FLOW__QMAX);
+    }
+}
+
+/* Outputs of an encoder in two parts, skip (null: nothing) added. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qparts(int32_t *MOSAIC__RESTRICT t, const int16_t *MOSAIC__RESTRICT skip, ptrdiff_t skip_low,
+                                             int16_t *MOSAIC__RESTRICT to, ptrdiff_t to_low)
+{
+    int c;
+    if (skip)
+        for (c = 0; c < 16; c++) t[c] = mosaic_flow__qclamp(t[c] + skip[c] * 256 + skip[skip_low + c], 0, MOSAIC_FLOW__QMAX);
+    for (c = 0; c < 16; c++) to[c] = (int16_t)(t[c] >> 8);
+    for (c = 0; c < 16; c++) to[to_low + c] = (int16_t)(t[c] & 255);
+}
+
+MOSAIC_FLOW__INLINE void mosaic_flow__qshift(const int32_t *MOSAIC__RESTRICT sums, const int32_t *MOSAIC__RESTRICT shift, int32_t least, int32_t most,
+                                             int32_t *MOSAIC__RESTRICT t)
+{
+    int c;
+    for (c = 0; c < 16; c++) t[c] = mosaic_flow__qclamp(sums[c] >> shift[c], least, most);
+}
+
+/* The sum of the low parts to that of the high ones. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qlow(const int32_t *MOSAIC__RESTRICT low, int32_t *MOSAIC__RESTRICT acc)
+{
+    int c;
+    for (c = 0; c < 16; c++) acc[c] += low[c] >> 8;
+}
+
+MOSAIC_FLOW__INLINE void mosaic_flow__qnarrow(const int32_t *MOSAIC__RESTRICT t, int16_t *MOSAIC__RESTRICT to)
+{
+    int c;
+    for (c = 0; c < 16; c++) to[c] = (int16_t)t[c];
+}
+
+/* The logistic function is (1 + tanh(x / 2)) / 2, in Q14. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qlogistic(int32_t *t)
+{
+    int c;
+    for (c = 0; c < 16; c++) t[c] = (32768 + t[c] + 2) >> 2;
+}
+
+/* The reset hidden state as an input. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qreset(const int32_t *MOSAIC__RESTRICT r, const int16_t *MOSAIC__RESTRICT hidden, int16_t *MOSAIC__RESTRICT to)
+{
+    int c;
+    for (c = 0; c < 16; c++) to[c] = (int16_t)((r[c] * hidden[c] + (1 << (28 - MOSAIC_FLOW__QHIDDEN))) >> (29 - MOSAIC_FLOW__QHIDDEN));
+}
+
+/* A number of the hidden state as an input. */
+MOSAIC_FLOW__INLINE int16_t mosaic_flow__qhidden(int32_t h)
+{
+    return (int16_t)((h + (1 << (14 - MOSAIC_FLOW__QHIDDEN))) >> (15 - MOSAIC_FLOW__QHIDDEN));
+}
+
+/* The new hidden state, also as an input. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qrenew(const int32_t *MOSAIC__RESTRICT candidate, const int16_t *MOSAIC__RESTRICT z,
+                                             int16_t *MOSAIC__RESTRICT hidden, int16_t *MOSAIC__RESTRICT to)
+{
+    int c;
+    for (c = 0; c < 16; c++) {
+        const int32_t h = ((16384 - z[c]) * hidden[c] + z[c] * candidate[c] + 8192) >> 14;
+        hidden[c] = (int16_t)h;
+        to[c] = mosaic_flow__qhidden(h);
+    }
+}
+
+MOSAIC_FLOW__INLINE void mosaic_flow__qcorrelations(const int32_t *MOSAIC__RESTRICT sums, int shift, int16_t *MOSAIC__RESTRICT to)
+{
+    int c;
+    if (shift > 0)
+        for (c = 0; c < 16; c++) to[c] = mosaic_flow__qcorrelation(sums[c], shift);
+    else
+        for (c = 0; c < 16; c++) to[c] = mosaic_flow__qcorrelation(sums[c], shift);
 }
 
 /* The flow of a pixel as input of the network: 16 bits, and what they leave. */
@@ -3182,92 +3309,84 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qset_flow(const mosaic_flow__qraft *q, int
     int16_t *state = q->state.at + y * q->state.pitch + (ptrdiff_t)x * q->state.channels + q->flow_channel;
     int c;
     for (c = 0; c < 2; c++) {
-        const int32_t coarse = mosaic_flow__qclamp((f[c] + half) >> down, -MOSAIC_FLOW__QLIMIT, MOSAIC_FLOW__QLIMIT);
+        const int32_t coarse = mosaic_flow__qclamp((f[c] + half) >> down, -q->limit[MOSAIC_FLOW__SCALE_FLOW], q->limit[MOSAIC_FLOW__SCALE_FLOW]);
         to[c] = state[c] = (int16_t)coarse;
         to[2 + c] = state[2 + c] = (int16_t)mosaic_flow__qclamp(f[c] - coarse * (1 << down), -half, half);
     }
 }
 
-/* A number of the hidden state as an input. */
-MOSAIC_FLOW__INLINE int16_t mosaic_flow__qhidden(int16_t h)
-{
-    return (int16_t)((h + (1 << (14 - MOSAIC_FLOW__QHIDDEN))) >> (15 - MOSAIC_FLOW__QHIDDEN));
-}
+/* Where channel o of a pixel is, in what the recurrent unit keeps of each pixel: [channel / 32][pixel][32], so that rows lie in one piece for who
+   works on 32 channels at a time. */
+MOSAIC_FLOW__INLINE ptrdiff_t mosaic_flow__qplace(ptrdiff_t pixels, ptrdiff_t pixel, int o) { return (o / 32 * pixels + pixel) * 32 + o % 32; }
 
 /* 16 sums of one pixel: outputs o to o + 15 of pixel x, y. */
 MOSAIC_FLOW__INLINE void mosaic_flow__qfinish(const mosaic_flow__qop *op, const int32_t *acc, int x, int y, int o, mosaic_flow__qstat *stat)
 {
     const mosaic_flow__qraft *q = op->q;
     const int hidden = q->shape.model->hidden;
-    const size_t pixel = (size_t)y * (size_t)op->width + (size_t)x;
+    const ptrdiff_t pixel = (ptrdiff_t)y * op->width + x, place = mosaic_flow__qplace((ptrdiff_t)op->width * op->height, pixel, o % hidden);
+    const int32_t *shift = op->conv->shift + o;
     int16_t *to = op->to ? op->to->at + y * op->to->pitch + (ptrdiff_t)x * op->to->channels + op->to_channel + o : 0;
-    int16_t v[16] = {0}, low[16];
-    int32_t t[16], shift[16];
+    int32_t t[16];
     int c;
-    memcpy(t, acc, sizeof t);
-    if (op->kind >= MOSAIC_FLOW__QSPLIT) {
-        memcpy(shift, op->conv->shift + o, sizeof shift);
-        for (c = 0; c < 16; c++) t[c] >>= shift[c];
-    }
     switch (op->kind) {
-    case MOSAIC_FLOW__QNORM:
-        for (c = 0; c < 16; c++) stat->sum[o + c] += t[c];
-        for (c = 0; c < 16; c++) stat->low[o + c] = t[c] < stat->low[o + c] ? t[c] : stat->low[o + c];
-        for (c = 0; c < 16; c++) stat->high[o + c] = t[c] > stat->high[o + c] ? t[c] : stat->high[o + c];
-        /* fall through */
-    case MOSAIC_FLOW__QSUMS: memcpy(op->sums + (ptrdiff_t)pixel * op->sums_step + o, t, sizeof t); return;
+    case MOSAIC_FLOW__QNORM: mosaic_flow__qcount(acc, op->sums + pixel * op->sums_step + o, stat->row[0] + o, stat->low + o, stat->high + o); return;
+    case MOSAIC_FLOW__QSUMS: memcpy(op->sums + o / 32 * op->sums_block + pixel * op->sums_step + o % 32, acc, sizeof t); return;
     case MOSAIC_FLOW__QSPLIT:
-        for (c = 0; c < 16; c++) t[c] = mosaic_flow__qclamp(t[c], op->relu ? 0 : -op->limit, op->limit);
-        mosaic_flow__qparts(op, t, x, y, o);
+        mosaic_flow__qshift(acc, shift, op->relu ? 0 : -MOSAIC_FLOW__QMAX, MOSAIC_FLOW__QMAX, t);
+        mosaic_flow__qparts(t, op->skip ? op->skip->at + y * op->skip->pitch + (ptrdiff_t)x * op->skip->channels + o : 0,
+                            op->skip ? op->skip->low : 0, to, op->to->low);
         return;
     case MOSAIC_FLOW__QRELU:
-        for (c = 0; c < 16; c++) v[c] = (int16_t)mosaic_flow__qclamp(t[c], 0, MOSAIC_FLOW__QLIMIT);
-        if (op->conv->out - o < 16) {
-            memcpy(to, v, (size_t)(op->conv->out - o) * sizeof *v);
-            return;
-        }
-        break;
-    case MOSAIC_FLOW__QCORR:
-        for (c = 0; c < 16; c++) v[c] = mosaic_flow__qcorrelation(t[c], q->corr_shift);
-        break;
+        mosaic_flow__qshift(acc, shift, 0, op->limit, t);
+        if (op->conv->out - o >= 16)
+            mosaic_flow__qnarrow(t, to);
+        else
+            for (c = 0; c < op->conv->out - o; c++) to[c] = (int16_t)t[c];
+        return;
+    case MOSAIC_FLOW__QCORR: mosaic_flow__qcorrelations(acc, q->corr_shift, to); return;
     case MOSAIC_FLOW__QCONTEXT:
         if (o < hidden) {
+            mosaic_flow__qshift(acc, shift, -32767, 32767, t);
             q->tanh16(q->tanh_table, t);
-            for (c = 0; c < 16; c++) v[c] = (int16_t)t[c];
-            to = op->hidden + pixel * (size_t)hidden + o;
+            mosaic_flow__qnarrow(t, op->hidden + place);
         } else {
-            for (c = 0; c < 16; c++) v[c] = (int16_t)mosaic_flow__qclamp(t[c], 0, MOSAIC_FLOW__QLIMIT);
-            to -= hidden;
+            mosaic_flow__qshift(acc, shift, 0, op->limit, t);
+            mosaic_flow__qnarrow(t, to - hidden);
         }
-        break;
-    case MOSAIC_FLOW__QGATES: /* the logistic function is (1 + tanh(x / 2)) / 2, in Q14 */
+        return;
+    case MOSAIC_FLOW__QGATES:
+        mosaic_flow__qshift(acc, shift, -32767, 32767, t);
         q->tanh16(q->tanh_table, t);
-        for (c = 0; c < 16; c++) t[c] = (32768 + t[c] + 2) >> 2;
-        if (o < hidden) {
-            for (c = 0; c < 16; c++) v[c] = (int16_t)t[c];
-            to = q->z + pixel * (size_t)hidden + o;
-        } else {
-            memcpy(low, q->hidden + pixel * (size_t)hidden + (o - hidden), sizeof low);
-            for (c = 0; c < 16; c++) v[c] = (int16_t)((t[c] * low[c] + (1 << (28 - MOSAIC_FLOW__QHIDDEN))) >> (29 - MOSAIC_FLOW__QHIDDEN));
-            to -= hidden;
-        }
-        break;
+        mosaic_flow__qlogistic(t);
+        if (o < hidden)
+            mosaic_flow__qnarrow(t, q->z + place);
+        else
+            mosaic_flow__qreset(t, q->hidden + place, to - hidden);
+        return;
     case MOSAIC_FLOW__QCANDIDATE:
+        mosaic_flow__qshift(acc, shift, -32767, 32767, t);
         q->tanh16(q->tanh_table, t);
-        memcpy(low, q->hidden + pixel * (size_t)hidden + o, sizeof low);
-        memcpy(v, q->z + pixel * (size_t)hidden + o, sizeof v);
-        for (c = 0; c < 16; c++) v[c] = (int16_t)(((16384 - v[c]) * low[c] + v[c] * t[c] + 8192) >> 14);
-        memcpy(q->hidden + pixel * (size_t)hidden + o, v, sizeof v);
-        for (c = 0; c < 16; c++) v[c] = mosaic_flow__qhidden(v[c]);
-        break;
+        mosaic_flow__qrenew(t, q->z + place, q->hidden + place, to);
+        return;
     case MOSAIC_FLOW__QDELTA: {
         int32_t *f = q->vectors + 2 * pixel;
-        for (c = 0; c < 2; c++) f[c] = mosaic_flow__qclamp(f[c] + t[c], -MOSAIC_FLOW__QREACH, MOSAIC_FLOW__QREACH);
+        for (c = 0; c < 2; c++) f[c] = mosaic_flow__qclamp(f[c] + (acc[c] >> shift[c]), -MOSAIC_FLOW__QREACH, MOSAIC_FLOW__QREACH);
         mosaic_flow__qset_flow(q, x, y);
         return;
     }
     }
-    memcpy(to, v, sizeof v);
+}
+
+/* The statistics of a row to those of the band: of outputs from ... to - 1. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qrow_done(mosaic_flow__qstat *stat, int64_t *sum, int from, int to)
+{
+    int c;
+    for (c = from; c < to; c++) {
+        sum[c] += (int64_t)stat->row[0][c] * 65536 + stat->row[1][c];
+        stat->deviation[c] += stat->row[2][c];
+        stat->row[0][c] = stat->row[1][c] = stat->row[2][c] = 0;
+    }
 }
 
 /* Rows from ... to - 1 of a convolution. */
@@ -3276,10 +3395,11 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qrows(const mosaic_flow__qop *op, int from
     const mosaic_flow__qconv *c = op->conv;
     const mosaic_flow__qmap *m = op->from;
     const int taps = c->merged ? c->height : c->height * c->width, pieces = c->segments / taps, across = c->merged ? 1 : c->width;
-    int32_t acc[MOSAIC_FLOW__QTILE * 32], low[MOSAIC_FLOW__QTILE * 32];
+    int32_t acc[MOSAIC_FLOW__QTILE * 32], low[MOSAIC_FLOW__QTILE * 32], round[32];
     ptrdiff_t offset[64];
     mosaic_flow__qwork w;
     int i, b, k, x, y, o;
+    for (i = 0; i < 32; i++) round[i] = 128;
     for (i = 0; i < taps; i++)
         for (k = 0; k < pieces; k++)
             offset[i * pieces + k] =
@@ -3290,60 +3410,161 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qrows(const mosaic_flow__qop *op, int from
     w.pairs = c->pairs;
     w.part = c->part;
     w.block = (ptrdiff_t)c->segments * c->pairs * 32;
+    w.pieces = c->segments;
     for (y = from; y < to; y++)
         for (o = 0; o < c->blocks; o += 2) {
             w.blocks = c->blocks - o < 2 ? 1 : 2;
             w.weights = c->weights + o * w.block;
             for (x = 0; x < op->width; x += MOSAIC_FLOW__QTILE) {
                 const int n = op->width - x < MOSAIC_FLOW__QTILE ? op->width - x : MOSAIC_FLOW__QTILE;
-                const int32_t *start = c->bias + 16 * o;
-                ptrdiff_t next = 0;
+                w.start = c->bias + 16 * o;
+                w.start_step = 0;
                 if (op->start) {
-                    start = op->start + ((ptrdiff_t)y * op->width + x) * op->start_step + 16 * o;
-                    next = op->start_step;
+                    w.start = op->start + mosaic_flow__qplace((ptrdiff_t)op->width * op->height, (ptrdiff_t)y * op->width + x, 16 * o);
+                    w.start_step = 32;
                 }
-                memset(acc + 32 * n, 0, (size_t)(MOSAIC_FLOW__QTILE - n) * 32 * sizeof *acc);
-                for (i = 0; i < n; i++)
-                    for (b = 0; b < w.blocks; b++) memcpy(acc + 32 * i + 16 * b, start + i * next + 16 * b, 16 * sizeof *acc);
                 w.acc = acc;
                 w.x = m->at + (ptrdiff_t)y * c->stride * m->pitch + (ptrdiff_t)x * w.step + op->from_channel;
                 op->q->mac(&w);
                 if (m->low) {
-                    for (i = 0; i < MOSAIC_FLOW__QTILE * 32; i++) low[i] = 128;
+                    w.start = round;
+                    w.start_step = 0;
                     w.acc = low;
                     w.x += m->low;
                     op->q->mac(&w);
-                    for (i = 0; i < MOSAIC_FLOW__QTILE * 32; i++) acc[i] += low[i] >> 8;
+                    for (i = 0; i < n; i++)
+                        for (b = 0; b < 16 * w.blocks; b += 16) mosaic_flow__qlow(low + 32 * i + b, acc + 32 * i + b);
                 }
                 for (i = 0; i < n; i++)
                     for (b = 0; b < w.blocks; b++) mosaic_flow__qfinish(op, acc + 32 * i + 16 * b, x + i, y, 16 * (o + b), stat);
             }
+            if (op->kind == MOSAIC_FLOW__QNORM) mosaic_flow__qrow_done(stat, stat->sum, 16 * o, 16 * (o + w.blocks));
         }
+}
+
+enum { MOSAIC_FLOW__QWIDE = 32 }; /* channels that are transformed at once */
+
+/* One line of v from one of d; numbers are `from` and `step` apart. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qline(const int16_t *MOSAIC__RESTRICT d, ptrdiff_t from, int16_t *MOSAIC__RESTRICT v, ptrdiff_t step)
+{
+    int c;
+    for (c = 0; c < MOSAIC_FLOW__QWIDE; c++) v[c] = (int16_t)(d[c] - d[2 * from + c]);
+    for (c = 0; c < MOSAIC_FLOW__QWIDE; c++) v[step + c] = (int16_t)(d[from + c] + d[2 * from + c]);
+    for (c = 0; c < MOSAIC_FLOW__QWIDE; c++) v[2 * step + c] = (int16_t)(d[2 * from + c] - d[from + c]);
+    for (c = 0; c < MOSAIC_FLOW__QWIDE; c++) v[3 * step + c] = (int16_t)(d[from + c] - d[3 * from + c]);
+}
+
+/* v of a tile, places `plane` apart. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qtransform(const mosaic_flow__qop *op, int x, int y, int16_t *v, ptrdiff_t plane)
+{
+    const mosaic_flow__qmap *m = op->from;
+    const int16_t *from = m->at + (y - 1) * m->pitch + (ptrdiff_t)(x - 1) * m->channels + op->from_channel;
+    int channel, i;
+    for (channel = 0; channel < op->conv->in; channel += MOSAIC_FLOW__QWIDE) {
+        const int at =
+            channel + MOSAIC_FLOW__QWIDE <= op->conv->in ? channel : op->conv->in - MOSAIC_FLOW__QWIDE; /* the last ones may be done twice */
+        int16_t t[4][4][MOSAIC_FLOW__QWIDE];
+        for (i = 0; i < 4; i++) mosaic_flow__qline(from + at + (ptrdiff_t)i * m->channels, m->pitch, t[0][i], 4 * MOSAIC_FLOW__QWIDE);
+        for (i = 0; i < 4; i++) mosaic_flow__qline(t[i][0], MOSAIC_FLOW__QWIDE, v + at + 4 * i * plane, plane);
+    }
+}
+
+/* The four outputs of a tile from what the segments gave, 16 channels of each. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qoutputs(const int32_t *acc, int32_t out[4][16])
+{
+    enum { NEXT = MOSAIC_FLOW__QTILE * 32 };
+    int32_t s[2][4][16];
+    int k, c;
+    for (k = 0; k < 4; k++, acc += NEXT) {
+        for (c = 0; c < 16; c++) s[0][k][c] = acc[c] + acc[4 * NEXT + c] + acc[8 * NEXT + c];
+        for (c = 0; c < 16; c++) s[1][k][c] = acc[4 * NEXT + c] - acc[8 * NEXT + c] - acc[12 * NEXT + c];
+    }
+    for (k = 0; k < 2; k++) {
+        for (c = 0; c < 16; c++) out[2 * k][c] = s[k][0][c] + s[k][1][c] + s[k][2][c];
+        for (c = 0; c < 16; c++) out[2 * k + 1][c] = s[k][1][c] - s[k][2][c] - s[k][3][c];
+    }
+}
+
+/* Tiles from ... to - 1 of a convolution, row after row; v is kept where job number `index` may. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qtiles(const mosaic_flow__qop *op, int from, int to, int index)
+{
+    const mosaic_flow__qconv *c = op->conv;
+    const int across = (op->width + 1) / 2, pieces = c->segments / 16;
+    const ptrdiff_t plane = (ptrdiff_t)MOSAIC_FLOW__QTILES * c->in;
+    int16_t *inputs = op->q->tile_inputs + index * 16 * (ptrdiff_t)MOSAIC_FLOW__QTILES * MOSAIC_FLOW__QOUTPUTS;
+    int32_t acc[16][MOSAIC_FLOW__QTILE][32], none[32] = {0};
+    ptrdiff_t offset[64];
+    mosaic_flow__qwork w;
+    int i, b, k, o, n, px[MOSAIC_FLOW__QTILES], py[MOSAIC_FLOW__QTILES];
+    for (k = 0; k < c->segments; k++) offset[k] = k / pieces * plane + k % pieces * 2 * c->pairs;
+    w.step = c->in;
+    w.offset = offset;
+    w.segments = c->segments;
+    w.pairs = c->pairs;
+    w.part = c->part;
+    w.block = (ptrdiff_t)c->segments * c->pairs * 32;
+    w.pieces = pieces;
+    w.acc = &acc[0][0][0];
+    w.start = none;
+    w.start_step = 0;
+    for (; from < to; from += n) {
+        n = to - from < MOSAIC_FLOW__QTILES ? to - from : MOSAIC_FLOW__QTILES;
+        for (i = 0; i < n; i++) {
+            px[i] = (from + i) % across * 2;
+            py[i] = (from + i) / across * 2;
+            mosaic_flow__qtransform(op, px[i], py[i], inputs + (ptrdiff_t)i * c->in, plane);
+        }
+        for (; i % MOSAIC_FLOW__QTILE; i++)
+            for (k = 0; k < 16; k++) memset(inputs + k * plane + (ptrdiff_t)i * c->in, 0, (size_t)c->in * sizeof *inputs);
+        for (o = 0; o < c->blocks; o += 2) {
+            w.blocks = c->blocks - o < 2 ? 1 : 2;
+            w.weights = c->weights + o * w.block;
+            for (i = 0; i < n; i++) {
+                const int at = i % MOSAIC_FLOW__QTILE;
+                const int32_t *start = c->bias + 16 * o;
+                if (at == 0) {
+                    w.x = inputs + (ptrdiff_t)i * c->in;
+                    op->q->mac(&w);
+                }
+                for (b = 0; b < w.blocks; b++) {
+                    int32_t out[4][16];
+                    mosaic_flow__qoutputs(&acc[0][at][16 * b], out);
+                    for (k = 0; k < 4; k++) {
+                        const int x = px[i] + k % 2, y = py[i] + k / 2;
+                        int j;
+                        if (x >= op->width || y >= op->height) continue;
+                        if (op->start)
+                            start = op->start + mosaic_flow__qplace((ptrdiff_t)op->width * op->height, (ptrdiff_t)y * op->width + x, 16 * o);
+                        for (j = 0; j < 16; j++) out[k][j] += start[16 * b + j];
+                        mosaic_flow__qfinish(op, out[k], x, y, 16 * (o + b), 0);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /* Instance norm of rows from ... to - 1: with stat, measures deviations from the mean; without, makes the output. */
 MOSAIC_FLOW__INLINE void mosaic_flow__qnorm(const mosaic_flow__qop *op, int from, int to, mosaic_flow__qstat *stat)
 {
     const mosaic_flow__qscale *s = op->q->scales;
-    int x, y, o, c;
-    for (y = from; y < to; y++)
+    const mosaic_flow__qmap *skip = op->skip;
+    int x, y, o;
+    for (y = from; y < to; y++) {
         for (x = 0; x < op->width; x++)
             for (o = 0; o < op->conv->out; o += 16) {
+                const int32_t *sums = op->sums + ((ptrdiff_t)y * op->width + x) * op->sums_step + o;
                 int32_t t[16];
-                memcpy(t, op->sums + ((ptrdiff_t)y * op->width + x) * op->sums_step + o, sizeof t);
-                for (c = 0; c < 16; c++) t[c] -= s->mean[o + c];
                 if (stat) {
-                    for (c = 0; c < 16; c++) t[c] >>= s->coarse[o + c];
-                    for (c = 0; c < 16; c++) stat->deviation[o + c] += t[c];
-                    for (c = 0; c < 16; c++) t[c] *= t[c];
-                    for (c = 0; c < 16; c++) stat->square[o + c] += t[c];
-                } else {
-                    for (c = 0; c < 16; c++) t[c] = ((t[c] * (1 << s->up[o + c])) >> s->down[o + c]) - s->rest[o + c];
-                    for (c = 0; c < 16; c++) t[c] = ((t[c] >> 8) * s->factor[o + c] + (((t[c] & 255) * s->factor[o + c]) >> 8)) >> s->shift[o + c];
-                    for (c = 0; c < 16; c++) t[c] = mosaic_flow__qclamp(t[c], op->relu ? 0 : -op->limit, op->limit);
-                    mosaic_flow__qparts(op, t, x, y, o);
+                    mosaic_flow__qdeviations(sums, s->mean + o, s->coarse + o, stat->row[0] + o);
+                    continue;
                 }
+                mosaic_flow__qnormed(sums, s, o, op->relu ? 0 : -MOSAIC_FLOW__QMAX, t);
+                mosaic_flow__qparts(t, skip ? skip->at + y * skip->pitch + (ptrdiff_t)x * skip->channels + o : 0, skip ? skip->low : 0,
+                                    op->to->at + y * op->to->pitch + (ptrdiff_t)x * op->to->channels + o, op->to->low);
             }
+        if (stat) mosaic_flow__qrow_done(stat, stat->square, 0, op->conv->out);
+    }
 }
 
 /* The correlation around where each pixel's motion points to, at all levels: rows of 2 r + 1 values, y slowly, each row padded to `span`. A value
@@ -3412,6 +3633,10 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qlookup(const mosaic_flow__qraft *q, int f
     {                                                                                                                                                \
         mosaic_flow__qnorm(op, from, to, stat);                                                                                                      \
     }                                                                                                                                                \
+    target static void mosaic_flow__qtiles_##name(const mosaic_flow__qop *op, int from, int to, int index)                                           \
+    {                                                                                                                                                \
+        mosaic_flow__qtiles(op, from, to, index);                                                                                                    \
+    }                                                                                                                                                \
     target static void mosaic_flow__qlookup_##name(const mosaic_flow__qraft *q, int from, int to) { mosaic_flow__qlookup(q, from, to); }
 MOSAIC_FLOW__QSTAMP(plain, )
 #if MOSAIC_FLOW__SIMD
@@ -3424,7 +3649,7 @@ MOSAIC_FLOW__QSTAMP(avx512, MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,a
 typedef struct mosaic_flow__qjob {
     const mosaic_flow__qop *op;
     const mosaic_flow__qraft *q;
-    int pass, height;
+    int pass, height, count;
 } mosaic_flow__qjob;
 
 static int mosaic_flow__qband(const mosaic_flow__qraft *q, int height, int index) { return (int)((int64_t)height * index / q->bands); }
@@ -3448,6 +3673,13 @@ static void mosaic_flow__qrows_job(void *arg, int index)
         job->q->norm(job->op, from, to, job->pass == 1 ? stat : 0);
 }
 
+static void mosaic_flow__qtiles_job(void *arg, int index)
+{
+    const mosaic_flow__qjob *job = (const mosaic_flow__qjob *)arg;
+    const int tiles = (job->op->width + 1) / 2 * job->height;
+    job->q->tiles(job->op, (int)((int64_t)tiles * index / job->count), (int)((int64_t)tiles * (index + 1) / job->count), index);
+}
+
 static void mosaic_flow__qlookup_job(void *arg, int index)
 {
     const mosaic_flow__qjob *job = (const mosaic_flow__qjob *)arg;
@@ -3461,7 +3693,12 @@ static void mosaic_flow__qpass(const mosaic_flow__qraft *q, const mosaic_flow__q
     job.q = q;
     job.pass = pass;
     job.height = op->height;
-    mosaic_flow__jobs(q->flow, mosaic_flow__qrows_job, &job, q->bands);
+    if (op->conv->tiled) {
+        job.height = (op->height + 1) / 2;
+        job.count = q->flow->o.run ? q->bands : 1; /* one job finds its memory in the cache */
+        mosaic_flow__jobs(q->flow, mosaic_flow__qtiles_job, &job, job.count);
+    } else
+        mosaic_flow__jobs(q->flow, mosaic_flow__qrows_job, &job, q->bands);
 }
 
 static uint32_t mosaic_flow__qroot(uint64_t v)
@@ -3538,12 +3775,13 @@ static void mosaic_flow__qnormalise(const mosaic_flow__qraft *q, const mosaic_fl
         s->shift[c] = 31 - 5 + e / 2 + s->coarse[c] - MOSAIC_FLOW__QF - (s->down[c] - s->up[c]) - 8;
         for (; s->shift[c] > 30; s->shift[c]--) s->factor[c] >>= 1;
         for (; s->shift[c] < 0; s->shift[c]++) s->up[c]++;
+        s->up[c] = 1 << s->up[c];
     }
     mosaic_flow__qpass(q, op, 2);
 }
 
 static void mosaic_flow__qop_start(const mosaic_flow__qraft *q, mosaic_flow__qop *op, const mosaic_flow__qconv *conv, const mosaic_flow__qmap *from,
-                                   const mosaic_flow__qmap *to, mosaic_flow__qkind kind, int limit)
+                                   const mosaic_flow__qmap *to, mosaic_flow__qkind kind)
 {
     memset(op, 0, sizeof *op);
     op->q = q;
@@ -3551,7 +3789,6 @@ static void mosaic_flow__qop_start(const mosaic_flow__qraft *q, mosaic_flow__qop
     op->from = from;
     op->to = to;
     op->kind = kind;
-    op->limit = limit;
     op->relu = 1;
     op->width = (from->width + conv->stride - 1) / conv->stride;
     op->height = (from->height + conv->stride - 1) / conv->stride;
@@ -3563,7 +3800,7 @@ static void mosaic_flow__qlayer(const mosaic_flow__qraft *q, int layer, const mo
 {
     const int norm = q->shape.model->layers[layer].norm == 1;
     mosaic_flow__qop op;
-    mosaic_flow__qop_start(q, &op, &q->conv[layer], from, to, norm ? MOSAIC_FLOW__QNORM : MOSAIC_FLOW__QSPLIT, MOSAIC_FLOW__QMAX);
+    mosaic_flow__qop_start(q, &op, &q->conv[layer], from, to, norm ? MOSAIC_FLOW__QNORM : MOSAIC_FLOW__QSPLIT);
     op.skip = skip;
     op.relu = relu;
     op.sums = q->sums;
@@ -3632,9 +3869,10 @@ static void mosaic_flow__qfeatures(mosaic_flow__qraft *q, int slot)
     size_t k;
     mosaic_flow__qop op;
     mosaic_flow__qpicture(q, slot);
-    mosaic_flow__qop_start(q, &op, &q->conv[layer], mosaic_flow__qencoder(q, 0), 0, MOSAIC_FLOW__QSUMS, 0);
+    mosaic_flow__qop_start(q, &op, &q->conv[layer], mosaic_flow__qencoder(q, 0), 0, MOSAIC_FLOW__QSUMS);
     op.sums = q->sums;
     op.sums_step = features;
+    op.sums_block = 32;
     mosaic_flow__qpass(q, &op, 0);
     for (k = 0; k < numbers; k++) {
         const int32_t v = sums[k] < 0 ? ~sums[k] : sums[k];
@@ -3680,29 +3918,49 @@ static void mosaic_flow__qfeatures(mosaic_flow__qraft *q, int slot)
 static void mosaic_flow__qcontext(mosaic_flow__qraft *q, int slot)
 {
     const mosaic_flow__model *model = q->shape.model;
+    const ptrdiff_t pixels = (ptrdiff_t)q->shape.w8 * q->shape.h8;
     mosaic_flow__qop op;
     int half;
     mosaic_flow__qpicture(q, slot);
-    mosaic_flow__qop_start(q, &op, &q->conv[model->update - 1], mosaic_flow__qencoder(q, model->cnet), &q->context_map, MOSAIC_FLOW__QCONTEXT,
-                           MOSAIC_FLOW__QLIMIT);
+    mosaic_flow__qop_start(q, &op, &q->conv[model->update - 1], mosaic_flow__qencoder(q, model->cnet), &q->context_map, MOSAIC_FLOW__QCONTEXT);
+    op.limit = q->limit[MOSAIC_FLOW__SCALE_CONTEXT];
     op.hidden = q->hidden_start[slot];
     mosaic_flow__qpass(q, &op, 0);
     for (half = 0; half < 2 && q->context[half].weights; half++) {
-        mosaic_flow__qop_start(q, &op, &q->context[half], &q->context_map, 0, MOSAIC_FLOW__QSUMS, 0);
-        op.sums = q->context_sums[slot] + 3 * model->hidden * half;
-        op.sums_step = q->context_step;
+        mosaic_flow__qop_start(q, &op, &q->context[half], &q->context_map, 0, MOSAIC_FLOW__QSUMS);
+        op.sums = q->context_sums[slot] + half * 3 * model->hidden * pixels;
+        op.sums_step = 32;
+        op.sums_block = 32 * pixels;
         mosaic_flow__qpass(q, &op, 0);
     }
     q->context_ready[slot] = 1;
 }
 
+/* The scales of each layer's input and output in the update block. */
+static const int8_t mosaic_flow__qscales[MOSAIC_FLOW__UPDATE_LAYERS][2] = {{MOSAIC_FLOW__SCALE_CORR, MOSAIC_FLOW__SCALE_CORR1},
+                                                                           {MOSAIC_FLOW__SCALE_CORR1, MOSAIC_FLOW__SCALE_CORR2},
+                                                                           {MOSAIC_FLOW__SCALE_FLOW, MOSAIC_FLOW__SCALE_FLOW1},
+                                                                           {MOSAIC_FLOW__SCALE_FLOW1, MOSAIC_FLOW__SCALE_FLOW2},
+                                                                           {MOSAIC_FLOW__SCALE_CORR2, MOSAIC_FLOW__SCALE_MERGE},
+                                                                           {0, 0},
+                                                                           {0, 0},
+                                                                           {0, 0},
+                                                                           {0, 0},
+                                                                           {0, 0},
+                                                                           {0, 0},
+                                                                           {0, MOSAIC_FLOW__SCALE_HEAD},
+                                                                           {MOSAIC_FLOW__SCALE_HEAD, 0},
+                                                                           {0, MOSAIC_FLOW__SCALE_MASK},
+                                                                           {MOSAIC_FLOW__SCALE_MASK, 0}};
+
 static void mosaic_flow__qrelu(const mosaic_flow__qraft *q, int layer, const mosaic_flow__qmap *from, int from_channel, const mosaic_flow__qmap *to,
                                int to_channel)
 {
     mosaic_flow__qop op;
-    mosaic_flow__qop_start(q, &op, &q->conv[layer], from, to, MOSAIC_FLOW__QRELU, MOSAIC_FLOW__QLIMIT);
+    mosaic_flow__qop_start(q, &op, &q->conv[layer], from, to, MOSAIC_FLOW__QRELU);
     op.from_channel = from_channel;
     op.to_channel = to_channel;
+    op.limit = q->limit[mosaic_flow__qscales[layer - q->shape.model->update][1]];
     mosaic_flow__qpass(q, &op, 0);
 }
 
@@ -3710,6 +3968,7 @@ static void mosaic_flow__qiterate(mosaic_flow__qraft *q)
 {
     const mosaic_flow__model *model = q->shape.model;
     const int update = model->update, corr = model->layers[update + MOSAIC_FLOW__CORR2].name ? MOSAIC_FLOW__CORR2 : MOSAIC_FLOW__CORR1;
+    const ptrdiff_t pixels = (ptrdiff_t)q->shape.w8 * q->shape.h8;
     mosaic_flow__qjob job;
     mosaic_flow__qop op;
     int half;
@@ -3727,20 +3986,18 @@ static void mosaic_flow__qiterate(mosaic_flow__qraft *q)
     mosaic_flow__qrelu(q, update + MOSAIC_FLOW__FLOW2, &q->flow1, 0, &q->merge, model->layers[update + corr].out);
     mosaic_flow__qrelu(q, update + MOSAIC_FLOW__MERGE, &q->merge, 0, &q->state, model->hidden);
     for (half = 0; half < 2 && q->gates[half].weights; half++) {
-        const int32_t *start = q->context_sums[q->first] + 3 * model->hidden * half;
-        mosaic_flow__qop_start(q, &op, &q->gates[half], &q->state, &q->state, MOSAIC_FLOW__QGATES, 0);
+        const int32_t *start = q->context_sums[q->first] + half * 3 * model->hidden * pixels;
+        mosaic_flow__qop_start(q, &op, &q->gates[half], &q->state, &q->state, MOSAIC_FLOW__QGATES);
         op.from_channel = model->hidden;
         op.start = start;
-        op.start_step = q->context_step;
         mosaic_flow__qpass(q, &op, 0);
-        mosaic_flow__qop_start(q, &op, &q->news[half], &q->state, &q->state, MOSAIC_FLOW__QCANDIDATE, 0);
+        mosaic_flow__qop_start(q, &op, &q->news[half], &q->state, &q->state, MOSAIC_FLOW__QCANDIDATE);
         op.to_channel = q->hidden_channel;
-        op.start = start + 2 * model->hidden;
-        op.start_step = q->context_step;
+        op.start = start + 2 * model->hidden * pixels;
         mosaic_flow__qpass(q, &op, 0);
     }
     mosaic_flow__qrelu(q, update + MOSAIC_FLOW__HEAD1, &q->state, q->hidden_channel, &q->head, 0);
-    mosaic_flow__qop_start(q, &op, &q->conv[update + MOSAIC_FLOW__HEAD2], &q->head, &q->flow_map, MOSAIC_FLOW__QDELTA, 0);
+    mosaic_flow__qop_start(q, &op, &q->conv[update + MOSAIC_FLOW__HEAD2], &q->head, &q->flow_map, MOSAIC_FLOW__QDELTA);
     mosaic_flow__qpass(q, &op, 0);
 }
 
@@ -3753,7 +4010,7 @@ static void mosaic_flow__qvolume(mosaic_flow__qraft *q)
         mosaic_flow__qconv *c = &q->level_conv[l];
         if (!q->volume[l] || !c->out) continue;
         c->weights = q->packed[1 - q->first][l];
-        mosaic_flow__qop_start(q, &op, c, &q->feature_map[q->first], &q->volume_map[l], MOSAIC_FLOW__QCORR, 0);
+        mosaic_flow__qop_start(q, &op, c, &q->feature_map[q->first], &q->volume_map[l], MOSAIC_FLOW__QCORR);
         mosaic_flow__qpass(q, &op, 0);
     }
 }
@@ -3830,16 +4087,17 @@ static void mosaic_flow__qestimate(mosaic_flow *flow, int from, int direction, c
             const size_t at = (size_t)y * (size_t)w + (size_t)x;
             int16_t *state = q->state.at + y * q->state.pitch + (ptrdiff_t)x * q->state.channels;
             for (c = 0; c < model->hidden; c++)
-                state[q->hidden_channel + c] = mosaic_flow__qhidden(q->hidden[at * (size_t)model->hidden + (size_t)c]);
+                state[q->hidden_channel + c] = mosaic_flow__qhidden(q->hidden[mosaic_flow__qplace((ptrdiff_t)count, (ptrdiff_t)at, c)]);
             mosaic_flow__qset_flow(q, x, y);
         }
     for (i = 0; i < flow->o.iterations; i++) mosaic_flow__qiterate(q);
     for (k = 0; direction >= 0 && q->carried[direction] && k < 2 * count; k++) q->carried[direction][k] = (float)q->vectors[k] / 4096.0f;
     if (q->mask.at) {
         mosaic_flow__qrelu(q, model->update + MOSAIC_FLOW__MASK1, &q->state, q->hidden_channel, &q->mask, 0);
-        mosaic_flow__qop_start(q, &op, &q->conv[model->update + MOSAIC_FLOW__MASK2], &q->mask, 0, MOSAIC_FLOW__QSUMS, 0);
+        mosaic_flow__qop_start(q, &op, &q->conv[model->update + MOSAIC_FLOW__MASK2], &q->mask, 0, MOSAIC_FLOW__QSUMS);
         op.sums = q->sums;
         op.sums_step = 576;
+        op.sums_block = 32;
         mosaic_flow__qpass(q, &op, 0);
     }
     for (y = 0; y < flow->field.height; y++)
@@ -3888,11 +4146,26 @@ static void mosaic_flow__qadd(mosaic_flow__qinputs *in, int source, int count, i
     }
 }
 
-static void mosaic_flow__qadd_flow(mosaic_flow__qinputs *in, int source, int bits)
+static void mosaic_flow__qadd_flow(mosaic_flow__qinputs *in, int source, int bits, int32_t limit)
 {
     const int half = 1 << (MOSAIC_FLOW__QFLOW - bits) >> 1;
-    mosaic_flow__qadd(in, source, 2, bits, -MOSAIC_FLOW__QLIMIT, MOSAIC_FLOW__QLIMIT);
+    mosaic_flow__qadd(in, source, 2, bits, -limit, limit);
     mosaic_flow__qadd(in, source, 2, MOSAIC_FLOW__QFLOW, -half, half);
+}
+
+/* The matrices G (doubled) and A of tiles. */
+static const int8_t mosaic_flow__qg[4][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};
+static const int8_t mosaic_flow__qa[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};
+
+/* What the n-th input is at least and at most; of a tile, at a place of v. */
+static void mosaic_flow__qbounds(const mosaic_flow__qconv *c, int place, int n, int32_t *low, int32_t *high)
+{
+    *low = c->low[n];
+    *high = c->high[n];
+    if (c->tiled) { /* the sum of four numbers, or of two less two others */
+        *low = place == 5 ? 4 * c->low[n] : 2 * (c->low[n] - c->high[n]);
+        *high = place == 5 ? 4 * c->high[n] : 2 * (c->high[n] - c->low[n]);
+    }
 }
 
 /* Whether no input within its bounds makes a sum of output o of a packed convolution, or any part of one in any order, leave 32 bits, nor the whole
@@ -3901,44 +4174,62 @@ static int mosaic_flow__qproof(const mosaic_flow__qconv *c, int o, int two, int6
 {
     const int16_t *w = c->weights + (ptrdiff_t)(o / 16) * c->segments * c->pairs * 32 + o % 16 * 2;
     const int64_t half = c->part ? (int64_t)1 << (c->part - 1) : 0;
-    int64_t most = 0, least = 0, segment_most = half, segment_least = 0, low_most = 128, low_least = 0;
+    int64_t most[4] = {0, 0, 0, 0}, least[4] = {0, 0, 0, 0}; /* of the outputs of a tile; else all alike */
+    int64_t segment_most = half, segment_least = 0, low_most = 128, low_least = 0;
+    const int pieces = c->tiled ? c->segments / 16 : 1;
+    int32_t low, high;
     int k, p, i, n = 0;
     for (k = 0; k < c->segments; k++) {
         for (p = 0; p < c->pairs; p++, w += 32)
             for (i = 0; i < 2; i++, n++) {
                 if (n == c->in) n = 0;
-                if (w[i] > 0) {
-                    segment_most += (int64_t)w[i] * c->high[n];
-                    segment_least += (int64_t)w[i] * c->low[n];
+                mosaic_flow__qbounds(c, k / pieces, n, &low, &high);
+                if (high > 32767 || low < -32767) return 0;
+                segment_most += (int64_t)w[i] * (w[i] > 0 ? high : low);
+                segment_least += (int64_t)w[i] * (w[i] > 0 ? low : high);
+                if (w[i] > 0)
                     low_most += w[i] * 255;
-                } else {
-                    segment_most += (int64_t)w[i] * c->low[n];
-                    segment_least += (int64_t)w[i] * c->high[n];
+                else
                     low_least += w[i] * 255;
-                }
             }
         if (segment_most > 0x7fffffff || segment_least < -0x7fffffff) return 0;
         if (!c->part && k + 1 < c->segments) continue;
-        most += (segment_most >> c->part) + 1;
-        least += (segment_least >> c->part) - 1;
+        for (i = 0; i < 4; i++) {
+            const int place = k / pieces, a = c->tiled ? mosaic_flow__qa[i / 2][place / 4] * mosaic_flow__qa[i % 2][place % 4] : 1;
+            if (a) most[i] += (a > 0 ? segment_most >> c->part : -(segment_least >> c->part)) + 1;
+            if (a) least[i] += (a > 0 ? segment_least >> c->part : -(segment_most >> c->part)) - 1;
+        }
         segment_most = half;
         segment_least = 0;
     }
-    if (two) {
-        if (low_most > 0x7fffffff || low_least < -0x7fffffff) return 0;
-        most += (low_most >> 8) + 1;
-        least += (low_least >> 8) - 1;
+    if (two && (low_most > 0x7fffffff || low_least < -0x7fffffff)) return 0;
+    for (i = 0; i < 4; i++) {
+        if (two) {
+            most[i] += (low_most >> 8) + 1;
+            least[i] += (low_least >> 8) - 1;
+        }
+        most[i] += c->bias[o] > 0 ? c->bias[o] : 0;
+        least[i] += c->bias[o] < 0 ? c->bias[o] : 0;
+        if (most[i] > limit || least[i] < -limit) return 0;
     }
-    most += c->bias[o] > 0 ? c->bias[o] : 0;
-    least += c->bias[o] < 0 ? c->bias[o] : 0;
-    return most <= limit && least >= -limit;
+    return 1;
+}
+
+/* The weight of a segment from one input channel's kernel: a tap of it, or of G g G'. */
+static double mosaic_flow__qtap(const mosaic_flow__qconv *c, const float *kernel, int tap)
+{
+    double sum = 0;
+    int i;
+    if (!c->tiled) return (double)kernel[tap];
+    for (i = 0; i < 9; i++) sum += (double)kernel[i] * (mosaic_flow__qg[tap / 4][i / 3] * mosaic_flow__qg[tap % 4][i % 3]);
+    return sum * 0.25;
 }
 
 /* Packs output o from `weight` ([inputs of the layer][taps]) and bias with e fraction bits; 0 when that is too many. */
 static int mosaic_flow__qpack_output(mosaic_flow__qconv *c, int o, const mosaic_flow__qinputs *in, const float *weight, double factor, double bias,
                                      int e, int output_bits, int rounding, int64_t limit)
 {
-    const int taps = c->height * c->width;
+    const int size = c->height * c->width, taps = c->tiled ? 16 : size;
     const double two = mosaic_flow__qtwo(e), scaled_bias = bias * mosaic_flow__qtwo(e - c->part);
     int16_t *w = c->weights + (ptrdiff_t)(o / 16) * c->segments * c->pairs * 32 + o % 16 * 2;
     int i, n, tap;
@@ -3951,7 +4242,7 @@ static int mosaic_flow__qpack_output(mosaic_flow__qconv *c, int o, const mosaic_
     for (tap = 0, i = 0; tap < taps; tap++)
         for (n = 0; n < in->count; n++, i++) {
             double v = 0;
-            if (in->source[n] >= 0) v = (double)weight[in->source[n] * taps + tap] * factor * (two * in->unit[n]);
+            if (in->source[n] >= 0) v = mosaic_flow__qtap(c, weight + in->source[n] * size, tap) * factor * (two * in->unit[n]);
             if (!(v < 32767.0 && v > -32767.0)) return 0;
             w[(i >> 1) * 32 + (i & 1)] = (int16_t)(v < 0 ? -(int)(0.5 - v) : (int)(v + 0.5));
         }
@@ -4019,8 +4310,10 @@ static void mosaic_flow__qconv_take(mosaic_flow__arena *arena, mosaic_flow__qcon
     c->width = width;
     c->stride = stride;
     c->merged = merged;
-    c->segments = (merged ? height : height * width) * pieces;
-    c->pairs = height * width * in / 2 / c->segments;
+    c->tiled = part && height == 3 && width == 3;
+    if (c->tiled) pieces = in > 96 ? 2 : 1;
+    c->segments = (c->tiled ? 16 : merged ? height : height * width) * pieces;
+    c->pairs = (c->tiled ? 16 : height * width) * in / 2 / c->segments;
     c->part = part;
     c->weights = (int16_t *)mosaic_flow__take(arena, (size_t)c->blocks * (size_t)c->segments * (size_t)c->pairs, 32 * sizeof(int16_t));
     c->bias = (int32_t *)mosaic_flow__take(arena, (size_t)c->blocks * 16, sizeof(int32_t));
@@ -4040,7 +4333,7 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
     mosaic_flow__qraft counted, *q = (mosaic_flow__qraft *)mosaic_flow__take(arena, 1, sizeof *q);
     const mosaic_flow__model *model = flow->o.weights->model;
     const mosaic_flow__layer *layers = model->layers, *update = layers + model->update;
-    size_t count, sums, volume = 0;
+    size_t count, sums, tile_inputs, volume = 0;
     int i, l, size, width, height, layer, motion, use_volume, context_layers = 0;
     if (!q) {
         q = &counted;
@@ -4051,6 +4344,12 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
     mosaic_flow__raft_shape(&q->shape, flow);
     memcpy(q->scale, flow->o.weights->calibration ? flow->o.weights->calibration : mosaic_flow__default_scales[model->bottleneck == 2],
            sizeof q->scale);
+    for (i = 0; i < MOSAIC_FLOW__SCALES; i++) { /* they are for 15 bits */
+        const int separable = model->bottleneck == 2 && (i == MOSAIC_FLOW__SCALE_CONTEXT || i == MOSAIC_FLOW__SCALE_MERGE);
+        const int tiled = i != MOSAIC_FLOW__SCALE_CORR && i != MOSAIC_FLOW__SCALE_MASK && !separable;
+        q->limit[i] = tiled ? 8191 : 32767;
+        if (tiled) q->scale[i] = q->scale[i] > 2 ? q->scale[i] - 2 : 0;
+    }
     count = (size_t)q->shape.w8 * (size_t)q->shape.h8;
     q->bands = q->shape.h8 < MOSAIC_FLOW__QBANDS ? q->shape.h8 : MOSAIC_FLOW__QBANDS;
     q->taps_span = model->radius == 3 ? 8 : 16;
@@ -4086,7 +4385,9 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
         const int stem = i == 0 || i == model->cnet;
         mosaic_flow__qconv_take(arena, &q->conv[i], c->height, c->width, c->stride, stem ? 4 : c->in, c->out, 1, stem, 0);
     }
-    q->sums = (int32_t *)mosaic_flow__take(arena, sums, sizeof(int32_t));
+    tile_inputs = (size_t)q->bands * 16 * MOSAIC_FLOW__QTILES * MOSAIC_FLOW__QOUTPUTS / 2;
+    q->sums = (int32_t *)mosaic_flow__take(arena, sums > tile_inputs ? sums : tile_inputs, sizeof(int32_t));
+    q->tile_inputs = (int16_t *)(void *)q->sums;
     q->stats = (mosaic_flow__qstat *)mosaic_flow__take(arena, (size_t)q->bands, sizeof *q->stats);
     q->scales = (mosaic_flow__qscale *)mosaic_flow__take(arena, 1, sizeof *q->scales);
     q->tanh_table = (int32_t *)mosaic_flow__take(arena, 1025, sizeof(int32_t));
@@ -4143,16 +4444,16 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
     width = q->shape.w8;
     height = q->shape.h8;
     for (i = 0; i < 2; i++)
-        q->context_sums[i] = (int32_t *)mosaic_flow__take(arena, count * (size_t)(context_layers * model->hidden), sizeof(int32_t));
-    q->context_step = context_layers * model->hidden;
+        q->context_sums[i] =
+            (int32_t *)mosaic_flow__take(arena, (count + MOSAIC_FLOW__QTILE) * (size_t)(context_layers * model->hidden), sizeof(int32_t));
     mosaic_flow__qmap_take(arena, &q->context_map, width, height, model->context, 2, 0);
     mosaic_flow__qmap_take(arena, &q->taps, width, height, 4 * (2 * model->radius + 1) * q->taps_span, 0, 0);
     mosaic_flow__qmap_take(arena, &q->flow_map, width, height, 4, 3, 0);
-    mosaic_flow__qmap_take(arena, &q->flow1, width, height, update[MOSAIC_FLOW__FLOW1].out, 1, 0);
-    mosaic_flow__qmap_take(arena, &q->merge, width, height, update[MOSAIC_FLOW__MERGE].in, 1, 0);
+    mosaic_flow__qmap_take(arena, &q->flow1, width, height, update[MOSAIC_FLOW__FLOW1].out, 2, 0);
+    mosaic_flow__qmap_take(arena, &q->merge, width, height, update[MOSAIC_FLOW__MERGE].in, 2, 0);
     mosaic_flow__qmap_take(arena, &q->state, width, height, 2 * model->hidden + motion, 2, 0);
-    mosaic_flow__qmap_take(arena, &q->head, width, height, update[MOSAIC_FLOW__HEAD1].out, 1, 0);
-    if (update[MOSAIC_FLOW__CORR2].name) mosaic_flow__qmap_take(arena, &q->corr1, width, height, update[MOSAIC_FLOW__CORR1].out, 1, 0);
+    mosaic_flow__qmap_take(arena, &q->head, width, height, update[MOSAIC_FLOW__HEAD1].out, 2, 0);
+    if (update[MOSAIC_FLOW__CORR2].name) mosaic_flow__qmap_take(arena, &q->corr1, width, height, update[MOSAIC_FLOW__CORR1].out, 2, 0);
     if (update[MOSAIC_FLOW__MASK1].name) mosaic_flow__qmap_take(arena, &q->mask, width, height, update[MOSAIC_FLOW__MASK1].out, 1, 0);
     q->hidden = (int16_t *)mosaic_flow__take(arena, count * (size_t)model->hidden, sizeof(int16_t));
     for (i = 0; i < 2 && flow->o.warm_start; i++) q->carried[i] = (float *)mosaic_flow__take(arena, count * 2, sizeof(float));
@@ -4193,7 +4494,7 @@ static mosaic_flow_result mosaic_flow__qstart(mosaic_flow *flow)
     mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
     const mosaic_flow__model *model = q->shape.model;
     const mosaic_flow__layer *update = model->layers + model->update;
-    const int32_t *scale = q->scale, limit = MOSAIC_FLOW__QLIMIT, one = 1 << MOSAIC_FLOW__QHIDDEN;
+    const int32_t *scale = q->scale, *limit = q->limit, one = 1 << MOSAIC_FLOW__QHIDDEN;
     const int hidden = model->hidden, merged = update[MOSAIC_FLOW__MERGE].out, side = 2 * model->radius + 1;
     mosaic_flow__qinputs in, motion, context;
     int i, j, k, l, ok = 1;
@@ -4228,27 +4529,11 @@ static mosaic_flow_result mosaic_flow__qstart(mosaic_flow *flow)
             ok = ok && mosaic_flow__qpack(q, i, 0, c->out, &q->conv[i], 0, &in, factor, c->norm == 1 || head ? 0 : MOSAIC_FLOW__QF, 0, 0, 0, head);
     }
     for (i = MOSAIC_FLOW__CORR1; i < MOSAIC_FLOW__UPDATE_LAYERS; i++) {
-        /* the scales of each layer's input and output */
-        static const int8_t scales[MOSAIC_FLOW__UPDATE_LAYERS][2] = {{MOSAIC_FLOW__SCALE_CORR, MOSAIC_FLOW__SCALE_CORR1},
-                                                                     {MOSAIC_FLOW__SCALE_CORR1, MOSAIC_FLOW__SCALE_CORR2},
-                                                                     {MOSAIC_FLOW__SCALE_FLOW, MOSAIC_FLOW__SCALE_FLOW1},
-                                                                     {MOSAIC_FLOW__SCALE_FLOW1, MOSAIC_FLOW__SCALE_FLOW2},
-                                                                     {MOSAIC_FLOW__SCALE_CORR2, MOSAIC_FLOW__SCALE_MERGE},
-                                                                     {0, 0},
-                                                                     {0, 0},
-                                                                     {0, 0},
-                                                                     {0, 0},
-                                                                     {0, 0},
-                                                                     {0, 0},
-                                                                     {0, MOSAIC_FLOW__SCALE_HEAD},
-                                                                     {MOSAIC_FLOW__SCALE_HEAD, 0},
-                                                                     {0, MOSAIC_FLOW__SCALE_MASK},
-                                                                     {MOSAIC_FLOW__SCALE_MASK, 0}};
         const mosaic_flow__layer *c = &update[i];
         const int corr = update[MOSAIC_FLOW__CORR2].name ? MOSAIC_FLOW__SCALE_CORR2 : MOSAIC_FLOW__SCALE_CORR1;
         const int layer = model->update + i;
         double factor = 1;
-        int bits = scale[scales[i][1]];
+        int bits = scale[mosaic_flow__qscales[i][1]];
         if (!c->name) continue;
         memset(&in, 0, sizeof in);
         switch (i) {
@@ -4256,26 +4541,27 @@ static mosaic_flow_result mosaic_flow__qstart(mosaic_flow *flow)
             for (l = 0; l < 4; l++)
                 for (j = 0; j < side; j++)
                     for (k = 0; k < q->taps_span; k++)
-                        mosaic_flow__qadd(&in, k < side ? (l * side + k) * side + j : -1, 1, scale[MOSAIC_FLOW__SCALE_CORR], -limit, limit);
+                        mosaic_flow__qadd(&in, k < side ? (l * side + k) * side + j : -1, 1, scale[MOSAIC_FLOW__SCALE_CORR],
+                                          -limit[MOSAIC_FLOW__SCALE_CORR], limit[MOSAIC_FLOW__SCALE_CORR]);
             factor = mosaic_flow__inverse_root(model->features);
             break;
         case MOSAIC_FLOW__MERGE:
-            mosaic_flow__qadd(&in, 0, c->in - update[MOSAIC_FLOW__FLOW2].out, scale[corr], 0, limit);
-            mosaic_flow__qadd(&in, in.count, update[MOSAIC_FLOW__FLOW2].out, scale[MOSAIC_FLOW__SCALE_FLOW2], 0, limit);
+            mosaic_flow__qadd(&in, 0, c->in - update[MOSAIC_FLOW__FLOW2].out, scale[corr], 0, limit[corr]);
+            mosaic_flow__qadd(&in, in.count, update[MOSAIC_FLOW__FLOW2].out, scale[MOSAIC_FLOW__SCALE_FLOW2], 0, limit[MOSAIC_FLOW__SCALE_FLOW2]);
             break;
         case MOSAIC_FLOW__HEAD1:
         case MOSAIC_FLOW__MASK1: mosaic_flow__qadd(&in, 0, hidden, MOSAIC_FLOW__QHIDDEN, -one, one); break;
         case MOSAIC_FLOW__HEAD2:
             bits = MOSAIC_FLOW__QFLOW;
-            mosaic_flow__qadd(&in, 0, c->in, scale[scales[i][0]], 0, limit);
+            mosaic_flow__qadd(&in, 0, c->in, scale[mosaic_flow__qscales[i][0]], 0, limit[mosaic_flow__qscales[i][0]]);
             break;
         case MOSAIC_FLOW__MASK2:
             bits = 0;
-            mosaic_flow__qadd(&in, 0, c->in, scale[scales[i][0]], 0, limit);
+            mosaic_flow__qadd(&in, 0, c->in, scale[mosaic_flow__qscales[i][0]], 0, limit[mosaic_flow__qscales[i][0]]);
             break;
-        case MOSAIC_FLOW__FLOW1: mosaic_flow__qadd_flow(&in, 0, scale[MOSAIC_FLOW__SCALE_FLOW]); break;
+        case MOSAIC_FLOW__FLOW1: mosaic_flow__qadd_flow(&in, 0, scale[MOSAIC_FLOW__SCALE_FLOW], limit[MOSAIC_FLOW__SCALE_FLOW]); break;
         case MOSAIC_FLOW__CORR2:
-        case MOSAIC_FLOW__FLOW2: mosaic_flow__qadd(&in, 0, c->in, scale[scales[i][0]], 0, limit); break;
+        case MOSAIC_FLOW__FLOW2: mosaic_flow__qadd(&in, 0, c->in, scale[mosaic_flow__qscales[i][0]], 0, limit[mosaic_flow__qscales[i][0]]); break;
         default: continue; /* gates: below */
         }
         ok = ok && mosaic_flow__qpack(q, layer, 0, c->out, &q->conv[layer], 0, &in, factor, bits, 0, 0, 0, i == MOSAIC_FLOW__MASK2);
@@ -4283,24 +4569,25 @@ static mosaic_flow_result mosaic_flow__qstart(mosaic_flow *flow)
     for (i = 0; i < 2 && q->gates[i].weights; i++) {
         const int first = model->update + (i ? MOSAIC_FLOW__Z2 : MOSAIC_FLOW__Z1);
         memset(&motion, 0, sizeof motion);
-        mosaic_flow__qadd(&motion, hidden + model->context, merged, scale[MOSAIC_FLOW__SCALE_MERGE], 0, limit);
-        mosaic_flow__qadd_flow(&motion, hidden + model->context + merged, scale[MOSAIC_FLOW__SCALE_FLOW]);
+        mosaic_flow__qadd(&motion, hidden + model->context, merged, scale[MOSAIC_FLOW__SCALE_MERGE], 0, limit[MOSAIC_FLOW__SCALE_MERGE]);
+        mosaic_flow__qadd_flow(&motion, hidden + model->context + merged, scale[MOSAIC_FLOW__SCALE_FLOW], limit[MOSAIC_FLOW__SCALE_FLOW]);
         memset(&context, 0, sizeof context);
-        mosaic_flow__qadd(&context, hidden, model->context, scale[MOSAIC_FLOW__SCALE_CONTEXT], 0, limit);
+        mosaic_flow__qadd(&context, hidden, model->context, scale[MOSAIC_FLOW__SCALE_CONTEXT], 0, limit[MOSAIC_FLOW__SCALE_CONTEXT]);
         in = motion;
         mosaic_flow__qadd(&in, 0, hidden, MOSAIC_FLOW__QHIDDEN, -one, one); /* [motion, hidden state] */
         for (j = 0; j < 2; j++)
             ok = ok && mosaic_flow__qpack(q, first + j, 0, hidden, &q->gates[i], j * hidden, &in, 1, 11, &q->context[i], j * hidden, &context, 0);
         memset(&in, 0, sizeof in);
         mosaic_flow__qadd(&in, 0, hidden, MOSAIC_FLOW__QHIDDEN, -one, one); /* [reset hidden state, motion] */
-        mosaic_flow__qadd(&in, motion.source[0], merged, scale[MOSAIC_FLOW__SCALE_MERGE], 0, limit);
-        mosaic_flow__qadd_flow(&in, motion.source[merged], scale[MOSAIC_FLOW__SCALE_FLOW]);
+        mosaic_flow__qadd(&in, motion.source[0], merged, scale[MOSAIC_FLOW__SCALE_MERGE], 0, limit[MOSAIC_FLOW__SCALE_MERGE]);
+        mosaic_flow__qadd_flow(&in, motion.source[merged], scale[MOSAIC_FLOW__SCALE_FLOW], limit[MOSAIC_FLOW__SCALE_FLOW]);
         ok = ok && mosaic_flow__qpack(q, first + 2, 0, hidden, &q->news[i], 0, &in, 1, 12, &q->context[i], 2 * hidden, &context, 0);
     }
     if (!ok) return MOSAIC_FLOW_ERROR_NAN;
 
     q->mac = mosaic_flow__qmac_scalar;
     q->rows = mosaic_flow__qrows_plain;
+    q->tiles = mosaic_flow__qtiles_plain;
     q->norm = mosaic_flow__qnorm_plain;
     q->lookup = mosaic_flow__qlookup_plain;
     q->tanh16 = mosaic_flow__qtanh16_plain;
@@ -4311,6 +4598,7 @@ static mosaic_flow_result mosaic_flow__qstart(mosaic_flow *flow)
     if (flow->level >= 1) {
         q->mac = flow->level == 1 ? mosaic_flow__qmac_avx2 : flow->level == 2 ? mosaic_flow__qmac_avx512 : mosaic_flow__qmac_vnni;
         q->rows = flow->level == 1 ? mosaic_flow__qrows_avx2 : mosaic_flow__qrows_avx512;
+        q->tiles = flow->level == 1 ? mosaic_flow__qtiles_avx2 : mosaic_flow__qtiles_avx512;
         q->norm = flow->level == 1 ? mosaic_flow__qnorm_avx2 : mosaic_flow__qnorm_avx512;
         q->tanh16 = mosaic_flow__qtanh16_avx2;
         q->lookup = flow->level == 1 ? mosaic_flow__qlookup_avx2 : mosaic_flow__qlookup_avx512;
@@ -4392,8 +4680,7 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_weights_calibrate(mosaic_flow_wei
     if (most[MOSAIC_FLOW__SCALE_FLOW] < 40.0f) most[MOSAIC_FLOW__SCALE_FLOW] = 40.0f;
     for (i = 0; i < MOSAIC_FLOW__SCALES; i++) {
         float scaled = most[i] * 1.5f * 65536.0f; /* with MOSAIC_FLOW__QSCALE_MAX fraction bits */
-        for (k = MOSAIC_FLOW__QSCALE_MAX; k > 0 && (scaled > (float)MOSAIC_FLOW__QLIMIT || (i == MOSAIC_FLOW__SCALE_FLOW && k > MOSAIC_FLOW__QFLOW));
-             k--)
+        for (k = MOSAIC_FLOW__QSCALE_MAX; k > 0 && (scaled > 32767.0f || (i == MOSAIC_FLOW__SCALE_FLOW && k > MOSAIC_FLOW__QFLOW)); k--)
             scaled *= 0.5f;
         weights->scales[i] = k;
     }

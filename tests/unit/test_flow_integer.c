@@ -81,7 +81,7 @@ static int stages(const mosaic_flow_options *options, int w, int h, const uint8_
     hash[0] = hash_bytes(q->feature_bits, sizeof q->feature_bits);
     for (l = 0; l < 2; l++) hash[1] = hash[1] * 31 + hash_bytes(q->feature[l], n * (size_t)q->shape.model->features * sizeof(int16_t));
     hash[2] = hash_bytes(q->hidden_start[0], n * (size_t)q->shape.model->hidden * sizeof(int16_t));
-    hash[3] = hash_bytes(q->context_sums[0], n * (size_t)q->context_step * sizeof(int32_t));
+    hash[3] = hash_bytes(q->context_sums[0], n * (size_t)q->shape.model->hidden * (q->context[1].weights ? 6 : 3) * sizeof(int32_t));
     for (l = 0; l < 4 && q->volume[l]; l++) hash[4] = hash[4] * 31 + hash_map(&q->volume_map[l]);
     hash[5] = hash_map(&q->taps);
     hash[6] = hash_map(&q->merge);
@@ -101,10 +101,10 @@ static void test_same_bits(void)
     } sizes[] = {{64, 48, 2}, {1, 1, 2}, {130, 9, 1}, {9, 130, 1}, {113, 65, 1}};
     /* of the scalar code; to see new ones: build with -DWRITE_GOLDEN */
     static const uint64_t golden[2][STAGES] = {
-        {0x9ec906393759c165u, 0xf22016da44c8761du, 0x2be6cd4c85509dc3u, 0xaf0b583a9bae3220u, 0xfbb09dcbbf400ba2u, 0x081c97848c65a6d5u,
-         0xbecb97c3819058b1u, 0x7b6b69c539a5bb37u, 0xf70f40a6420f563cu, 0x0863d5624531bddau, 0x93cd0b4cb6837774u, 0x4358548026122ee6u},
-        {0x9ec906393759c165u, 0xed393668b9bce342u, 0x52216e78bcc89072u, 0xf146636c33ef26a0u, 0x8a8fc020df0b70dbu, 0xc9ba96c85fa060ffu,
-         0x200b69223bde0611u, 0xfeb852afdabe8a49u, 0xb8dc6ddb73c54c07u, 0xdc0f7dc15da8ebf2u, 0x1b635f14f5dc0bc7u, 0x4e07b7c4b65a2494u}};
+        {0x9ec906393759c165u, 0xf22016da44c8761du, 0x8653d0c36f8c0f0bu, 0x5857cc7479da6b4bu, 0xfbb09dcbbf400ba2u, 0x3c619ab6ace4a779u,
+         0x5ab6ac76b5be7a90u, 0x0429875c804acf9cu, 0x6922be6d0db3c8dcu, 0xd2e5b53b81a01d60u, 0x579102df9b9fa99bu, 0x78ce36051beafd5cu},
+        {0x9ec906393759c165u, 0xed393668b9bce342u, 0x382f1faede37f21au, 0x903be871c9f1424cu, 0x8a8fc020df0b70dbu, 0x954f3edc128ad429u,
+         0x8c5350d2e1ba6d38u, 0x9a809efe0d3f43f3u, 0x36143c603ee0854du, 0x35b3987612b538ceu, 0xc1f851081eb3519fu, 0xaa96ea812d2a50feu}};
     int large, s, k, threads;
     const int best = 1 + mosaic__cpu_level();
     for (large = 0; large < 2; large++) {
@@ -310,21 +310,40 @@ static void test_worst_inputs(int large, double gain, int kind)
             int sign;
             for (sign = -1; sign <= 1; sign += 2) {
                 const int64_t half = c->part ? 1 << (c->part - 1) : 0;
-                int64_t total = c->bias[out], part = half;
-                int32_t acc[12 * 32];
+                const int pieces = c->tiled ? c->segments / 16 : c->segments;
+                int64_t total[4], segment[64] = {0}, part = half;
+                int32_t acc[16][12 * 32], bias[16] = {0};
                 mosaic_flow__qwork work;
+                for (i = 0; i < 4; i++) total[i] = c->bias[out];
                 for (k = 0; k < c->segments; k++) {
                     for (p = 0; p < c->pairs; p++)
                         for (i = 0; i < 2; i++) {
                             const int at = 2 * (k * c->pairs + p) + i, weight = weights[(k * c->pairs + p) * 32 + i];
-                            x[at] = (int16_t)(weight * sign > 0 ? c->high[at % c->in] : c->low[at % c->in]);
+                            /* of a tile a number is the sum of four inputs, or of two less two others */
+                            const int low = c->low[at % c->in], high = c->high[at % c->in], all = c->tiled && k / pieces == 5,
+                                      some = c->tiled && k / pieces != 5;
+                            const int most = all    ? 4 * high
+                                             : some ? 2 * high - 2 * low
+                                                    : high,
+                                      least = all    ? 4 * low
+                                              : some ? 2 * low - 2 * high
+                                                     : low;
+                            x[at] = (int16_t)(weight * sign > 0 ? most : least);
+                            over += x[at] != (weight * sign > 0 ? most : least);
                             part += (int64_t)weight * x[at];
                             over += part > INT32_MAX || part < -INT32_MAX;
                         }
                     if (!c->part && k + 1 < c->segments) continue;
-                    total += part >> c->part;
+                    segment[k / pieces] += part >> c->part;
                     part = half;
-                    over += total > INT32_MAX || total < -INT32_MAX;
+                    for (i = 0; i < 4; i++) {
+                        /* in the outputs of a tile: from the first, the second or the third column and row on, and with which sign */
+                        static const int row[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};
+                        const int place = k / pieces, a = row[i / 2][place / 4] * row[i % 2][place % 4];
+                        if (!c->tiled) total[i] = c->bias[out] + segment[0];
+                        if (c->tiled && k % pieces == pieces - 1) total[i] += llabs(segment[place] * a) * sign; /* at worst */
+                        over += total[i] > INT32_MAX || total[i] < -INT32_MAX;
+                    }
                 }
                 memset(&work, 0, sizeof work);
                 work.x = x;
@@ -335,12 +354,14 @@ static void test_worst_inputs(int large, double gain, int kind)
                 work.blocks = 1;
                 work.block = (ptrdiff_t)c->segments * c->pairs * 32;
                 work.weights = c->weights + out / 16 * work.block;
-                work.acc = acc;
+                work.acc = acc[0];
+                work.pieces = pieces;
+                work.start = bias;
+                if (!c->tiled) bias[out % 16] = c->bias[out];
                 for (k = 0; k < count && out % 16 == layer % 16; k++) { /* of each block one output */
-                    memset(acc, 0, sizeof acc);
-                    for (i = 0; i < 12; i++) acc[32 * i + out % 16] = c->bias[out];
                     kernels[k](&work);
-                    for (i = 0; i < 12; i++) wrong += acc[32 * i + out % 16] != total;
+                    for (i = 0; i < 12; i++)
+                        for (p = 0; p < (c->tiled ? 16 : 1); p++) wrong += acc[p][32 * i + out % 16] != bias[out % 16] + segment[p];
                 }
                 sums++;
             }
@@ -351,6 +372,94 @@ static void test_worst_inputs(int large, double gain, int kind)
     CHECK_MSG(wrong == 0, "RAFT-%s, weights %d: %ld sums differ from 64-bit arithmetic", large ? "large" : "small", kind, wrong);
     CHECK(sums > 4000);
     mosaic_flow_close(f);
+    mosaic_flow_weights_free(w);
+}
+
+/* A convolution in tiles: on every kernel what its definition says, number by number, and close to the convolution that its weights came from. */
+static void test_tiles(void)
+{
+    static const int b[4][4] = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}}, a[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};
+    static const int sizes[][2] = {{8, 8}, {56, 24}, {113, 65}};
+    mosaic_flow_weights *w = random_weights(0, 31, 1.5);
+    int size, level;
+    for (size = 0; size < 3; size++)
+        for (level = 0; level <= 1 + mosaic__cpu_level(); level++) { /* the 128-bit one, then all levels */
+            mosaic_flow_options o;
+            mosaic_flow *f = NULL;
+            mosaic_flow__qraft *q;
+            const mosaic_flow__qconv *c;
+            const float *g;
+            mosaic_flow__qop op;
+            int x, y, i, j, k, n, out, layer, threads = 1 + level;
+            int32_t *sums;
+            long wrong = 0;
+            double worst = 0, largest = 0;
+            memset(&o, 0, sizeof o);
+            o.method = MOSAIC_FLOW_RAFT;
+            o.weights = w;
+            o.simd = level;
+            o.run = level > 2 ? test_run : NULL;
+            o.run_ctx = &threads;
+            CHECK(mosaic_flow_open(sizes[size][0], sizes[size][1], &o, &f) == MOSAIC_FLOW_OK);
+            if (!f) return;
+            q = (mosaic_flow__qraft *)f->method;
+#if MOSAIC_FLOW__Q128
+            if (level == 0) q->mac = mosaic_flow__qmac_128;
+#endif
+            layer = q->shape.model->update + MOSAIC_FLOW__FLOW2;
+            c = &q->conv[layer];
+            g = w->weight[layer];
+            CHECK(c->tiled && c->in == 64 && c->out == 32);
+            for (y = 0; y < q->shape.h8; y++)
+                for (x = 0; x < q->shape.w8; x++)
+                    for (n = 0; n < c->in; n++)
+                        q->flow1.at[y * q->flow1.pitch + x * c->in + n] = (int16_t)(n % 3              ? test_range(c->low[n], c->high[n])
+                                                                                    : test_range(0, 1) ? c->low[n]
+                                                                                                       : c->high[n]);
+            mosaic_flow__qop_start(q, &op, c, &q->flow1, 0, MOSAIC_FLOW__QSUMS);
+            sums = (int32_t *)malloc((size_t)op.width * (size_t)op.height * 32 * sizeof *sums);
+            op.sums = sums;
+            op.sums_step = op.sums_block = 32;
+            mosaic_flow__qpass(q, &op, 0);
+            for (y = 0; y < op.height; y++)
+                for (x = 0; x < op.width; x++)
+                    for (out = (x + y) % 5; out < c->out; out += 5) {
+                        const int16_t *u = c->weights + (ptrdiff_t)(out / 16) * 16 * c->pairs * 32 + out % 16 * 2;
+                        int64_t sum = c->bias[out];
+                        double exact = 0;
+                        for (k = 0; k < 16; k++) {
+                            int64_t m = 1 << (c->part - 1);
+                            if (!a[y % 2][k / 4] || !a[x % 2][k % 4]) continue;
+                            for (n = 0; n < c->in; n++) {
+                                int v = 0;
+                                for (i = 0; i < 4; i++)
+                                    for (j = 0; j < 4; j++) {
+                                        const int py = y / 2 * 2 - 1 + i, px = x / 2 * 2 - 1 + j;
+                                        if (b[k / 4][i] && b[k % 4][j] && py >= 0 && px >= 0 && py < op.height && px < op.width)
+                                            v += b[k / 4][i] * b[k % 4][j] * q->flow1.at[py * q->flow1.pitch + px * c->in + n];
+                                    }
+                                m += (int64_t)v * u[(k * c->pairs + n / 2) * 32 + n % 2];
+                            }
+                            sum += a[y % 2][k / 4] * a[x % 2][k % 4] * (m >> c->part);
+                        }
+                        wrong += sum != sums[((ptrdiff_t)y * op.width + x) * 32 + out];
+                        if (size) continue;
+                        for (n = 0; n < c->in; n++)
+                            for (k = 0; k < 9; k++) {
+                                const int py = y - 1 + k / 3, px = x - 1 + k % 3;
+                                if (py >= 0 && px >= 0 && py < op.height && px < op.width)
+                                    exact += (double)g[(out * c->in + n) * 9 + k] * q->flow1.at[py * q->flow1.pitch + px * c->in + n];
+                            }
+                        exact = ldexp(exact, -q->scale[MOSAIC_FLOW__SCALE_FLOW1]) + (double)w->bias[layer][out];
+                        largest = fabs(exact) > largest ? fabs(exact) : largest;
+                        exact -= ldexp((double)sum, -c->shift[out] - q->scale[MOSAIC_FLOW__SCALE_FLOW2]);
+                        worst = fabs(exact) > worst ? fabs(exact) : worst;
+                    }
+            CHECK_MSG(wrong == 0, "%d x %d, level %d: %ld numbers differ", op.width, op.height, level, wrong);
+            CHECK_MSG(worst <= 0.001 * largest, "level %d: off by %g of %g", level, worst, largest);
+            free(sums);
+            mosaic_flow_close(f);
+        }
     mosaic_flow_weights_free(w);
 }
 
@@ -398,6 +507,27 @@ static void test_proof(void)
     c.pairs = 1;
     CHECK(mosaic_flow__qproof(&c, 0, 0, INT32_MAX) == 1);
     CHECK(mosaic_flow__qproof(&c, 0, 0, INT32_MAX / 8) == 0);
+    { /* a tile: sums of four inputs must fit 16 bits, the outputs are those of the worst of the four */
+        int16_t one[16 * 32];
+        memset(one, 0, sizeof one);
+        for (i = 0; i < 16; i++) one[32 * i] = 100;
+        c.weights = one;
+        c.tiled = 1;
+        c.in = 2;
+        c.segments = 16;
+        c.pairs = 1;
+        bias[0] = 5;
+        for (i = 0; i < 2; i++) low[i] = 0, high[i] = 8191;
+        /* +-(2 * 8191 * 100 + 8) >> 4, each rounded outward, but four times 8191 at one of the nine places */
+        CHECK(mosaic_flow__qproof(&c, 0, 0, 8 * (102387 + 1) + (204775 + 1) + 5 + 8) == 1);
+        CHECK(mosaic_flow__qproof(&c, 0, 0, 8 * (102387 + 1) + (204775 + 1) - 9) == 0);
+        high[1] = 8192;
+        CHECK(mosaic_flow__qproof(&c, 0, 0, INT32_MAX) == 0);
+        low[1] = -4000, high[1] = 8191;
+        CHECK(mosaic_flow__qproof(&c, 0, 0, INT32_MAX) == 1);
+        low[1] = -8192;
+        CHECK(mosaic_flow__qproof(&c, 0, 0, INT32_MAX) == 0);
+    }
 }
 
 /* Tables, instance norm and the square root against doubles. */
@@ -443,7 +573,7 @@ static void test_functions(const mosaic_flow_weights *w)
         int32_t *bits = q->conv[0].shift;
         int c, b;
         worst = 0;
-        mosaic_flow__qop_start(q, &op, &q->conv[0], &q->image, to, MOSAIC_FLOW__QNORM, MOSAIC_FLOW__QMAX);
+        mosaic_flow__qop_start(q, &op, &q->conv[0], &q->image, to, MOSAIC_FLOW__QNORM);
         op.sums = q->sums;
         op.sums_step = q->conv[0].blocks * 16;
         op.relu = 0;
@@ -518,6 +648,7 @@ int main(void)
     int large, kind;
     mosaic_flow_weights *w = random_weights(0, 3, 1.7);
     test_proof();
+    test_tiles();
     test_functions(w);
     mosaic_flow_weights_free(w);
     for (large = 0; large < 2; large++) {
