@@ -1675,14 +1675,14 @@ typedef struct mosaic_flow__dis_level {
 
 /* Where a patch went: 1/64 px, and what is left there: the sum of squared differences less their mean, 1/64 of a squared grey level. */
 typedef struct mosaic_flow__dis_vector {
-    int32_t x, y, error;
+    int32_t x, y, error, changed; /* changed: in the last pass */
 } mosaic_flow__dis_vector;
 
 /* Planes of float32, as large as the finest level, with two rows above and below. */
 enum {
     MOSAIC_FLOW__DIS_U, /* the field in px of this level */
     MOSAIC_FLOW__DIS_V,
-    MOSAIC_FLOW__DIS_U_DOWN, /* of the level below: the four change roles from level to level */
+    MOSAIC_FLOW__DIS_U_DOWN, /* of the level below, in whole 1/64 px of this level: the four change roles from level to level */
     MOSAIC_FLOW__DIS_V_DOWN,
     MOSAIC_FLOW__DIS_GREY, /* mean of the picture and the other one brought back to it; while blending, the weights */
     /* Of the refinement alone: */
@@ -1725,9 +1725,6 @@ struct mosaic_flow__dis {
 };
 
 static int mosaic_flow__dis_clamp(int v, int low, int high) { return v < low ? low : v > high ? high : v; }
-
-/* Nearest whole number, halves away from zero; |v| below 2^31. */
-MOSAIC_FLOW__INLINE int32_t mosaic_flow__dis_round(float v) { return (int32_t)(v < 0 ? v - 0.5f : v + 0.5f); }
 
 /* First pixel of patch i of a row or column of n pixels. */
 MOSAIC_FLOW__INLINE int mosaic_flow__dis_place(int i, int n)
@@ -1803,18 +1800,21 @@ MOSAIC__UNUSED static void mosaic_flow__dis_join(const mosaic_flow__dis_way *way
 /* The candidates of a patch, 1/64 px: what the coarser level found at its centre and a patch away; none twice. At the coarsest level: no motion. */
 MOSAIC__UNUSED static int mosaic_flow__dis_candidates(const mosaic_flow__dis_way *way, int x, int y, int32_t candidate[9][2])
 {
-    static const int8_t around[9][2] = {{0, 0}, {0, -1}, {-1, 0}, {1, 0}, {0, 1}, {-1, -1}, {1, -1}, {-1, 1}, {1, 1}};
+    static const uint8_t around[9][2] = {{1, 1}, {1, 0}, {0, 1}, {2, 1}, {1, 2}, {0, 0}, {2, 0}, {0, 2}, {2, 2}};
     const mosaic_flow__dis_level *coarse = &way->dis->level[way->scale + 1];
-    int count = 0, i, k;
+    const float *row[2][3];
+    int count = 0, column[3], i, k;
     if (way->scale == way->dis->coarsest) {
         candidate[0][0] = candidate[0][1] = 0;
         return 1;
     }
+    for (i = 0; i < 3; i++) {
+        const int cy = mosaic_flow__dis_clamp(y / 2 + 4 * i - 2, 0, coarse->height - 1);
+        column[i] = mosaic_flow__dis_clamp(x / 2 + 4 * i - 2, 0, coarse->width - 1);
+        for (k = 0; k < 2; k++) row[k][i] = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U_DOWN + k, coarse, cy);
+    }
     for (i = 0; i < 9; i++) {
-        const int cx = mosaic_flow__dis_clamp(x / 2 + 2 + 4 * around[i][0], 0, coarse->width - 1);
-        const int cy = mosaic_flow__dis_clamp(y / 2 + 2 + 4 * around[i][1], 0, coarse->height - 1);
-        const int32_t u = mosaic_flow__dis_round(128.0f * mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U_DOWN, coarse, cy)[cx]);
-        const int32_t v = mosaic_flow__dis_round(128.0f * mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_V_DOWN, coarse, cy)[cx]);
+        const int32_t u = (int32_t)row[0][around[i][1]][column[around[i][0]]], v = (int32_t)row[1][around[i][1]][column[around[i][0]]];
         for (k = 0; k < count; k++) {
             const int32_t du = candidate[k][0] - u, dv = candidate[k][1] - v;
             if (du < MOSAIC_FLOW__DIS_ALIKE && -du < MOSAIC_FLOW__DIS_ALIKE && dv < MOSAIC_FLOW__DIS_ALIKE && -dv < MOSAIC_FLOW__DIS_ALIKE) break;
@@ -1952,6 +1952,7 @@ struct mosaic_flow__kernels {
     void (*dis_spread)(const mosaic_flow__dis_way *way, int row, int pass);
     void (*dis_blend)(const mosaic_flow__dis_way *way);
     void (*dis_refine)(const mosaic_flow__dis_way *way);
+    void (*dis_raise)(const mosaic_flow__dis_way *way);
     void (*dis_write)(const mosaic_flow__dis_way *way, int y);
     void (*dis_grey)(const uint8_t *rgb, uint8_t *grey, int count);
     void (*dis_halve)(const uint8_t *p, ptrdiff_t stride, uint8_t *to, int count);
@@ -4759,6 +4760,7 @@ static void mosaic_flow__dis_finish_job(void *arg, int index)
         for (k = 0; k < dis->height; k++) dis->kernels->dis_write(way, k);
         return;
     }
+    dis->kernels->dis_raise(way);
     for (k = 0; k < 2; k++) {
         float *t = way->plane[MOSAIC_FLOW__DIS_U + k];
         way->plane[MOSAIC_FLOW__DIS_U + k] = way->plane[MOSAIC_FLOW__DIS_U_DOWN + k];
@@ -5765,14 +5767,20 @@ MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_whole)(const int32_t *p
     return MOSAIC_FLOW__NAME(dis_number)(v);
 }
 
+/* Of what follows, much is written for 256 bits, or takes as long as memory takes: with AVX-512 the functions for AVX2 do it. */
+#if MOSAIC_FLOW__LANES == 16
+#define MOSAIC_FLOW__SHARED(name) MOSAIC_FLOW__PASTE(mosaic_flow__##name##_, avx2)
+#else
+#define MOSAIC_FLOW__SHARED(name) MOSAIC_FLOW__NAME(name)
+
 /* ---- patches ---- */
 
 /* A patch of the first picture, ready to be searched for. */
 typedef struct MOSAIC_FLOW__NAME(dis_patch) {
     int16_t grey[64], across[64], down[64]; /* 1/16 grey level; slopes */
-    int32_t sum_across, sum_down;
     int x, y;
-    float xx, xy, yy; /* inverse of the sums of products of slopes less their mean */
+    float mean[2];    /* of the slopes */
+    float inverse[4]; /* of the sums of products of slopes less their mean */
 } MOSAIC_FLOW__NAME(dis_patch);
 
 /* How the second picture at v (1/64 px) differs from a patch, 1/16 grey level. v is brought to where the patch touches the picture. */
@@ -5851,11 +5859,26 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_greys)(const uint8_t *p, ptrdiff_
 {
     int i;
 #if MOSAIC_FLOW__LANES >= 8
-    for (i = 0; i < 8; i++)
-        _mm_storeu_si128((__m128i *)(void *)(grey + 8 * i),
-                         _mm_slli_epi16(_mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)(p + i * stride))), 4));
+    for (i = 0; i < 4; i++, p += 2 * stride, grey += 16) {
+        const __m128i upper = _mm_loadl_epi64((const __m128i *)(const void *)p), lower = _mm_loadl_epi64((const __m128i *)(const void *)(p + stride));
+        _mm256_storeu_si256((__m256i *)(void *)grey, _mm256_slli_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi64(upper, lower)), 4));
+    }
 #else
     for (i = 0; i < 64; i++) grey[i] = (int16_t)(p[i / 8 * stride + i % 8] << 4);
+#endif
+}
+
+/* Slopes of a patch. They are stored as vectors as long as those that will be loaded: processors hand over no others quickly. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_square)(const int16_t *from, ptrdiff_t stride, int16_t to[64])
+{
+    int i;
+#if MOSAIC_FLOW__LANES >= 8
+    for (i = 0; i < 4; i++, from += 2 * stride, to += 16)
+        _mm256_storeu_si256((__m256i *)(void *)to,
+                            _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)from)),
+                                                    _mm_loadu_si128((const __m128i *)(const void *)(from + stride)), 1));
+#else
+    for (i = 0; i < 8; i++, from += stride) memcpy(to + 8 * i, from, 16);
 #endif
 }
 
@@ -5865,63 +5888,62 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_take)(const mosaic_flow__dis_leve
     const int16_t *across = level->slope[slot][0] + y * level->stride + x, *down = level->slope[slot][1] + y * level->stride + x;
     int32_t of_across[4], of_down[4];
     double xx, xy, yy, determinant;
-    int i;
     MOSAIC_FLOW__NAME(dis_greys)(level->pixels[slot] + y * level->stride + x, level->stride, patch->grey);
-    for (i = 0; i < 8; i++) {
-        memcpy(patch->across + 8 * i, across, 16);
-        memcpy(patch->down + 8 * i, down, 16);
-        across += level->stride;
-        down += level->stride;
-    }
+    MOSAIC_FLOW__NAME(dis_square)(across, level->stride, patch->across);
+    MOSAIC_FLOW__NAME(dis_square)(down, level->stride, patch->down);
     MOSAIC_FLOW__NAME(dis_sums)(patch->across, patch->across, patch->down, of_across);
     MOSAIC_FLOW__NAME(dis_sums)(patch->down, patch->down, patch->down, of_down);
     patch->x = x;
     patch->y = y;
-    patch->sum_across = of_across[0];
-    patch->sum_down = of_down[0];
+    patch->mean[0] = (float)of_across[0] * (1.0f / 64);
+    patch->mean[1] = (float)of_down[0] * (1.0f / 64);
     /* 64 times the sums; the constant keeps flat patches from leaping. All exact but the products. */
     xx = 64.0 * of_across[2] - (double)of_across[0] * of_across[0] + 4096.0;
     xy = 64.0 * of_across[3] - (double)of_across[0] * of_down[0];
     yy = 64.0 * of_down[2] - (double)of_down[0] * of_down[0] + 4096.0;
     determinant = xx * yy - xy * xy;
-    patch->xx = (float)(64.0 * yy / determinant);
-    patch->xy = (float)(-64.0 * xy / determinant);
-    patch->yy = (float)(64.0 * xx / determinant);
+    patch->inverse[0] = (float)(64.0 * yy / determinant);
+    patch->inverse[1] = patch->inverse[2] = (float)(-64.0 * xy / determinant);
+    patch->inverse[3] = (float)(64.0 * xx / determinant);
 }
 
-/* The error of a patch at v, and the step (1/64 px) that would take it away if pictures were planes. */
-MOSAIC_FLOW__KERNEL int32_t MOSAIC_FLOW__NAME(dis_look)(const mosaic_flow__dis_level *level, int slot, const MOSAIC_FLOW__NAME(dis_patch) * patch,
-                                                        int32_t v[2], float step[2])
-{
-    int16_t difference[64];
-    int32_t sum[4], half;
-    float bx, by;
-    MOSAIC_FLOW__NAME(dis_differ)(level, slot, patch, v, difference);
-    MOSAIC_FLOW__NAME(dis_sums)(difference, patch->across, patch->down, sum);
-    half = sum[0] / 2;
-    bx = (float)sum[2] - (float)sum[0] * ((float)patch->sum_across * (1.0f / 64));
-    by = (float)sum[3] - (float)sum[0] * ((float)patch->sum_down * (1.0f / 64));
-    step[0] = (patch->xx * bx + patch->xy * by) * -8.0f;
-    step[1] = (patch->xy * bx + patch->yy * by) * -8.0f;
-    return sum[1] - (int32_t)((int64_t)half * half / 64);
-}
-
-/* Takes v for the patch's vector if it fits better; step belongs to the vector. */
+/* Takes x, y for the patch's vector if it fits better; step (1/64 px) is what would take the error away if pictures were planes. */
 MOSAIC_FLOW__KERNEL int MOSAIC_FLOW__NAME(dis_try)(const mosaic_flow__dis_level *level, int slot, const MOSAIC_FLOW__NAME(dis_patch) * patch,
                                                    int32_t x, int32_t y, mosaic_flow__dis_vector *best, float step[2])
 {
-    int32_t v[2], error;
-    float next[2];
+    int16_t difference[64];
+    int32_t v[2], sum[4], half, error;
+    float b[2];
+    int i;
     v[0] = x;
     v[1] = y;
-    error = MOSAIC_FLOW__NAME(dis_look)(level, slot, patch, v, next);
+    MOSAIC_FLOW__NAME(dis_differ)(level, slot, patch, v, difference);
+    MOSAIC_FLOW__NAME(dis_sums)(difference, patch->across, patch->down, sum);
+    half = sum[0] / 2;
+    error = sum[1] - (int32_t)((int64_t)half * half / 64);
     if (error >= best->error) return 0;
     best->x = v[0];
     best->y = v[1];
     best->error = error;
-    step[0] = next[0];
-    step[1] = next[1];
+    best->changed = 1;
+    for (i = 0; i < 2; i++) b[i] = (float)sum[2 + i] - (float)sum[0] * patch->mean[i];
+    for (i = 0; i < 2; i++) step[i] = (patch->inverse[i] * b[0] + patch->inverse[2 + i] * b[1]) * -8.0f;
     return 1;
+}
+
+/* A step to the nearest whole one, at most 512; 0 when both parts are less than one. */
+MOSAIC_FLOW__KERNEL int MOSAIC_FLOW__NAME(dis_round)(const float step[2], int32_t d[2])
+{
+#if MOSAIC_FLOW__LANES >= 8
+    const __m128 s = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(const void *)step)), sign = _mm_and_ps(s, _mm_set1_ps(-0.0f));
+    const __m128i whole = _mm_cvttps_epi32(_mm_add_ps(s, _mm_or_ps(sign, _mm_set1_ps(0.5f))));
+    _mm_storel_epi64((__m128i *)(void *)d, _mm_max_epi32(_mm_min_epi32(whole, _mm_set1_epi32(512)), _mm_set1_epi32(-512)));
+    return _mm_movemask_ps(_mm_cmplt_ps(_mm_andnot_ps(_mm_set1_ps(-0.0f), s), _mm_set1_ps(1))) != 15;
+#else
+    int i;
+    for (i = 0; i < 2; i++) d[i] = mosaic_flow__dis_clamp((int32_t)(step[i] < 0 ? step[i] - 0.5f : step[i] + 0.5f), -512, 512);
+    return !(step[0] < 1 && step[0] > -1 && step[1] < 1 && step[1] > -1);
+#endif
 }
 
 /* Goes downhill for as long as that helps. */
@@ -5930,11 +5952,9 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_descend)(const mosaic_flow__dis_l
 {
     int i;
     for (i = 0; i < MOSAIC_FLOW__DIS_DESCENTS; i++) {
-        int32_t dx, dy;
-        if (step[0] < 1 && step[0] > -1 && step[1] < 1 && step[1] > -1) return;
-        dx = mosaic_flow__dis_clamp(mosaic_flow__dis_round(step[0]), -512, 512);
-        dy = mosaic_flow__dis_clamp(mosaic_flow__dis_round(step[1]), -512, 512);
-        if (!MOSAIC_FLOW__NAME(dis_try)(level, slot, patch, best->x + dx, best->y + dy, best, step)) return;
+        int32_t d[2];
+        if (!MOSAIC_FLOW__NAME(dis_round)(step, d)) return;
+        if (!MOSAIC_FLOW__NAME(dis_try)(level, slot, patch, best->x + d[0], best->y + d[1], best, step)) return;
     }
 }
 
@@ -5947,7 +5967,7 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_search)(const mosaic_flow__di
     for (column = 0; column < level->columns; column++) {
         const int x = mosaic_flow__dis_place(column, level->width);
         MOSAIC_FLOW__NAME(dis_patch) patch;
-        mosaic_flow__dis_vector best = {0, 0, INT32_MAX};
+        mosaic_flow__dis_vector best = {0, 0, INT32_MAX, 0};
         int32_t candidate[9][2];
         float step[2] = {0, 0};
         const int count = mosaic_flow__dis_candidates(way, x, y, candidate);
@@ -5970,7 +5990,9 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_spread)(const mosaic_flow__di
         MOSAIC_FLOW__NAME(dis_patch) patch;
         mosaic_flow__dis_vector best = from[column];
         float step[2] = {0, 0};
+        const int tried = pass && !best.changed; /* in the pass before, in vain: the neighbours that have not changed either */
         int taken = 0;
+        best.changed = 0;
         for (i = 0; i < 4; i++) {
             const int dx = i == 1 ? -1 : i == 2, dy = i == 0 ? -1 : i == 3;
             const mosaic_flow__dis_vector *v = from + column + dy * level->columns + dx;
@@ -5978,6 +6000,7 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_spread)(const mosaic_flow__di
             if (v->x - best.x < MOSAIC_FLOW__DIS_ALIKE && best.x - v->x < MOSAIC_FLOW__DIS_ALIKE && v->y - best.y < MOSAIC_FLOW__DIS_ALIKE &&
                 best.y - v->y < MOSAIC_FLOW__DIS_ALIKE)
                 continue;
+            if (tried && !v->changed && !best.changed) continue;
             if (!taken) MOSAIC_FLOW__NAME(dis_take)(level, way->from, mosaic_flow__dis_place(column, level->width), y, &patch);
             taken = 1;
             MOSAIC_FLOW__NAME(dis_try)(level, other, &patch, v->x, v->y, &best, step);
@@ -6092,6 +6115,8 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_blend)(const mosaic_flow__dis
             (sum + x, MOSAIC_FLOW__NAME(load)(sum + x) / MOSAIC_FLOW__NAME(dis_within)(MOSAIC_FLOW__NAME(load)(weights + x), 1e-6f, 1024));
         }
 }
+
+#endif
 
 /* ---- refinement, on planes split by colour ---- */
 
@@ -6324,6 +6349,27 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_refine)(const mosaic_flow__di
     mosaic_flow__dis_join(way);
 }
 
+#if MOSAIC_FLOW__LANES != 16
+/* Nearest whole numbers, halves away from zero. */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__I MOSAIC_FLOW__NAME(dis_nearest)(MOSAIC_FLOW__V v)
+{
+    return MOSAIC_FLOW__NAME(dis_integer)(v + MOSAIC_FLOW__NAME(select)(v, MOSAIC_FLOW__SET(0), MOSAIC_FLOW__SET(-0.5f), MOSAIC_FLOW__SET(0.5f)));
+}
+
+/* The field of a level in 1/64 px of the next finer one: its patches begin with these. */
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_raise)(const mosaic_flow__dis_way *way)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    int x, y, k;
+    for (y = 0; y < level->height; y++)
+        for (k = 0; k < 2; k++) {
+            float *p = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, y);
+            for (x = 0; x < level->width; x += MOSAIC_FLOW__LANES) MOSAIC_FLOW__NAME(store)
+            (p + x, MOSAIC_FLOW__NAME(dis_number)(
+                        MOSAIC_FLOW__NAME(dis_nearest)(MOSAIC_FLOW__NAME(dis_within)(MOSAIC_FLOW__NAME(load)(p + x) * 128.0f, -1e9f, 1e9f))));
+        }
+}
+
 /* Writes a row of the result: of a field of half the size, or of the size itself. */
 MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_write)(const mosaic_flow__dis_way *way, int y)
 {
@@ -6357,8 +6403,7 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_write)(const mosaic_flow__dis
                 if (half) v = v * 0.75f + MOSAIC_FLOW__NAME(load)(row[k] + x + (i ? 1 : -1)) * 0.25f;
                 v = MOSAIC_FLOW__NAME(dis_within)(v * scale, least, -least);
                 if (way->vectors) {
-                    const MOSAIC_FLOW__I rounded = MOSAIC_FLOW__NAME(dis_integer)(
-                        v + MOSAIC_FLOW__NAME(select)(v, MOSAIC_FLOW__SET(0), MOSAIC_FLOW__SET(-0.5f), MOSAIC_FLOW__SET(0.5f)));
+                    const MOSAIC_FLOW__I rounded = MOSAIC_FLOW__NAME(dis_nearest)(v);
                     memcpy(whole[k], &rounded, sizeof rounded);
                 } else {
                     MOSAIC_FLOW__NAME(store)(ready[k], v + 0.0f); /* no negative zeros */
@@ -6476,6 +6521,8 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(fit_row)(const uint8_t *p, uint32
     for (; i < count; i++) sums[i] += weight * p[i];
 }
 
+#endif
+
 static const mosaic_flow__kernels MOSAIC_FLOW__NAME(kernels) = {MOSAIC_FLOW__LANES,
                                                                 MOSAIC_FLOW__NAME(conv),
                                                                 MOSAIC_FLOW__NAME(sums),
@@ -6487,20 +6534,22 @@ static const mosaic_flow__kernels MOSAIC_FLOW__NAME(kernels) = {MOSAIC_FLOW__LAN
                                                                 MOSAIC_FLOW__NAME(update),
                                                                 MOSAIC_FLOW__LOOK,
                                                                 MOSAIC_FLOW__NAME(convex),
-                                                                MOSAIC_FLOW__NAME(dis_slopes),
-                                                                MOSAIC_FLOW__NAME(dis_search),
-                                                                MOSAIC_FLOW__NAME(dis_spread),
-                                                                MOSAIC_FLOW__NAME(dis_blend),
+                                                                MOSAIC_FLOW__SHARED(dis_slopes),
+                                                                MOSAIC_FLOW__SHARED(dis_search),
+                                                                MOSAIC_FLOW__SHARED(dis_spread),
+                                                                MOSAIC_FLOW__SHARED(dis_blend),
                                                                 MOSAIC_FLOW__NAME(dis_refine),
-                                                                MOSAIC_FLOW__NAME(dis_write),
-                                                                MOSAIC_FLOW__NAME(dis_grey),
-                                                                MOSAIC_FLOW__NAME(dis_halve),
-                                                                MOSAIC_FLOW__NAME(dis_smooth),
-                                                                MOSAIC_FLOW__NAME(fit_row)};
+                                                                MOSAIC_FLOW__SHARED(dis_raise),
+                                                                MOSAIC_FLOW__SHARED(dis_write),
+                                                                MOSAIC_FLOW__SHARED(dis_grey),
+                                                                MOSAIC_FLOW__SHARED(dis_halve),
+                                                                MOSAIC_FLOW__SHARED(dis_smooth),
+                                                                MOSAIC_FLOW__SHARED(fit_row)};
 
 #undef MOSAIC_FLOW__PASTE2
 #undef MOSAIC_FLOW__PASTE
 #undef MOSAIC_FLOW__NAME
+#undef MOSAIC_FLOW__SHARED
 #undef MOSAIC_FLOW__V
 #undef MOSAIC_FLOW__I
 #undef MOSAIC_FLOW__KERNEL
