@@ -380,6 +380,11 @@ extern "C" {
 #else
 #define MOSAIC_FLOW__NOINLINE
 #endif
+#if defined(__GNUC__) || defined(__clang__)
+#define MOSAIC_FLOW__PREFETCH(p) __builtin_prefetch(p)
+#else
+#define MOSAIC_FLOW__PREFETCH(p) ((void)(p))
+#endif
 /* Before a loop of a constant few turns over an array that is to live in registers. */
 #if defined(__clang__)
 #define MOSAIC_FLOW__UNROLL _Pragma("unroll")
@@ -3568,6 +3573,21 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qnorm(const mosaic_flow__qop *op, int from
     }
 }
 
+/* The windows that a pixel will look at are far apart in memory: they are fetched while another pixel is at work. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qfetch(const mosaic_flow__qraft *q, int x, int y)
+{
+    const int r = q->shape.model->radius;
+    const ptrdiff_t pixel = (ptrdiff_t)y * q->shape.w8 + x;
+    int l, j;
+    for (l = 0; l < 4 && q->volume[l]; l++) {
+        const int w = q->shape.level_width[l], h = q->shape.level_height[l], unit = MOSAIC_FLOW__QFLOW + l;
+        const int left = (((x << MOSAIC_FLOW__QFLOW) + q->vectors[2 * pixel]) >> unit) - r;
+        const int top = (((y << MOSAIC_FLOW__QFLOW) + q->vectors[2 * pixel + 1]) >> unit) - r;
+        const int16_t *p = q->volume[l] + pixel * q->volume_step[l] + mosaic_flow__qclamp(left, 0, w ? w - 1 : 0);
+        for (j = top < 0 ? 0 : top; j < top + 2 * r + 2 && j < h; j++) MOSAIC_FLOW__PREFETCH(p + (ptrdiff_t)j * w);
+    }
+}
+
 /* The correlation around where each pixel's motion points to, at all levels: rows of 2 r + 1 values, y slowly, each row padded to `span`. A value
    between four pixels is their mean with weights of 14 bits that sum to one; outside it is zero. */
 MOSAIC_FLOW__INLINE void mosaic_flow__qlookup(const mosaic_flow__qraft *q, int from, int to)
@@ -3580,6 +3600,7 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qlookup(const mosaic_flow__qraft *q, int f
         for (x = 0; x < q->shape.w8; x++) {
             const size_t pixel = (size_t)y * (size_t)q->shape.w8 + (size_t)x;
             int16_t *out = q->taps.at + (ptrdiff_t)pixel * q->taps.channels;
+            if (x + 2 < q->shape.w8) mosaic_flow__qfetch(q, x + 2, y);
             for (l = 0; l < 4; l++, out += (2 * r + 1) * span) {
                 const int w = q->shape.level_width[l], h = q->shape.level_height[l], unit = MOSAIC_FLOW__QFLOW + l;
                 const int32_t cx = (x << MOSAIC_FLOW__QFLOW) + q->vectors[2 * pixel], cy = (y << MOSAIC_FLOW__QFLOW) + q->vectors[2 * pixel + 1];
