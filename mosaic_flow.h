@@ -3108,6 +3108,10 @@ static void mosaic_flow__qmac_128(const mosaic_flow__qwork *w) MOSAIC_FLOW__QKER
 #define MOSAIC_FLOW__QSRA(a) _mm256_sra_epi32(a, _mm_cvtsi32_si128(w->part))
 #define MOSAIC_FLOW__QDOT(a, x, y) _mm256_add_epi32(a, _mm256_madd_epi16(x, y))
     MOSAIC__TARGET("avx2") static void mosaic_flow__qmac_avx2(const mosaic_flow__qwork *w) MOSAIC_FLOW__QKERNEL(8, 6, MOSAIC_FLOW__QEACH6)
+#undef MOSAIC_FLOW__QDOT
+#define MOSAIC_FLOW__QDOT(a, x, y) _mm256_dpwssd_epi32(a, x, y)
+        MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2") static void mosaic_flow__qmac_vnni_one(const mosaic_flow__qwork *w)
+            MOSAIC_FLOW__QKERNEL(8, 6, MOSAIC_FLOW__QEACH6)
 #undef MOSAIC_FLOW__QV
 #undef MOSAIC_FLOW__QLOAD
 #undef MOSAIC_FLOW__QSTORE
@@ -3125,7 +3129,7 @@ static void mosaic_flow__qmac_128(const mosaic_flow__qwork *w) MOSAIC_FLOW__QKER
 #define MOSAIC_FLOW__QADD(a, b) _mm512_add_epi32(a, b)
 #define MOSAIC_FLOW__QSRA(a) _mm512_maskz_sra_epi32((__mmask16)-1, a, _mm_cvtsi32_si128(w->part)) /* the plain one warns in gcc 12 */
 #define MOSAIC_FLOW__QDOT(a, x, y) _mm512_add_epi32(a, _mm512_madd_epi16(x, y))
-        MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2") static void mosaic_flow__qmac_avx512(const mosaic_flow__qwork *w)
+                MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2") static void mosaic_flow__qmac_avx512(const mosaic_flow__qwork *w)
 {
     if (w->blocks == 1) {
         mosaic_flow__qmac_avx2(w);
@@ -3138,7 +3142,7 @@ static void mosaic_flow__qmac_128(const mosaic_flow__qwork *w) MOSAIC_FLOW__QKER
 MOSAIC__TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2") static void mosaic_flow__qmac_vnni(const mosaic_flow__qwork *w)
 {
     if (w->blocks == 1) {
-        mosaic_flow__qmac_avx2(w);
+        mosaic_flow__qmac_vnni_one(w);
         return;
     }
     MOSAIC_FLOW__QKERNEL(16, 12, MOSAIC_FLOW__QEACH12)
@@ -3195,17 +3199,27 @@ MOSAIC_FLOW__INLINE int16_t mosaic_flow__qcorrelation(int32_t sum, int shift)
 
 /* These go through 16 numbers with nothing else in sight, so that compilers make them vectors. */
 
-/* Sums to where they are kept, and into the statistics of their row. */
-MOSAIC_FLOW__INLINE void mosaic_flow__qcount(const int32_t *MOSAIC__RESTRICT t, int32_t *MOSAIC__RESTRICT sums, int32_t *MOSAIC__RESTRICT row,
-                                             int32_t *MOSAIC__RESTRICT low, int32_t *MOSAIC__RESTRICT high)
+/* Sums of `pixels` pixels, 1 or 4, to where they are kept, and into the statistics of their row. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qcount(const int32_t *MOSAIC__RESTRICT t, const int pixels, int32_t *MOSAIC__RESTRICT sums, ptrdiff_t step,
+                                             int32_t *MOSAIC__RESTRICT row, int32_t *MOSAIC__RESTRICT low, int32_t *MOSAIC__RESTRICT high)
 {
+    const int next = pixels / 4;
     int c;
     for (c = 0; c < 16; c++) {
-        sums[c] = t[c];
-        row[c] += t[c] >> 16;
-        row[MOSAIC_FLOW__QOUTPUTS + c] += t[c] & 0xffff;
-        low[c] = t[c] < low[c] ? t[c] : low[c];
-        high[c] = t[c] > high[c] ? t[c] : high[c];
+        const int32_t t0 = t[c], t1 = t[32 * next + c], t2 = t[64 * next + c], t3 = t[96 * next + c];
+        const int32_t least = t0 < t1 ? t0 : t1, last = t2 < t3 ? t2 : t3, most = t0 > t1 ? t0 : t1, best = t2 > t3 ? t2 : t3;
+        sums[c] = t0;
+        if (next) {
+            sums[step + c] = t1;
+            sums[2 * step + c] = t2;
+            sums[3 * step + c] = t3;
+        }
+        row[c] += next ? (t0 >> 16) + (t1 >> 16) + (t2 >> 16) + (t3 >> 16) : t0 >> 16;
+        row[MOSAIC_FLOW__QOUTPUTS + c] += next ? (t0 & 0xffff) + (t1 & 0xffff) + (t2 & 0xffff) + (t3 & 0xffff) : t0 & 0xffff;
+        low[c] = least < low[c] ? least : low[c];
+        low[c] = last < low[c] ? last : low[c];
+        high[c] = most > high[c] ? most : high[c];
+        high[c] = best > high[c] ? best : high[c];
     }
 }
 
@@ -3326,7 +3340,7 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qset_flow(const mosaic_flow__qraft *q, int
 MOSAIC_FLOW__INLINE ptrdiff_t mosaic_flow__qplace(ptrdiff_t pixels, ptrdiff_t pixel, int o) { return (o / 32 * pixels + pixel) * 32 + o % 32; }
 
 /* 16 sums of one pixel: outputs o to o + 15 of pixel x, y. */
-MOSAIC_FLOW__INLINE void mosaic_flow__qfinish(const mosaic_flow__qop *op, const int32_t *acc, int x, int y, int o, mosaic_flow__qstat *stat)
+MOSAIC_FLOW__INLINE void mosaic_flow__qfinish(const mosaic_flow__qop *op, const int32_t *acc, int x, int y, int o)
 {
     const mosaic_flow__qraft *q = op->q;
     const int hidden = q->shape.model->hidden;
@@ -3336,7 +3350,7 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qfinish(const mosaic_flow__qop *op, const 
     int32_t t[16];
     int c;
     switch (op->kind) {
-    case MOSAIC_FLOW__QNORM: mosaic_flow__qcount(acc, op->sums + pixel * op->sums_step + o, stat->row[0] + o, stat->low + o, stat->high + o); return;
+    case MOSAIC_FLOW__QNORM: return; /* elsewhere */
     case MOSAIC_FLOW__QSUMS: memcpy(op->sums + o / 32 * op->sums_block + pixel * op->sums_step + o % 32, acc, sizeof t); return;
     case MOSAIC_FLOW__QSPLIT:
         mosaic_flow__qshift(acc, shift, op->relu ? 0 : -MOSAIC_FLOW__QMAX, MOSAIC_FLOW__QMAX, t);
@@ -3441,8 +3455,16 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qrows(const mosaic_flow__qop *op, int from
                     for (i = 0; i < n; i++)
                         for (b = 0; b < 16 * w.blocks; b += 16) mosaic_flow__qlow(low + 32 * i + b, acc + 32 * i + b);
                 }
-                for (i = 0; i < n; i++)
-                    for (b = 0; b < w.blocks; b++) mosaic_flow__qfinish(op, acc + 32 * i + 16 * b, x + i, y, 16 * (o + b), stat);
+                for (b = 0; b < w.blocks; b++) {
+                    if (op->kind == MOSAIC_FLOW__QNORM) {
+                        int32_t *sums = op->sums + ((ptrdiff_t)y * op->width + x) * op->sums_step + 16 * (o + b), *row = stat->row[0] + 16 * (o + b);
+                        int32_t *least = stat->low + 16 * (o + b), *most = stat->high + 16 * (o + b);
+                        for (i = 0; i + 4 <= n; i += 4)
+                            mosaic_flow__qcount(acc + 32 * i + 16 * b, 4, sums + i * op->sums_step, op->sums_step, row, least, most);
+                        for (; i < n; i++) mosaic_flow__qcount(acc + 32 * i + 16 * b, 1, sums + i * op->sums_step, 0, row, least, most);
+                    } else
+                        for (i = 0; i < n; i++) mosaic_flow__qfinish(op, acc + 32 * i + 16 * b, x + i, y, 16 * (o + b));
+                }
             }
             if (op->kind == MOSAIC_FLOW__QNORM) mosaic_flow__qrow_done(stat, stat->sum, 16 * o, 16 * (o + w.blocks));
         }
@@ -3542,7 +3564,7 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qtiles(const mosaic_flow__qop *op, int fro
                         if (op->start)
                             start = op->start + mosaic_flow__qplace((ptrdiff_t)op->width * op->height, (ptrdiff_t)y * op->width + x, 16 * o);
                         for (j = 0; j < 16; j++) out[k][j] += start[16 * b + j];
-                        mosaic_flow__qfinish(op, out[k], x, y, 16 * (o + b), 0);
+                        mosaic_flow__qfinish(op, out[k], x, y, 16 * (o + b));
                     }
                 }
             }
