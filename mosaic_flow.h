@@ -51,18 +51,22 @@
                   raft in float32 differs from torchvision's RAFT-small by 1e-5 px in the mean, 5e-4 px at most (12 iterations, pairs as above). Pictures
                   of any size are taken; below 128 pixels a side the coarse levels of the correlation have little to say. Without a fused
                   multiply-add in hardware (x86 before 2013, WebAssembly) it is emulated exactly, and float32 is for tests only.
-                  raft in integers, RAFT-small, 12 iterations: EPE 0.3200 RubberWhale, 0.2714 alley_1, 1.1705 cave_2 (float32 and PyTorch 0.3199, 0.2714,
-                  1.1702), 0.002 to 0.004 px from float32 on average. Where motion is so large that the network does not settle, each arithmetic
-                  finds another answer: on the worst of the synthetic pairs tried the error is 16 % above float32's, which itself moves by 2 to
-                  5 % there with noise of 1e-3 in its features. Weights other than the authors' RAFT-small need mosaic_flow_weights_calibrate.
+                  raft in integers, RAFT-small, 12 iterations: EPE 0.3196 RubberWhale, 0.2716 alley_1, 1.1704 cave_2 (float32 and PyTorch 0.3199, 0.2714,
+                  1.1702), 0.007 to 0.008 px from float32 on average at 480 x 272. Where motion is so large that the network does not settle, each
+                  arithmetic finds another answer: over 15 pictures shifted by 18 to 100 px the error is 0.2 % above float32's, on single ones -5 to +6 %;
+                  float32 itself moves by 2 to 5 % there with noise of 1e-3 in its features. Weights other than the authors' RAFT-small need
+                  mosaic_flow_weights_calibrate.
                   options.warm_start: on two films of small motion worth no iteration; carrying the hidden state on as well made results worse.
    PERFORMANCE    dis, AMD EPYC (Zen 4) VM, AVX-512, gcc 12 -O2, one thread, one direction of a pair at 480 x 272 from RGB, medians beside OpenCV 4.14's from
-                  grey in the same run ("make bench"): ultrafast 1.2 ... 1.7 ms / 1.2 ... 1.4, fast 2.5 ... 2.9 / 2.7 ... 2.9, medium 9.6 ... 11.5 /
-                  13 ... 14. AVX2 takes a sixth more at most, scalar code five times as long.
+                  grey in the same run ("make bench"): ultrafast 1.2 ... 1.4 ms / 1.4 ... 1.5, fast 2.3 ... 2.7 / 2.8 ... 2.9, medium 9.6 ... 10.8 /
+                  13 ... 14. AVX2 takes a tenth more at most, scalar code six times as long.
                   raft in float32, RAFT-small, one pair of 480 x 272, 12 iterations, processor time on a shared machine: 0.42 s with AVX-512 or AVX2, 80 %
                   of the processor's 58 billion multiply-adds a second for the 19.7 billion done (23.2 as the network is written: what does
                   not change from iteration to iteration is done once); correlation on demand 0.45 s. PyTorch 2.15, torchvision 0.29: 0.64 s.
-                  raft in integers, the same pair and machine: 0.30 s with VNNI, 0.46 s with AVX2 (PyTorch 2.14 in the same run 0.65 s).
+                  raft in integers, the same pair and machine: 0.19 s with VNNI, 0.21 s with AVX-512, 0.23 s with AVX2; PyTorch 2.15 in the same run
+                  0.64 s. 10.4 billion multiply-adds are done in place of 19.7; the processor's best is 117 billion a second with VNNI, 95 with AVX2.
+                  Of the time features of a picture take 0.019 s, context 0.017 s, each iteration 0.010 s. In a stream the features of a frame
+                  serve two pairs: forward alone a frame takes 0.91 of a pair, both directions 0.79 of two.
                   Memory of the process at 1920 x 1088, correlation on demand: 450 MB in float32, 690 MB in integers.
    LAST CHANGES   0.2.0  RAFT and its weights; dis; cells
                   0.1.0  the interface, with `none`
