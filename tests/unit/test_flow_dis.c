@@ -475,6 +475,86 @@ static void test_wild(void)
     }
 }
 
+/* Looking at what the neighbours found leaves out what was tried before: the same as trying all. */
+static void test_spread(void)
+{
+    enum { W = 160, H = 96 };
+    static uint8_t a[W * H * 3], b[W * H * 3];
+    static float out[W * H * 2];
+    int seed, x, y, c, i, pass;
+    for (seed = 0; seed < 8; seed++) {
+        mosaic_flow_options o;
+        mosaic_flow *f = NULL;
+        mosaic_flow__dis *dis;
+        mosaic_flow__dis_way *way;
+        const mosaic_flow__dis_level *level;
+        mosaic_flow__dis_vector *all[2];
+        size_t count, k;
+        long wrong = 0, changed = 0;
+        test_seed = 88172645463325252ull + (unsigned)seed;
+        for (y = 0; y < H; y++)
+            for (x = 0; x < W; x++)
+                for (c = 0; c < 3; c++) {
+                    const int fine = seed % 2 ? 3 : 7, at = (y * W + x) * 3 + c, from = ((y + H - 2) % H * W + (x + W - x / 20 % fine) % W) * 3 + c;
+                    a[at] = (uint8_t)((x * x / 40 + y * fine) % 200 + test_range(0, 40));
+                    b[at] = (uint8_t)(from < at ? a[from] : test_range(0, 255));
+                }
+        memset(&o, 0, sizeof o);
+        o.method = MOSAIC_FLOW_DIS;
+        o.preset = MOSAIC_FLOW_MEDIUM;
+        CHECK(mosaic_flow_open(W, H, &o, &f) == MOSAIC_FLOW_OK);
+        if (!f) return;
+        CHECK(mosaic_flow_pair(f, a, W * 3, b, W * 3, NULL, out) == MOSAIC_FLOW_OK);
+        dis = (mosaic_flow__dis *)f->method;
+        way = &dis->way[0];
+        level = &dis->level[way->scale];
+        count = (size_t)level->columns * (size_t)level->rows;
+        for (i = 0; i < 2; i++) all[i] = (mosaic_flow__dis_vector *)malloc(count * sizeof **all);
+        for (y = 0; y < level->rows; y++) dis->kernels->dis_search(way, y);
+        for (k = 0; k < count; k++) { /* far from settled */
+            way->found[0][k].x += test_range(-90, 90);
+            way->found[0][k].error = INT32_MAX / 2;
+        }
+        for (y = 0; y < level->rows; y++) /* errors that belong to the vectors */
+            for (x = 0; x < level->columns; x++) {
+                mosaic_flow__dis_patch_plain patch;
+                mosaic_flow__dis_vector *v = &way->found[0][y * level->columns + x];
+                float step[2];
+                mosaic_flow__dis_take_plain(level, way->from, mosaic_flow__dis_place(x, level->width), mosaic_flow__dis_place(y, level->height),
+                                            &patch);
+                mosaic_flow__dis_try_plain(level, 1 - way->from, &patch, v->x, v->y, v, step);
+            }
+        memcpy(all[0], way->found[0], count * sizeof **all);
+        for (pass = 0; pass < 2; pass++) {
+            for (y = 0; y < level->rows; y++) dis->kernels->dis_spread(way, y, pass);
+            for (y = 0; y < level->rows; y++)
+                for (x = 0; x < level->columns; x++) {
+                    static const int around[4][2] = {{0, -1}, {-1, 0}, {1, 0}, {0, 1}};
+                    mosaic_flow__dis_patch_plain patch;
+                    mosaic_flow__dis_vector best = all[pass][y * level->columns + x];
+                    float step[2] = {0, 0};
+                    mosaic_flow__dis_take_plain(level, way->from, mosaic_flow__dis_place(x, level->width), mosaic_flow__dis_place(y, level->height),
+                                                &patch);
+                    for (i = 0; i < 4; i++) {
+                        const int nx = x + around[i][0], ny = y + around[i][1];
+                        const mosaic_flow__dis_vector *v = &all[pass][ny * level->columns + nx];
+                        if (nx < 0 || ny < 0 || nx >= level->columns || ny >= level->rows) continue;
+                        if (abs(v->x - best.x) < MOSAIC_FLOW__DIS_ALIKE && abs(v->y - best.y) < MOSAIC_FLOW__DIS_ALIKE) continue;
+                        mosaic_flow__dis_try_plain(level, 1 - way->from, &patch, v->x, v->y, &best, step);
+                    }
+                    mosaic_flow__dis_descend_plain(level, 1 - way->from, &patch, &best, step);
+                    changed += best.error != all[pass][y * level->columns + x].error;
+                    all[1 - pass][y * level->columns + x] = best;
+                }
+        }
+        for (k = 0; k < count; k++)
+            wrong += all[0][k].x != way->found[0][k].x || all[0][k].y != way->found[0][k].y || all[0][k].error != way->found[0][k].error;
+        CHECK_MSG(wrong == 0 && changed > 0, "seed %d: %ld of %d patches differ, %ld changed", seed, wrong, (int)count, changed);
+        for (i = 0; i < 2; i++) free(all[i]);
+        mosaic_flow_close(f);
+    }
+}
+
 int main(void)
 {
     static const int size[][2] = {{1, 1},  {2, 1},  {1, 3},    {3, 7},    {7, 3},   {8, 8},   {9, 9},   {16, 7},  {15, 17},
@@ -490,5 +570,6 @@ int main(void)
     test_cells();
     test_refused();
     test_wild();
+    test_spread();
     return test_end("flow_dis");
 }

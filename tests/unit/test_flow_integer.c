@@ -382,13 +382,15 @@ static void test_tiles(void)
     static const int sizes[][2] = {{8, 8}, {56, 24}, {113, 65}};
     mosaic_flow_weights *w = random_weights(0, 31, 1.5);
     int size, level;
-    for (size = 0; size < 3; size++)
+    for (size = 0; size < 6; size++) /* of features of the flow, where the weights are easily found; then of the candidate, which takes two pieces */
         for (level = 0; level <= 1 + mosaic__cpu_level(); level++) { /* the 128-bit one, then all levels */
             mosaic_flow_options o;
             mosaic_flow *f = NULL;
             mosaic_flow__qraft *q;
             const mosaic_flow__qconv *c;
             const float *g;
+            const mosaic_flow__qmap *map;
+            int out_step;
             mosaic_flow__qop op;
             int x, y, i, j, k, n, out, layer, threads = 1 + level;
             int32_t *sums;
@@ -400,31 +402,34 @@ static void test_tiles(void)
             o.simd = level;
             o.run = level > 2 ? test_run : NULL;
             o.run_ctx = &threads;
-            CHECK(mosaic_flow_open(sizes[size][0], sizes[size][1], &o, &f) == MOSAIC_FLOW_OK);
+            CHECK(mosaic_flow_open(sizes[size % 3][0], sizes[size % 3][1], &o, &f) == MOSAIC_FLOW_OK);
             if (!f) return;
             q = (mosaic_flow__qraft *)f->method;
 #if MOSAIC_FLOW__Q128
             if (level == 0) q->mac = mosaic_flow__qmac_128;
 #endif
             layer = q->shape.model->update + MOSAIC_FLOW__FLOW2;
-            c = &q->conv[layer];
+            c = size < 3 ? &q->conv[layer] : &q->news[0];
+            map = size < 3 ? &q->flow1 : &q->state;
+            out_step = c->blocks * 16;
             g = w->weight[layer];
-            CHECK(c->tiled && c->in == 64 && c->out == 32);
+            CHECK(c->tiled && c->in == (size < 3 ? 64 : 180) && c->segments == (size < 3 ? 16 : 32));
             for (y = 0; y < q->shape.h8; y++)
                 for (x = 0; x < q->shape.w8; x++)
                     for (n = 0; n < c->in; n++)
-                        q->flow1.at[y * q->flow1.pitch + x * c->in + n] = (int16_t)(n % 3              ? test_range(c->low[n], c->high[n])
+                        map->at[y * map->pitch + x * map->channels + n] = (int16_t)(n % 3              ? test_range(c->low[n], c->high[n])
                                                                                     : test_range(0, 1) ? c->low[n]
                                                                                                        : c->high[n]);
-            mosaic_flow__qop_start(q, &op, c, &q->flow1, 0, MOSAIC_FLOW__QSUMS);
-            sums = (int32_t *)malloc((size_t)op.width * (size_t)op.height * 32 * sizeof *sums);
+            mosaic_flow__qop_start(q, &op, c, map, 0, MOSAIC_FLOW__QSUMS);
+            sums = (int32_t *)malloc((size_t)op.width * (size_t)op.height * (size_t)out_step * sizeof *sums);
             op.sums = sums;
-            op.sums_step = op.sums_block = 32;
+            op.sums_step = out_step;
+            op.sums_block = 32;
             mosaic_flow__qpass(q, &op, 0);
             for (y = 0; y < op.height; y++)
                 for (x = 0; x < op.width; x++)
                     for (out = (x + y) % 5; out < c->out; out += 5) {
-                        const int16_t *u = c->weights + (ptrdiff_t)(out / 16) * 16 * c->pairs * 32 + out % 16 * 2;
+                        const int16_t *u = c->weights + (ptrdiff_t)(out / 16) * c->segments * c->pairs * 32 + out % 16 * 2;
                         int64_t sum = c->bias[out];
                         double exact = 0;
                         for (k = 0; k < 16; k++) {
@@ -436,19 +441,21 @@ static void test_tiles(void)
                                     for (j = 0; j < 4; j++) {
                                         const int py = y / 2 * 2 - 1 + i, px = x / 2 * 2 - 1 + j;
                                         if (b[k / 4][i] && b[k % 4][j] && py >= 0 && px >= 0 && py < op.height && px < op.width)
-                                            v += b[k / 4][i] * b[k % 4][j] * q->flow1.at[py * q->flow1.pitch + px * c->in + n];
+                                            v += b[k / 4][i] * b[k % 4][j] * map->at[py * map->pitch + px * map->channels + n];
                                     }
-                                m += (int64_t)v * u[(k * c->pairs + n / 2) * 32 + n % 2];
+                                m += (int64_t)v * u[(k * c->in / 2 + n / 2) * 32 + n % 2];
+                                if ((n + 1) % (2 * c->pairs)) continue;
+                                sum += a[y % 2][k / 4] * a[x % 2][k % 4] * (m >> c->part); /* a piece */
+                                m = 1 << (c->part - 1);
                             }
-                            sum += a[y % 2][k / 4] * a[x % 2][k % 4] * (m >> c->part);
                         }
-                        wrong += sum != sums[((ptrdiff_t)y * op.width + x) * 32 + out];
+                        wrong += sum != sums[((ptrdiff_t)y * op.width + x) * out_step + out];
                         if (size) continue;
                         for (n = 0; n < c->in; n++)
                             for (k = 0; k < 9; k++) {
                                 const int py = y - 1 + k / 3, px = x - 1 + k % 3;
                                 if (py >= 0 && px >= 0 && py < op.height && px < op.width)
-                                    exact += (double)g[(out * c->in + n) * 9 + k] * q->flow1.at[py * q->flow1.pitch + px * c->in + n];
+                                    exact += (double)g[(out * c->in + n) * 9 + k] * map->at[py * map->pitch + px * map->channels + n];
                             }
                         exact = ldexp(exact, -q->scale[MOSAIC_FLOW__SCALE_FLOW1]) + (double)w->bias[layer][out];
                         largest = fabs(exact) > largest ? fabs(exact) : largest;
