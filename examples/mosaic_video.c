@@ -204,13 +204,15 @@ static int open_output(pipeline *p)
     return p->out ? DONE : say(FAILED, "%s", err);
 }
 
+static void tell_photos(void *pipe, int done, int count) { progress_photos(&((pipeline *)pipe)->progress, done, count, run_clock()); }
+
 /* Enough photographs, or a line that says how many are missing. */
 static int make_pool(pipeline *p)
 {
     const double begun = run_clock();
     pool_files_options o;
     char err[LINE] = "";
-    int missing, photos, i, told = 0;
+    int missing, photos, i, failed, told = 0;
     memset(&o, 0, sizeof o);
     o.folder = p->s->tiles.items;
     o.folders = p->s->tiles.count;
@@ -219,7 +221,12 @@ static int make_pool(pipeline *p)
     o.cell_height = p->grid.cell_height;
     o.threads = p->s->threads;
     o.stop = &stop;
-    if (pool_files_make(&p->photos, &o, err, sizeof err)) return say(stop ? STOPPED : FAILED, "%s", err);
+    o.told = tell_photos;
+    o.told_ctx = p;
+    progress_begin(&p->progress, p->s->quiet, 0, begun);
+    failed = pool_files_make(&p->photos, &o, err, sizeof err);
+    progress_clear(&p->progress);
+    if (failed) return say(stop ? STOPPED : FAILED, "%s", err);
     p->report.pool_seconds = run_clock() - begun;
     photos = mosaic_pool_photos(p->photos.pool);
     if (p->photos.notice[0] && !p->s->quiet) say(0, "%s", p->photos.notice);

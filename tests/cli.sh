@@ -145,6 +145,11 @@ for level in scalar avx2 avx512 avx512vnni; do
 done
 
 # ---- the pool file ----
+mkdir worse && ln -s ../demo/tiles worse/good && echo no picture > worse/a.jpg && : > worse/b.png && head -c 300 demo/tiles/0001.jpg > worse/c.jpg && ln -s a.jpg worse/d.jpg
+good "bad pictures are left out" --input $source --tiles worse --height 144 --cells 60 --output x.png --report x.json
+holds "bad pictures are named" "$out" "skipped worse/a.jpg: "
+same "bad pictures are counted" "$(field x.json photos) $(field x.json skipped)" "300 3"
+rm -r worse
 good "pool: made" --input $source $small --output p.png --pool pool.bin
 cp pool.bin pool.good
 good "pool: used" --input $source $small --output p.mp4 --pool pool.bin --report p.json

@@ -28,7 +28,9 @@ typedef struct pool_files_options {
     int folders;
     const char *file; /* of the saved pool, or null */
     int cell_width, cell_height, threads;
-    const volatile sig_atomic_t *stop; /* set: give up */
+    const volatile sig_atomic_t *stop;                 /* set: give up */
+    void (*told)(void *told_ctx, int done, int count); /* after every batch of photographs; may be null */
+    void *told_ctx;
 } pool_files_options;
 
 static inline void pool_files_free(pool_files *p)
@@ -147,6 +149,7 @@ static inline mosaic_result pool_files__build(pool_files *p, const pool_files_op
             if (!result) result = pool_files__add(p, p->pool, saved, old, 0, begin, NULL, 0);
         }
         if (p->pool && !result) result = pool_files__add(p, p->pool, saved, old, begin, end, tiles, tile_size);
+        if (o->told) o->told(o->told_ctx, end, count);
     }
     for (i = 0; i < count; i++) p->skips += p->skipped[i] != NULL;
     if (!p->pool && !result)

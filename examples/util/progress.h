@@ -27,6 +27,16 @@ static inline void progress_clear(progress *p)
     p->drawn = 0;
 }
 
+/* While photographs are read. */
+static inline void progress_photos(progress *p, int done, int count, double now)
+{
+    if (p->quiet || now - p->told < (p->terminal ? 0.1 : 5)) return;
+    p->told = now;
+    fprintf(stderr, "%sphotograph %d/%d%s", p->terminal ? "\r\033[K" : "", done, count, p->terminal ? "" : "\n");
+    fflush(stderr);
+    p->drawn = p->terminal;
+}
+
 static inline void progress_show(progress *p, long long frame, double churn, double now)
 {
     const double rate = now > p->begun ? (double)frame / (now - p->begun) : 0;

@@ -24,6 +24,8 @@ static void test_free(void *p)
 #define MOSAIC_TEMPORAL_FREE(ctx, ptr) ((void)(ctx), test_free(ptr))
 static size_t test_table_most = (size_t)1 << 24;
 #define MOSAIC__TABLE_MOST test_table_most
+static size_t test_ban_most = (size_t)1 << 26;
+#define MOSAIC__BAN_MOST test_ban_most
 #define MOSAIC_TEMPORAL_IMPLEMENTATION
 #include "../../mosaic_temporal.h"
 
@@ -681,6 +683,30 @@ static void test_still(int with_flow)
         memcpy(canvas, f->rgb, sizeof canvas);
     }
     mosaic_close(e);
+    mosaic_pool_destroy(pool);
+}
+
+/* Where the first frame is too large to be solved again, repair alone keeps the rules. */
+static void test_still_large(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    mosaic_pool *pool = make_pool(150, CELL, CELL);
+    int64_t cost[2];
+    int round;
+    world(rgb, WIDTH, HEIGHT, 0, 0, 1);
+    for (round = 0; round < 2; round++) {
+        mosaic_engine *e = make_engine(pool, NULL);
+        const mosaic_frame *f;
+        test_ban_most = round ? 1 : (size_t)1 << 26;
+        f = push(e, rgb, NULL);
+        check_rules(f, 2, 4, 150);
+        CHECK(f->too_close == 0 && f->cost >= f->bound);
+        cost[round] = f->cost;
+        CHECK(push(e, rgb, NULL)->changed == 0);
+        mosaic_close(e);
+    }
+    CHECK_MSG(cost[0] != cost[1], "both ways give %.0f: nothing was tested", (double)cost[0]);
+    test_ban_most = (size_t)1 << 26;
     mosaic_pool_destroy(pool);
 }
 
@@ -1718,6 +1744,7 @@ int main(void)
     test_mask_cells();
     test_still(0);
     test_still(1);
+    test_still_large();
     test_still_pinched();
     test_extreme_grids();
     test_pan();
