@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 HEADERS := $(wildcard mosaic_*.h) $(wildcard examples/util/*.h)
 EXAMPLES := $(patsubst examples/%.c,%,$(wildcard examples/*.c))
 # Examples that need more than a C compiler and stb are left out, with a word, where their libraries are missing.
-WITH_FFMPEG := mosaic_video mosaic_measure
+WITH_FFMPEG := mosaic_video mosaic_measure mosaic_mem_demo
 FFMPEG := libavformat libavcodec libavutil libswscale libswresample libcjson libcrypto
 HAVE_FFMPEG := $(shell pkg-config --exists $(FFMPEG) 2>/dev/null && echo yes)
 WITH_SDL := mosaic_live

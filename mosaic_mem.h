@@ -3,7 +3,7 @@
    Cuts pictures into small patches, lifts each to its place in the world by depth and camera pose, keeps them, and gives back those that a
    camera sees when it returns: culled, tested for what hides them, scored, chosen for what they add, and drawn into a canvas. What a patch
    carries (numbers, tags) is the caller's business. The idea is that of MosaicMem (Yu et al., "MosaicMem: Hybrid Spatial Memory for Controllable
-   Video World Models", arXiv 2603.17117, 2026).
+   Video World Models", arXiv 2603.17117, 2026). For generators there are rotary and projective positions and attention; no network, no weights.
 
    HOW TO USE
      In one C or C++ file of your program:
@@ -71,7 +71,7 @@
 
    THREADS
      No threads, locks or global state of its own. Queries, compositions and reads of one store may run at once, each with a scratch of its own,
-     while nothing changes it.
+     while nothing changes it. mosaic_mem_attend cuts its work into 16 jobs for its job hook; everything else is serial.
 
    DETERMINISM
      The same calls give the same bytes on every instruction set, compiler, optimisation level and number of threads: IEEE operations in a fixed
@@ -94,6 +94,15 @@
      is drawn is computed anew in double. Up to 2^28 patches; tiles of up to 16 x 16 tokens, one size per store. Pinhole cameras without
      skew or distortion. Tokens that reach nearer than `nearest` are left out whole. The z-buffer of a query is coarse: a patch whose cells are all
      taken by nearer ones is not found though a sliver of it may be seen. Merging looks at patches whose reach is below one cell of the index.
+
+   PERFORMANCE (AMD EPYC (Zen 4) VM, 2 cores, AVX-512; gcc 12 -O2, one thread; patches of 2 x 2 tokens of 16 float32: 330 bytes of raw data)
+     patches      insert     bytes of a patch    view, top 64: in the frustum    median      p99
+         1,000    1.7 M/s    572                                          110    0.04 ms    0.18 ms
+       100,000    1.6 M/s    367                                         1400    0.70 ms     1.5 ms
+     1,000,000    1.5 M/s    363                                         1740    0.96 ms     1.7 ms
+   A view takes about 0.5 microseconds for each patch in its frustum, nearly whatever the size of the store. Merging costs a sixth of the insertions.
+   Attention, 1024 queries and keys, 4 heads, in products of both matrices alone: with AVX-512 40 GFMA/s for heads of 64 and 128 and 24 for heads of
+   16, where the processor's peak, measured beside it, is 58; with AVX2 20 and 14; scalar 3.5.
 
    LAST CHANGES
      0.1.0  first version
@@ -4403,7 +4412,7 @@ typedef int32_t MOSAIC_MEM__I;
 /* Loads and stores through these types may be anywhere. */
 typedef float MOSAIC_MEM__V __attribute__((vector_size(4 * MOSAIC_MEM__LANES), aligned(4), may_alias));
 typedef int32_t MOSAIC_MEM__I __attribute__((vector_size(4 * MOSAIC_MEM__LANES), aligned(4), may_alias));
-#define MOSAIC_MEM__ROWS (MOSAIC_MEM__LANES == 16 ? 8 : 6)
+#define MOSAIC_MEM__ROWS (MOSAIC_MEM__LANES == 16 ? 8 : 4)
 #endif
 
 /* The compiler turns these loops of eight into vectors. */

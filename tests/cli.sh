@@ -620,6 +620,31 @@ refuses "assign: a folder" 1 "demo: Is a directory" demo
 refuses "assign: no arguments" 2 "usage"
 unset ASAN_OPTIONS
 
+# ---- mosaic_mem_demo: a place seen again, files, edits ----
+mosaic=$build/mosaic_mem_demo
+if [ -x "$mosaic" ]; then
+    good "mosaic_mem_demo" demo --output mem --num-frames 8 --width 48 --height 32
+    same "mosaic_mem_demo: files" "$(ls mem | wc -l | tr -d ' ')" 27
+    count=$(printf '%s' "$out" | tail -1 | sed 's/.*, \([0-9]*\) patches in the store/\1/')
+    same "mosaic_mem_demo: points" "$(sed -n 's/^element vertex //p' mem/points.ply)" "$count"
+    same "mosaic_mem_demo: a line each" "$(sed '1,/^end_header/d' mem/points.ply | wc -l | tr -d ' ')" "$count"
+    same "mosaic_mem_demo: poses" "$(grep -c timestamp mem/trajectory.json)" 8
+    good "mosaic_mem_demo inspect" inspect mem/memory.mosaicmem
+    holds "mosaic_mem_demo inspect" "$out" "$count patches in "
+    good "mosaic_mem_demo translate" edit mem/memory.mosaicmem mem/moved translate 1 2 3
+    good "mosaic_mem_demo translate back" edit mem/moved mem/back translate -1 -2 -3
+    cmp -s mem/back mem/memory.mosaicmem && ok || bad "mosaic_mem_demo: moved and moved back is another store"
+    good "mosaic_mem_demo splice" edit mem/memory.mosaicmem mem/both splice mem/moved 50 0 0
+    holds "mosaic_mem_demo splice" "$out" "$((2 * count)) in the store"
+    good "mosaic_mem_demo erase" edit mem/both mem/less erase 51 2 3 20
+    head -c 500 mem/both > mem/cut
+    refuses "mosaic_mem_demo: truncated" 1 "ends too early" inspect mem/cut
+    refuses "mosaic_mem_demo: no store" 1 "damaged or of another kind" inspect mem/points.ply
+    refuses "mosaic_mem_demo: no file" 1 "nowhere" inspect nowhere
+    refuses "mosaic_mem_demo: no command" 2 "usage"
+    refuses "mosaic_mem_demo: no edit" 2 "usage" edit mem/both mem/x paint 1
+fi
+
 [ $skipped = 0 ] || echo "cli: $skipped skipped" >&2
 echo "cli: $passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make bench: our figures and the peers', measured in turn in one run.
 
-    bench.py BUILD DATA [ssim] [lap] [flow] [pool] [engine] [films]     (no name: all)
+    bench.py BUILD DATA [ssim] [lap] [flow] [mem] [pool] [engine] [films]     (no name: all)
 
 Prints a line per figure and writes BUILD/bench.json, an array of {"name", "ours", "peer", "peer_name", "ratio", "unit", "threads", "note"}. A ratio
 above 1 is in our favour, whichever way the figure points. Times are medians of interleaved runs.
@@ -487,9 +487,18 @@ def films():
             add(f"{name}: {figure}", ours.get(figure), theirs.get(figure), peer_name, "", 2, "", higher)
 
 
+def mem():
+    """mosaic_mem.h: insertions, views of some 2000 patches in their frustum, bytes; no peer that runs without a network."""
+    for patches in (1e3, 1e4, 1e5, 1e6, 1e7) if "mem" in ONLY else (1e3, 1e4, 1e5, 1e6):
+        run = json.loads(subprocess.check_output([os.path.join(BUILD, "mosaic_mem_demo"), "bench", str(int(patches))]))
+        name = f"mem, {run['patches']} patches"
+        add(f"{name}: insert", run["insert_per_s"] / 1e6, None, None, "M/s", 1, f"{run['bytes_per_patch']:.0f} bytes a patch, {run['times_raw']:.2f} x raw")
+        add(f"{name}: top 64, median", run["query_p50_ms"], None, None, "ms", 1, f"{run['candidates']} in the frustum; p99 {run['query_p99_ms']:.3f}", False)
+
+
 def main():
     os.makedirs(OUT, exist_ok=True)
-    for part in (ssim, lap, flow, pool, engine, films):
+    for part in (ssim, lap, flow, mem, pool, engine, films):
         if wanted(part.__name__):
             part()
     path = os.path.join(BUILD, "bench.json")
