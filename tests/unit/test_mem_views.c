@@ -210,6 +210,32 @@ static void occlusion(void)
     mosaic_mem_close(m);
 }
 
+/* What is nearer by more than the tolerance hides, what is nearer by less does not. */
+static void tolerance(void)
+{
+    int near_enough;
+    for (near_enough = 0; near_enough < 2; near_enough++) {
+        mosaic_mem *m = empty(2);
+        mosaic_mem_keyframe k;
+        mosaic_mem_query_options o;
+        size_t n;
+        memset(&o, 0, sizeof o);
+        o.diversity = -1;
+        wall(&k, 6);
+        OK(mosaic_mem_insert(m, &k, NULL));
+        wall(&k, near_enough ? 5.9 : 5.7);
+        k.view.pose.centre[2] = 0.001;
+        for (n = 0; n < CELLS; n++) skip[n] = 0;
+        m->o.merge_distance = -1;
+        OK(mosaic_mem_insert(m, &k, NULL));
+        CHECK(mosaic_mem_count(m) == 96);
+        k.view.pose.centre[2] = 0;
+        OK(mosaic_mem_query(m, &k.view, &o, NULL, hits, MOST, &n, NULL));
+        CHECK_MSG(n == (near_enough ? 96u : 48u), "%d", (int)n);
+        mosaic_mem_close(m);
+    }
+}
+
 static void scores(void)
 {
     mosaic_mem *m = empty(2);
@@ -555,6 +581,7 @@ int main(void)
     identity();
     ramps_and_cover();
     occlusion();
+    tolerance();
     scores();
     diversity();
     edits();
