@@ -1390,6 +1390,7 @@ static int mosaic_mem__reserve(mosaic_mem *m, mosaic_mem__pool *pool, size_t mor
 static uint32_t mosaic_mem__new(mosaic_mem__pool *pool)
 {
     uint32_t i = pool->used;
+    MOSAIC_MEM_ASSERT(pool->spare || pool->used < pool->pieces * MOSAIC_MEM__CHUNK);
     if (pool->spare) {
         i = pool->first_free;
         memcpy(&pool->first_free, mosaic_mem__item(pool, i), sizeof i);
@@ -1717,6 +1718,7 @@ static void mosaic_mem__unindex(mosaic_mem *m, uint32_t slot)
     mosaic_mem__node *n = mosaic_mem__node_of(m, i);
     const uint32_t head = n->child;
     first = mosaic_mem__bucket_of(m, head);
+    MOSAIC_MEM_ASSERT(first->used > 0 && b->slot[at] == slot);
     first->used--;
     b->x[at] = first->x[first->used], b->y[at] = first->y[first->used], b->z[at] = first->z[first->used], b->r[at] = first->r[first->used];
     b->slot[at] = first->slot[first->used];
