@@ -1370,7 +1370,7 @@ static int mosaic_mem__reserve(mosaic_mem *m, mosaic_mem__pool *pool, size_t mor
 {
     while (pool->spare + (pool->pieces * MOSAIC_MEM__CHUNK - pool->used) < more) {
         const size_t size = pool->item * MOSAIC_MEM__CHUNK;
-        if (pool->pieces >= ((size_t)1 << 32) / MOSAIC_MEM__CHUNK - 1) return 0;
+        if (pool->pieces >= ((uint64_t)1 << 32) / MOSAIC_MEM__CHUNK - 1) return 0;
         if (pool->pieces == pool->room) {
             const size_t room = pool->room ? 2 * pool->room : 8;
             unsigned char **piece = (unsigned char **)mosaic_mem__take(m, room * sizeof *piece);
