@@ -78,8 +78,8 @@
        paint      only cells whose photograph or colour changed: the matrix, a share of the source, nothing else
 
    MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph (up to 64 MB; beyond, costs are computed where needed), 3 for each
-                  output pixel, 12 for each of the 144 describing pixels of a cell, 12 for each cell and place within min_distance, and small things: 13 MB
-                  at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded
+                  output pixel, 12 for each of the 144 describing pixels of a cell, 12 for each cell and place within min_distance, 2.5 KB for each cell to
+                  follow its content, 864 bytes for each photograph to re-rank, and small things: 16 MB at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded
                   from a mapped file): 8 MB there.
    THREADS        An engine is used by one thread at a time; a pool that nobody changes may serve many engines. The header starts no threads: give it a
                   job hook (options.run) and it spreads describing, costs, recolouring and painting over yours, row of cells by row of cells.
@@ -92,11 +92,12 @@
                   photograph (mosaic_frame.too_close): it is greedy, and can fail a little before photographs run out. Origins between whole
                   pixels are rounded when painting.
    PERFORMANCE    AMD EPYC (Zen 4) VM, AVX-512, gcc 12 -O2; 1280x720 source, 1890x1080 out, 700 cells, 919 photographs x 4 variants, a film in which most
-                  cells are painted anew; mean milliseconds of processor time a frame on one thread, engine alone, each frame's best of four:
-                                 describe   assign   render   all    nothing moves
-                      AVX-512       1.7       1.9      1.8     5.4        .8
-                      AVX2          1.8       2.2      1.8     5.8        .8
-                      scalar        4.3      19.1      7.6    31         2.0
+                  cells are painted anew; mean milliseconds of processor time a frame on one thread, engine alone, one run:
+                                 describe   assign   re-rank   render   all    nothing moves
+                      AVX-512       2.0       2.7      1.4       2.2     8.3        .9
+                      AVX2          2.0       3.5      1.5       2.5     9.6       1.0
+                      scalar        4.7      24.2      1.6       9.2    40         2.0
+                  (without motion, on a machine with other work; following given motion adds .8)
                   A frame that begins a shot costs up to five assignments (16 ms in all); beyond 2^26 costs one, with repair. 9,768 cells: 7,500
                   photographs .48 s a frame (the first 1.1), 30,000 photographs 2.2 s (2.8); 30,780 cells and 100,000 photographs 138 s, 650 MB. Costs are computed for 16 or 8 pairs at a time (4 by
                   NEON and WebAssembly), the rest for 8 or 16 values by AVX2, elsewhere by scalar loops. Scalar code also paints parts of cells
