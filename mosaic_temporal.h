@@ -275,6 +275,14 @@ typedef enum mosaic_preset {
 MOSAIC_TEMPORAL_API const char *mosaic_preset_name(int preset);    /* "default", "legacy", …; null outside */
 MOSAIC_TEMPORAL_API const char *mosaic_preset_summary(int preset); /* one line for a help text; null outside */
 
+/* How a photograph's colours are brought to its cell's, before options.histogram. */
+enum {
+    MOSAIC_RECOLOUR_NONE = 1, /* not at all */
+    MOSAIC_RECOLOUR_MEAN,     /* the mean is moved */
+    MOSAIC_RECOLOUR_REINHARD, /* mean and spread of grey, red against blue, and green against both, each by itself */
+    MOSAIC_RECOLOUR_MKL       /* mean and all spread: the linear Monge-Kantorovich map */
+};
+
 #define MOSAIC_OFF (-1) /* in an option whose zero means "the preset's value": really none */
 
 enum { MOSAIC_SIMD_BEST = 0, MOSAIC_SIMD_SCALAR, MOSAIC_SIMD_AVX2, MOSAIC_SIMD_AVX512, MOSAIC_SIMD_AVX512_VNNI };
@@ -295,13 +303,16 @@ enum {
    of all. */
 typedef struct mosaic_options {
     mosaic_preset preset;
-    float coherence;       /* 0 … 1 (.5, none): the dial. 0 (MOSAIC_OFF) = the best picture frame by frame, 1 = photographs change only at cuts
+    float coherence;   /* 0 … 1 (.5, none): the dial. 0 (MOSAIC_OFF) = the best picture frame by frame, 1 = photographs change only at cuts
                          and where content appears */
-    int max_uses;          /* of one photograph in a frame, all variants together (the number of variants, the same); MOSAIC_OFF = no limit */
-    int min_distance;      /* no copy of a photograph, in any variant, within so many rows and columns (4, none); 0 … 16 */
-    unsigned variants;     /* bit i allows variant i (all) */
-    float mean_strength;   /* 0 … 1 (.9, .5): how far a photograph's mean colour follows its cell's */
-    float spread_strength; /* 0 … 1 (.55, .5): how far its contrast and colour spread follow */
+    int max_uses;      /* of one photograph in a frame, all variants together (the number of variants, the same); MOSAIC_OFF = no limit */
+    int min_distance;  /* no copy of a photograph, in any variant, within so many rows and columns (4, none); 0 … 16 */
+    unsigned variants; /* bit i allows variant i (all) */
+    int recolour;      /* MOSAIC_RECOLOUR_… (MKL, MKL) */
+    float histogram; /* 0 … 1 (none, none): share of the way from there to the cell's very distribution of levels, channel by channel. mosaicraft's
+                         "histogram" is NONE with .55, its "hybrid" REINHARD with .35, its "mkl_hybrid" MKL with .3 */
+    float mean_strength;           /* 0 … 1 (.9, .5): how far a photograph's mean colour follows its cell's */
+    float spread_strength;         /* 0 … 1 (.55, .5): how far its contrast and colour spread follow */
     float spread_low, spread_high; /* (.06 2, .5 2): limits of the factor on a photograph's spread, low .001 … 1, high 1 … 2 */
     float bleed;                   /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
     int rerank;     /* 0 … 64 (16, none): a cell's new photograph is chosen by SSIM among the assigned one and so many others of nearly
@@ -327,6 +338,7 @@ typedef struct mosaic_option_info {
     const char *name, *summary;   /* "mean_strength", as the field is called; one line for a help text */
     size_t offset;                /* of the field in mosaic_options */
     int whole;                    /* 1: the field is an int, 0: a float */
+    const char *const *choices;   /* names of the values 1, 2 …, ended by null; null itself where the value is a number */
     float low, high;              /* what it may be; MOSAIC_OFF too where low is 0 */
     float preset[MOSAIC_PRESETS]; /* each preset's value; MOSAIC_OFF is none */
 } mosaic_option_info;
@@ -361,19 +373,29 @@ typedef struct mosaic_draw {
     int16_t colour[3][5]; /* rows R, G, B: weights of the tile's R, G, B and of the source (Q12), and a constant (1/16 level) */
 } mosaic_draw;
 
+/* What options.histogram adds, which no matrix can: three curves for each cell. The tile's part of the sum above goes through them before the source
+   is added:
+       v = clamp((m[0] p[R] + m[1] p[G] + m[2] p[B] + 256 m[4] + 2048) >> 12, 0, 255),  k = level[c] + v / 16
+       out[c] = clamp((16 (k[0] (16 - v % 16) + k[1] (v % 16)) + m[3] s[c] + 2048) >> 12, 0, 255)
+   A texture of 17 texels with linear filtering does the same on a GPU. */
+typedef struct mosaic_curve {
+    int16_t level[3][17]; /* at v = 0, 16, … 256: 1/16 level */
+} mosaic_curve;
+
 /* A finished frame: the engine's own, valid until the next push, load or close. */
 typedef struct mosaic_frame {
-    int64_t index;           /* 0, 1, … */
-    int cut;                 /* 1: a new shot begins here (the first frame too) */
-    int origin_x, origin_y;  /* of the grid in this frame, 1/64 px */
-    int cells;               /* cols * rows */
-    int filled;              /* those of them that the mask does not leave out */
-    const mosaic_draw *draw; /* one for each cell, row-major */
-    const uint8_t *rgb;      /* width x height packed 8-bit sRGB; null with draw_list_only */
-    size_t stride;           /* bytes from row to row of rgb */
-    int changed, repainted;  /* cells */
-    int too_close;           /* cells whose photograph stands within min_distance again: repair found no free photograph for them */
-    int64_t cost, bound;     /* of this frame's assignment, bonuses and repulsion included, and the least it could be if copies were allowed to stand
+    int64_t index;             /* 0, 1, … */
+    int cut;                   /* 1: a new shot begins here (the first frame too) */
+    int origin_x, origin_y;    /* of the grid in this frame, 1/64 px */
+    int cells;                 /* cols * rows */
+    int filled;                /* those of them that the mask does not leave out */
+    const mosaic_draw *draw;   /* one for each cell, row-major */
+    const mosaic_curve *curve; /* one for each cell, or null: see mosaic_curve */
+    const uint8_t *rgb;        /* width x height packed 8-bit sRGB; null with draw_list_only */
+    size_t stride;             /* bytes from row to row of rgb */
+    int changed, repainted;    /* cells */
+    int too_close;             /* cells whose photograph stands within min_distance again: repair found no free photograph for them */
+    int64_t cost, bound; /* of this frame's assignment, bonuses and repulsion included, and the least it could be if copies were allowed to stand
                                 close and nothing were re-ranked: units of 2^-18 squared Oklab distance */
 } mosaic_frame;
 
@@ -395,14 +417,14 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
    leaves the stream as it was. */
 MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *engine, const mosaic_input *input, const mosaic_frame **frame);
 
-/* Paints a draw list: every cell, or with only_repaint those whose repaint is set, into rgb (grid->width x height, stride bytes from row to row);
+/* Paints a draw list, with its curves (null: none): every cell, or with only_repaint those whose repaint is set, into rgb (grid->width x height, stride bytes from row to row);
    output outside every cell is left as it is. source: the frame the list was made for; it is scaled to the output by the mapping of the grid, with
    linear interpolation where it is enlarged and a triangle filter where it is reduced, in integers. A stream's frame is its list painted with
    only_repaint over the frame before: cells that are not painted again keep the source that bled into them when they were. simd: MOSAIC_SIMD_….
    run may be null. mosaic_push does all this by itself unless draw_list_only is set. */
-MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells, int only_repaint,
-                                               const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride, int simd, mosaic_run run,
-                                               void *run_ctx, void *alloc_ctx);
+MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, const mosaic_curve *curve,
+                                               int cells, int only_repaint, const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride,
+                                               int simd, mosaic_run run, void *run_ctx, void *alloc_ctx);
 
 /* What the photographs would have cost in a cell of the last frame, each in its cheapest variant and without bonuses or rules: to find out what a pool
    lacks. cost receives one number for each photograph, in units of 2^-18 squared Oklab distance. SIZE when there is no such cell, the mask leaves it out,
@@ -1801,6 +1823,7 @@ typedef struct mosaic__settings {
     int block_factor;       /* weight of the block residual / 64, result >> 10 */
     unsigned variants;
     int variant_count, variant[MOSAIC_VARIANTS]; /* those allowed, ascending */
+    int recolour, histogram;                     /* MOSAIC_RECOLOUR_…; share, 1/256 */
     double paint_mean, paint_spread, paint_low, paint_high, paint_bleed;
 } mosaic__settings;
 
@@ -1817,8 +1840,11 @@ static const char *const mosaic__preset_text[MOSAIC_PRESETS][2] = {
 
 /* For each option its range, then its value in each preset, in the order above; -1 is MOSAIC_OFF, none. */
 /* clang-format off */
-#define MOSAIC__FLOAT(name, summary) #name, summary, offsetof(mosaic_options, name), 0
-#define MOSAIC__WHOLE(name, summary) #name, summary, offsetof(mosaic_options, name), 1
+static const char *const mosaic__recolours[] = {"none", "mean", "reinhard", "mkl", 0};
+
+#define MOSAIC__FLOAT(name, summary) #name, summary, offsetof(mosaic_options, name), 0, 0
+#define MOSAIC__WHOLE(name, summary) #name, summary, offsetof(mosaic_options, name), 1, 0
+#define MOSAIC__CHOICE(name, summary, choices) #name, summary, offsetof(mosaic_options, name), 1, choices
 static const mosaic_option_info mosaic__options[] = {
     {MOSAIC__FLOAT(coherence, "the dial: 0 is every frame as close as can be, 1 as calm as can be"), 0, 1,
      { .5f,   -1,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f}},
@@ -1828,6 +1854,10 @@ static const mosaic_option_info mosaic__options[] = {
      {  16,   -1,   48,   16,   16,   16,   16,   -1}},
     {MOSAIC__FLOAT(saliency, "how much more cells that stand out weigh in the assignment"), 0, 1,
      {  -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1}},
+    {MOSAIC__CHOICE(recolour, "how a photograph's colours are brought to its cell's", mosaic__recolours), 1, MOSAIC_RECOLOUR_MKL,
+     {   4,    4,    3,    3,    4,    4,    3,    3}},
+    {MOSAIC__FLOAT(histogram, "share of the way from there to the cell's own distribution of levels"), 0, 1,
+     {  -1,   -1, .35f,   -1,  .3f,  .3f,   -1,   -1}},
     {MOSAIC__FLOAT(mean_strength, "how far a photograph's mean colour follows its cell's"), 0, 1,
      { .9f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f, .55f}},
     {MOSAIC__FLOAT(spread_strength, "how far its contrast and spread of colours follow"), 0, 1,
@@ -1843,6 +1873,7 @@ static const mosaic_option_info mosaic__options[] = {
 };
 #undef MOSAIC__FLOAT
 #undef MOSAIC__WHOLE
+#undef MOSAIC__CHOICE
 /* clang-format on */
 
 MOSAIC_TEMPORAL_API const char *mosaic_preset_name(int preset) { return preset >= 0 && preset < MOSAIC_PRESETS ? mosaic__preset_text[preset][0] : 0; }
@@ -1925,7 +1956,7 @@ static int mosaic__round(double x) { return (int)(x < 0 ? x - .5 : x + .5); }
 static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__settings *s)
 {
     mosaic_options o;
-    double coherence, keep;
+    double coherence, keep, left;
     int v;
 
     memset(&o, 0, sizeof o);
@@ -1942,8 +1973,10 @@ static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__
     s->rerank = o.rerank == MOSAIC_OFF ? 0 : o.rerank;
 
     coherence = mosaic__amount(o.coherence);
-    s->paint_mean = mosaic__amount(o.mean_strength);
-    s->paint_spread = mosaic__amount(o.spread_strength);
+    s->recolour = o.recolour;
+    s->histogram = mosaic__round(256 * mosaic__amount(o.histogram));
+    s->paint_mean = s->recolour < MOSAIC_RECOLOUR_MEAN ? 0 : mosaic__amount(o.mean_strength);
+    s->paint_spread = s->recolour < MOSAIC_RECOLOUR_REINHARD ? 0 : mosaic__amount(o.spread_strength);
     s->paint_low = (double)o.spread_low;
     s->paint_high = (double)o.spread_high;
     s->paint_bleed = mosaic__amount(o.bleed);
@@ -1957,11 +1990,13 @@ static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__
         coherence < 1 ? mosaic__round(MOSAIC__COST_ONE * .0045 * (coherence / (1 - coherence)) * (coherence / (1 - coherence))) : MOSAIC__COST_LIMIT;
     if (s->bonus > MOSAIC__COST_LIMIT) s->bonus = MOSAIC__COST_LIMIT;
 
+    /* What is left of a difference: curves take their share of what the matrix leaves. */
     keep = (1 - s->paint_bleed) * (1 - s->paint_bleed);
+    left = 1 - (double)s->histogram / 256;
     s->low = mosaic__round(1024 * s->paint_low);
     s->high = mosaic__round(1024 * s->paint_high);
-    s->spread_strength = mosaic__round(256 * s->paint_spread);
-    s->mean_factor = mosaic__round(4096 * keep * (1 - s->paint_mean) * (1 - s->paint_mean));
+    s->spread_strength = mosaic__round(256 * (1 - (1 - s->paint_spread) * left));
+    s->mean_factor = mosaic__round(4096 * keep * (1 - s->paint_mean) * left * (1 - s->paint_mean) * left);
     s->block_factor = mosaic__round(16384 * keep / MOSAIC__BLOCKS);
     return MOSAIC_OK;
 }
@@ -2233,26 +2268,55 @@ static int16_t mosaic__int16(double x)
     return (int16_t)mosaic__round(x);
 }
 
-/* The rows of a draw list's colour map: out = bleed * source + (1 - bleed) * (m_t + mean (m_c - m_t) + ((1 - spread) I + spread T) (f p - m_t))
-   with f the variant's level factor and m_t the mean of the photograph in that variant. */
-static void mosaic__recolour(const mosaic__settings *s, const mosaic__palette *photo, int variant, const mosaic__colours *cell, int16_t colour[3][5])
+/* The map from the spread of a photograph (f times as strong) to that of a cell with covariance c, limited and at the strength that was asked for:
+   symmetric and, but for the limits, the one between the two covariances, or, axis by axis, between the spreads of grey and of two opponent colours. */
+static mosaic__sym mosaic__spread_map(const mosaic__settings *s, const mosaic__palette *photo, double f, const mosaic__sym *c)
 {
-    double f = (double)mosaic__variant_tenths(variant) / 10, mean[3], value[3], v[3][3];
-    mosaic__sym c = mosaic__covariance(cell, mean), t;
-    int r, k;
-
-    t = mosaic__sandwich(&photo->root, &c);
-    mosaic__eigen(&t, value, v);
-    for (k = 0; k < 3; k++) value[k] = mosaic__sqrt(value[k] < 0 ? 0 : value[k]);
-    c = mosaic__compose(v, value);
-    t = mosaic__sandwich(&photo->inverse, &c);
-    mosaic__eigen(&t, value, v);
+    static const double axes[3][3] = {{.57735026918962576, .70710678118654752, .40824829046386302},
+                                      {.57735026918962576, 0, -.81649658092772603},
+                                      {.57735026918962576, -.70710678118654752, .40824829046386302}};
+    double value[3] = {1, 1, 1}, v[3][3];
+    mosaic__sym t;
+    int k, r, n;
+    memcpy(v, axes, sizeof v);
+    if (s->recolour == MOSAIC_RECOLOUR_MKL) {
+        mosaic__sym root;
+        t = mosaic__sandwich(&photo->root, c);
+        mosaic__eigen(&t, value, v);
+        for (k = 0; k < 3; k++) value[k] = mosaic__sqrt(value[k] < 0 ? 0 : value[k]);
+        root = mosaic__compose(v, value);
+        t = mosaic__sandwich(&photo->inverse, &root);
+        mosaic__eigen(&t, value, v);
+    } else if (s->recolour == MOSAIC_RECOLOUR_REINHARD) {
+        for (k = 0; k < 3; k++) {
+            double cell = 0, tile = 0;
+            for (r = 0; r < 3; r++) {
+                double a = 0, b = 0;
+                for (n = 0; n < 3; n++) {
+                    a = a + mosaic__sym_at(c, r, n) * v[n][k];
+                    b = b + mosaic__sym_at(&photo->root, r, n) * v[n][k];
+                }
+                cell = cell + v[r][k] * a;
+                tile = tile + b * b;
+            }
+            value[k] = mosaic__sqrt(cell / tile);
+        }
+    }
     for (k = 0; k < 3; k++) {
         double g = value[k] / f; /* the variant's spread is f times the photograph's */
         g = g < s->paint_low ? s->paint_low : g > s->paint_high ? s->paint_high : g;
         value[k] = (1 - s->paint_spread) + s->paint_spread * g;
     }
-    t = mosaic__compose(v, value);
+    return mosaic__compose(v, value);
+}
+
+/* The rows of a draw list's colour map: out = bleed * source + (1 - bleed) * (m_t + mean (m_c - m_t) + ((1 - spread) I + spread T) (f p - m_t))
+   with f the variant's level factor and m_t the mean of the photograph in that variant. */
+static void mosaic__recolour(const mosaic__settings *s, const mosaic__palette *photo, int variant, const mosaic__colours *cell, int16_t colour[3][5])
+{
+    double f = (double)mosaic__variant_tenths(variant) / 10, mean[3];
+    mosaic__sym c = mosaic__covariance(cell, mean), t = mosaic__spread_map(s, photo, f, &c);
+    int r, k;
     for (r = 0; r < 3; r++) {
         double m = f * photo->mean[r], constant = m + s->paint_mean * (mean[r] - m);
         for (k = 0; k < 3; k++) {
@@ -2262,6 +2326,72 @@ static void mosaic__recolour(const mosaic__settings *s, const mosaic__palette *p
         }
         colour[r][3] = mosaic__int16(4096 * s->paint_bleed);
         colour[r][4] = mosaic__int16(16 * (1 - s->paint_bleed) * constant);
+    }
+}
+
+/* ---- Curves: what is left between the distributions of levels ---- */
+
+enum { MOSAIC__KNOTS = 17 };
+
+/* The level below which `rank` of the pixels lie, both in 1/256 … of a pixel, of a code; below[b]: how many pixels are below level b. */
+static int32_t mosaic__quantile(const uint8_t below[257], int32_t rank)
+{
+    int low = 0, high = 255; /* the level within which it lies */
+    int32_t inside;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (below[middle + 1] * 256 > rank)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    inside = below[low + 1] - below[low];
+    return inside ? low * 16 + (rank - below[low] * 256) / (inside * 16) : low * 16;
+}
+
+/* One channel: at each knot the level of the cell that as many pixels lie below, the tile's own counted through a window as wide as the knots are
+   apart; outside the tile's levels straight on; nowhere steeper than twice; moved so that the means agree. share of it, the rest stays as it is. y, c: codes
+   of the tile's pixels as they come out of the matrix, and of the cell's less the share of the source (of 4096). */
+static void mosaic__curve_fill(const int32_t y[MOSAIC__PIXELS], const uint16_t c[MOSAIC__PIXELS], int bleed, int share, int16_t level[MOSAIC__KNOTS])
+{
+    uint8_t below[257];
+    int32_t at[MOSAIC__KNOTS], knot[MOSAIC__KNOTS], sum_y = 0, sum_c = 0, sum_k = 0, shift;
+    int i, j, middle;
+    memset(below, 0, sizeof below);
+    for (i = 0; i < MOSAIC__PIXELS; i++) {
+        sum_y += y[i];
+        sum_c += c[i];
+        below[(c[i] >> 4) + 1]++;
+    }
+    for (i = 0; i < 256; i++) below[i + 1] = (uint8_t)(below[i + 1] + below[i]);
+    for (j = 0; j < MOSAIC__KNOTS; j++) {
+        int32_t rank = 0;
+        for (i = 0; i < MOSAIC__PIXELS; i++) rank += mosaic__clamp(j * 256 + 128 - y[i], 0, 256);
+        at[j] = rank == 0 || rank == MOSAIC__PIXELS * 256 ? -1 : mosaic__quantile(below, rank) * (4096 - bleed) >> 12;
+    }
+    middle = (sum_y / MOSAIC__PIXELS + 128) >> 8;
+    knot[middle] = at[middle] < 0 ? middle * 256 : at[middle];
+    for (j = middle; j + 1 < MOSAIC__KNOTS; j++)
+        knot[j + 1] = knot[j] + (at[j] < 0 || at[j + 1] < 0 ? 256 : mosaic__clamp(at[j + 1] - at[j], 0, 512));
+    for (j = middle; j > 0; j--) knot[j - 1] = knot[j] - (at[j] < 0 || at[j - 1] < 0 ? 256 : mosaic__clamp(at[j] - at[j - 1], 0, 512));
+    for (i = 0; i < MOSAIC__PIXELS; i++) {
+        const int32_t *k = knot + (y[i] >> 8), in = y[i] & 255;
+        sum_k += (k[0] * (256 - in) + k[1] * in) >> 8;
+    }
+    shift = (int32_t)mosaic__div_round((int64_t)sum_c * (4096 - bleed) / 4096 - sum_k, MOSAIC__PIXELS);
+    for (j = 0; j < MOSAIC__KNOTS; j++)
+        level[j] = (int16_t)(((256 - share) * 256 * j + share * mosaic__clamp(knot[j] + shift, -4096, 8192) + 128) >> 8);
+}
+
+static void mosaic__bend(const mosaic__settings *s, const mosaic__codes *photo, const mosaic__codes *cell, int16_t colour[3][5], mosaic_curve *curve)
+{
+    int32_t y[MOSAIC__PIXELS];
+    int c, i;
+    for (c = 0; c < 3; c++) {
+        const int16_t *m = colour[c];
+        for (i = 0; i < MOSAIC__PIXELS; i++)
+            y[i] = mosaic__clamp((m[0] * photo->of[0][i] + m[1] * photo->of[1][i] + m[2] * photo->of[2][i] + 4096 * m[4] + 2048) >> 12, 0, 4080);
+        mosaic__curve_fill(y, cell->of[c], m[3], s->histogram, curve->level[c]);
     }
 }
 
@@ -2327,6 +2457,7 @@ typedef struct mosaic__painter {
     const mosaic_grid *grid;
     const mosaic_pool *pool;
     const mosaic_draw *draw;
+    const mosaic_curve *curve; /* null: none */
     const uint8_t *source;
     size_t source_stride;
     uint8_t *rgb;
@@ -2389,9 +2520,10 @@ static void mosaic__across_scalar(const mosaic__painter *p, const mosaic__part *
     }
 }
 
-/* One row of a cell: t is its tile's row, in the rows scaled across (null: no bleed), w their weights. */
-static void mosaic__blend_scalar(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, const uint8_t *t, const int16_t *in,
-                                 const int16_t *w, uint8_t *out)
+/* One row of a cell: t is its tile's row, in the rows scaled across (null: no bleed), w their weights, bent what the tile's levels become (null: what they
+   are). */
+static void mosaic__blend_scalar(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, const uint8_t *t, int32_t bent[3][256],
+                                 const int16_t *in, const int16_t *w, uint8_t *out)
 {
     const int n = (part->x1 - part->x0) * 3, mirror = d->variant == MOSAIC_MIRROR;
     int x, c, k;
@@ -2400,6 +2532,7 @@ static void mosaic__blend_scalar(const mosaic__painter *p, const mosaic_draw *d,
         for (c = 0; c < 3; c++) {
             const int16_t *m = d->colour[c];
             int32_t value = m[0] * t[0] + m[1] * t[1] + m[2] * t[2] + 256 * m[4] + 2048;
+            if (bent) value = bent[c][mosaic__clamp(value >> 12, 0, 255)];
             if (in) {
                 int32_t s = 1 << 19;
                 for (k = 0; k < p->down.count; k++) s += in[(size_t)k * (size_t)n + (size_t)(x + c)] * w[k];
@@ -2572,8 +2705,10 @@ static void mosaic__painter_kernels(mosaic__painter *p, int level)
 static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, int16_t *scratch)
 {
     const uint8_t *tile = p->pool->pixels[d->photo < 0 ? 0 : d->photo]; /* where there is none, any will do: its weights are 0 */
+    const mosaic_curve *curve = p->curve && d->photo >= 0 ? p->curve + (d - p->draw) : 0;
     const size_t n = (size_t)(part->x1 - part->x0) * 3;
-    int first = 0, end = 0, y;
+    int32_t bent[3][256];
+    int first = 0, end = 0, c, v, y;
 
     if (d->colour[0][3] || d->colour[1][3] || d->colour[2][3])
         mosaic__source_rows(&p->down, part->y0, part->y1, &first, &end);
@@ -2582,13 +2717,20 @@ static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, c
 #if MOSAIC__KERNELS_X86
     if (p->level >= 1 && part->x1 - part->x0 >= MOSAIC__PAINT_PIXELS) {
         mosaic__across_avx2(p, part, first, end, scratch);
-        mosaic__blend_avx2(p, d, part, tile, scratch, first);
-        return;
-    }
+        if (!curve) {
+            mosaic__blend_avx2(p, d, part, tile, scratch, first);
+            return;
+        }
+    } else
 #endif
-    mosaic__across_scalar(p, part, first, end, scratch);
+        mosaic__across_scalar(p, part, first, end, scratch);
+    for (c = 0; curve && c < 3; c++)
+        for (v = 0; v < 256; v++) {
+            const int16_t *k = curve->level[c] + v / 16;
+            bent[c][v] = 16 * (k[0] * (16 - v % 16) + k[1] * (v % 16)) + 2048;
+        }
     for (y = part->y0; y < part->y1; y++)
-        mosaic__blend_scalar(p, d, part, tile + (size_t)(y - part->y0 + part->skip_y) * (size_t)p->grid->cell_width * 3,
+        mosaic__blend_scalar(p, d, part, tile + (size_t)(y - part->y0 + part->skip_y) * (size_t)p->grid->cell_width * 3, curve ? bent : 0,
                              scratch ? scratch + (size_t)(p->down.first[y] - first) * n : 0, p->down.weight + (size_t)y * (size_t)p->down.count,
                              p->rgb + (size_t)y * p->stride + (size_t)part->x0 * 3);
 }
@@ -2661,9 +2803,9 @@ static int mosaic__takes_nothing(const mosaic_draw *d)
     return sum == 0;
 }
 
-MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, int cells, int only_repaint,
-                                               const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride, int simd, mosaic_run run,
-                                               void *run_ctx, void *alloc_ctx)
+MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_draw *draw, const mosaic_curve *curve,
+                                               int cells, int only_repaint, const uint8_t *source, size_t source_stride, uint8_t *rgb, size_t stride,
+                                               int simd, mosaic_run run, void *run_ctx, void *alloc_ctx)
 {
     mosaic__painter p;
     mosaic_result result;
@@ -2682,6 +2824,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mo
             return MOSAIC_ERROR_OPTION;
     result = mosaic__painter_open(&p, grid, pool, level, alloc_ctx);
     p.draw = draw;
+    p.curve = curve;
     p.source = source;
     p.source_stride = source_stride;
     p.rgb = rgb;
@@ -2750,7 +2893,7 @@ struct mosaic_engine {
     mosaic__costs costs;
     mosaic__pack *pack;         /* blocks of 16 photographs x variants */
     mosaic__palette *palette;   /* of each photograph */
-    mosaic__codes *photo_codes; /* of each photograph, its describing pixels; null unless re-ranking */
+    mosaic__codes *photo_codes; /* of each photograph, its describing pixels; null unless re-ranking or bending curves */
     int32_t *across, *down;     /* edges of the describing pixels in the source, 1/4096 px: cols * SIDE + 1, rows * SIDE + 1 */
     mosaic__reducer cell_reducer, tile_reducer;
     int32_t tile_down[MOSAIC__SIDE + 1]; /* edges of the describing pixels in a tile */
@@ -2760,6 +2903,7 @@ struct mosaic_engine {
     int64_t frames;
     mosaic__cell *cell;
     mosaic_draw *draw;
+    mosaic_curve *curve; /* null unless options.histogram asks for it */
     uint8_t *canvas;
     mosaic__sample *lattice, *next_lattice; /* lattice_width x lattice_height */
     int lattice_width, lattice_height;
@@ -3591,9 +3735,8 @@ static int mosaic__rerank_allocate(mosaic_engine *e)
     void *ctx = e->options.alloc_ctx;
     if (mosaic_ssim_prepared_size(&image, 0, &e->rerank_picture) != MOSAIC_SSIM_OK) return 0;
     if (mosaic_ssim_work_size(&image, 0, &e->rerank_work) != MOSAIC_SSIM_OK) return 0;
-    e->photo_codes = (mosaic__codes *)mosaic__allocate(ctx, (size_t)e->photos, sizeof *e->photo_codes);
     e->rerank_memory = (uint8_t *)mosaic__allocate(ctx, ((size_t)e->settings.rerank + 2) * e->rerank_picture + e->rerank_work, 1);
-    return e->photo_codes && e->rerank_memory;
+    return e->rerank_memory != 0;
 }
 
 /* Makes picture `index` ready for scoring: the cell itself (photo -1), or a photograph as it would be painted there. */
@@ -3763,6 +3906,7 @@ static void mosaic__recolour_row(void *arg, int row)
         if (!d->repaint) continue;
         cell->painted = e->look[i];
         mosaic__recolour(&e->settings, e->palette + d->photo, d->variant, e->colours + i, d->colour);
+        if (e->curve) mosaic__bend(&e->settings, e->photo_codes + d->photo, e->codes + i, d->colour, e->curve + i);
     }
     mosaic__fp_leave(fp);
 }
@@ -3775,6 +3919,7 @@ static void mosaic__render(mosaic_engine *e)
     for (i = 0; i < e->cells; i++) e->frame.repainted += e->draw[i].repaint;
     if (!e->canvas) return;
     e->painter.draw = e->draw;
+    e->painter.curve = e->curve;
     e->painter.source = e->input.rgb;
     e->painter.source_stride = e->input.stride;
     e->painter.rgb = e->canvas;
@@ -3800,6 +3945,7 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e->down);
     mosaic__release(ctx, e->cell);
     mosaic__release(ctx, e->draw);
+    mosaic__release(ctx, e->curve);
     mosaic__release(ctx, e->canvas);
     mosaic__release(ctx, e->look);
     mosaic__release(ctx, e->colours);
@@ -3950,7 +4096,16 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     memset(e->stale, 0, cells);
     memset(e->columns, 0, e->cell_reducer.room * (size_t)g->rows * sizeof *e->columns);
 
+    if (e->settings.rerank || e->settings.histogram) {
+        e->photo_codes = (mosaic__codes *)mosaic__allocate(ctx, photos, sizeof *e->photo_codes);
+        if (!e->photo_codes) return 0;
+    }
     if (e->settings.rerank && !mosaic__rerank_allocate(e)) return 0;
+    if (e->settings.histogram) {
+        e->curve = (mosaic_curve *)mosaic__allocate(ctx, cells, sizeof *e->curve);
+        if (!e->curve) return 0;
+        memset(e->curve, 0, cells * sizeof *e->curve);
+    }
     for (photo = 0; photo < e->photos; photo++)
         e->capacity[photo] = e->settings.max_uses && e->settings.max_uses < e->filled ? e->settings.max_uses : e->filled;
     problem = mosaic__problem(e);
@@ -4006,6 +4161,8 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
                           s->repaint,
                           s->saliency,
                           s->rerank,
+                          s->recolour,
+                          s->histogram,
                           (int)s->variants,
                           e->canvas != 0,
                           e->options.mask_source != 0,
@@ -4175,6 +4332,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     f->cells = e->cells;
     f->filled = e->filled;
     f->draw = e->draw;
+    f->curve = e->curve;
     f->rgb = e->canvas;
     f->stride = (size_t)e->grid.width * 3;
     *frame = f;
@@ -4193,14 +4351,15 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_cell_costs(const mosaic_engine *e, int 
 /* ---- State ----
 
    0 "MOSAICST"   8 u32 version 2   12 u32 cells   16 u64 identity   24 u64 checksum of bytes 0-23 and of all from 32 on
-   32 i64 frames  40 u32 charts, u32 too close, i64 cost, i64 bound  64 u32 memories, u32 0; then, number by number in 32 bits, the cells, the
-   lattice, and the memories with room for the most there can be; then the canvas */
+   32 i64 frames  40 u32 charts, u32 too close, i64 cost, i64 bound  64 u32 memories, u32 0; then, number by number in 32 bits, the cells,
+   each with its curves if there are any, the lattice, and the memories with room for the most there can be; then the canvas */
 
 #define MOSAIC__STATE_HEADER 72
 #define MOSAIC__LOOK_NUMBERS (3 + 3 * MOSAIC__BLOCKS + 3 + 3)
 #define MOSAIC__CELL_NUMBERS (6 + 3 * MOSAIC__LOOK_NUMBERS + 15)
 #define MOSAIC__SAMPLE_NUMBERS 5
 #define MOSAIC__MEMORY_NUMBERS 6
+#define MOSAIC__CURVE_NUMBERS (3 * MOSAIC__KNOTS)
 
 static size_t mosaic__canvas_bytes(const mosaic_engine *e) { return e->canvas ? (size_t)e->grid.width * 3 * (size_t)e->grid.height : 0; }
 
@@ -4209,8 +4368,8 @@ static size_t mosaic__samples(const mosaic_engine *e) { return (size_t)e->lattic
 MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *e)
 {
     if (!e) return 0;
-    return MOSAIC__STATE_HEADER + (size_t)e->cells * MOSAIC__CELL_NUMBERS * 4 + mosaic__samples(e) * MOSAIC__SAMPLE_NUMBERS * 4 +
-           (size_t)e->memory_room * MOSAIC__MEMORY_NUMBERS * 4 + mosaic__canvas_bytes(e);
+    return MOSAIC__STATE_HEADER + (size_t)e->cells * (MOSAIC__CELL_NUMBERS + (e->curve ? MOSAIC__CURVE_NUMBERS : 0)) * 4 +
+           mosaic__samples(e) * MOSAIC__SAMPLE_NUMBERS * 4 + (size_t)e->memory_room * MOSAIC__MEMORY_NUMBERS * 4 + mosaic__canvas_bytes(e);
 }
 
 /* One order of a cell's numbers for both directions: writes them to `to`, or reads them from `from` where it is not null. */
@@ -4248,7 +4407,8 @@ static void mosaic__state_look(mosaic__look *look, const uint8_t *from, uint8_t 
     }
 }
 
-static void mosaic__state_cell(mosaic__cell *cell, mosaic_draw *draw, const uint8_t *from, uint8_t *to, size_t *at)
+/* curve may be null. */
+static void mosaic__state_cell(mosaic__cell *cell, mosaic_draw *draw, mosaic_curve *curve, const uint8_t *from, uint8_t *to, size_t *at)
 {
     int c, k;
     mosaic__number32(&cell->photo, from, to, at);
@@ -4261,6 +4421,8 @@ static void mosaic__state_cell(mosaic__cell *cell, mosaic_draw *draw, const uint
     mosaic__state_look(&cell->painted, from, to, at);
     for (c = 0; c < 3; c++)
         for (k = 0; k < 5; k++) mosaic__number16(&draw->colour[c][k], from, to, at);
+    for (c = 0; c < 3 && curve; c++)
+        for (k = 0; k < MOSAIC__KNOTS; k++) mosaic__number16(&curve->level[c][k], from, to, at);
 }
 
 static void mosaic__state_sample(mosaic__sample *sample, const uint8_t *from, uint8_t *to, size_t *at)
@@ -4306,7 +4468,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void
     for (i = 0; i < e->cells; i++) {
         mosaic__cell cell = e->cell[i];
         mosaic_draw draw = e->draw[i];
-        mosaic__state_cell(&cell, &draw, 0, p, &at);
+        mosaic__state_cell(&cell, &draw, e->curve ? e->curve + i : 0, 0, p, &at);
     }
     for (k = 0; k < mosaic__samples(e); k++) {
         mosaic__sample sample = e->lattice[k];
@@ -4374,9 +4536,11 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
         for (i = 0; i < e->cells; i++) {
             mosaic__cell cell;
             mosaic_draw draw;
+            mosaic_curve curve;
             memset(&cell, 0, sizeof cell);
             memset(&draw, 0, sizeof draw);
-            mosaic__state_cell(&cell, &draw, p, 0, &at);
+            memset(&curve, 0, sizeof curve);
+            mosaic__state_cell(&cell, &draw, e->curve ? &curve : 0, p, 0, &at);
             if (frames > 0 && !mosaic__state_ok(e, i, &cell)) return MOSAIC_ERROR_CORRUPT;
             if (pass == 0) continue;
             if (e->row_of_cell[i] < 0) {
@@ -4387,6 +4551,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             draw.variant = (uint8_t)cell.variant;
             e->cell[i] = cell;
             e->draw[i] = draw;
+            if (e->curve) e->curve[i] = curve;
             e->chosen[i] = cell.photo;
             e->stale[i] = 1;
         }

@@ -19,7 +19,7 @@ enum { SETTINGS_LOOKS = 48, SETTINGS_ROWS = 96 }; /* room for the engine's own o
 typedef struct settings_look {
     char name[32], help[160];
     double number; /* below 0: not given */
-    int whole;
+    int whole;     /* of a choice: its place among the names */
 } settings_look;
 
 typedef struct settings {
@@ -118,12 +118,20 @@ static int settings_looks(settings *s, option *row)
         snprintf(look->name, sizeof look->name, "--%s", info[i].name);
         for (k = 2; look->name[k]; k++)
             if (look->name[k] == '_') look->name[k] = '-';
-        snprintf(look->help, sizeof look->help, "%s (default: the preset's, %.4g)", info[i].summary, value == MOSAIC_OFF ? 0 : value);
+        if (info[i].choices) {
+            int length = snprintf(look->help, sizeof look->help, "%s:", info[i].summary);
+            for (k = 0; info[i].choices[k]; k++)
+                length += snprintf(look->help + length, sizeof look->help - (size_t)length, "%s %s", k ? "," : "", info[i].choices[k]);
+            snprintf(look->help + length, sizeof look->help - (size_t)length, " (default: the preset's, %s)", info[i].choices[(int)value - 1]);
+        } else {
+            snprintf(look->help, sizeof look->help, "%s (default: the preset's, %.4g)", info[i].summary, value == MOSAIC_OFF ? 0 : value);
+        }
         look->number = look->whole = -1;
         memset(row + i, 0, sizeof *row);
         row[i].name = look->name;
-        row[i].argument = info[i].whole ? "N" : "X";
-        row[i].kind = info[i].whole ? OPTION_INT : OPTION_NUMBER;
+        row[i].argument = info[i].choices ? "NAME" : info[i].whole ? "N" : "X";
+        row[i].kind = info[i].choices ? OPTION_CHOICE : info[i].whole ? OPTION_INT : OPTION_NUMBER;
+        row[i].choices = info[i].choices;
         row[i].value = info[i].whole ? (void *)&look->whole : (void *)&look->number;
         row[i].low = (double)info[i].low;
         row[i].high = (double)info[i].high;
@@ -140,7 +148,7 @@ static void settings_engine(const settings *s, mosaic_options *options)
     mosaic_preset_options(s->preset, options);
     for (i = 0; i < count && i < SETTINGS_LOOKS; i++) {
         const double value = info[i].whole ? s->look[i].whole : s->look[i].number;
-        if (value >= 0) mosaic_option_set(options, info + i, value);
+        if (value >= 0) mosaic_option_set(options, info + i, info[i].choices ? value + 1 : value);
     }
 }
 

@@ -403,7 +403,7 @@ static void test_paint(void)
             }
         }
         memset(out, 7, WIDTH * HEIGHT * 3);
-        CHECK(mosaic_paint(&grid, pool, draw, COLS * ROWS, 1, rgb, (size_t)sw * 3, out, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_OK);
+        CHECK(mosaic_paint(&grid, pool, draw, NULL, COLS * ROWS, 1, rgb, (size_t)sw * 3, out, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_OK);
         for (y = 0; y < HEIGHT; y++)
             for (x = 0; x < WIDTH; x++)
                 for (c = 0; c < 3; c++) {
@@ -445,7 +445,8 @@ static void test_paint(void)
         CHECK_MSG(worst < 1, "%dx%d source: scaled picture off by %d", sw, sh, worst);
         for (threads = 1; threads <= 5; threads++) {
             memset(again, 7, WIDTH * HEIGHT * 3);
-            CHECK(mosaic_paint(&grid, pool, draw, COLS * ROWS, 0, rgb, (size_t)sw * 3, again, WIDTH * 3, 1, test_run, &threads, NULL) == MOSAIC_OK);
+            CHECK(mosaic_paint(&grid, pool, draw, NULL, COLS * ROWS, 0, rgb, (size_t)sw * 3, again, WIDTH * 3, 1, test_run, &threads, NULL) ==
+                  MOSAIC_OK);
             CHECK(memcmp(out, again, WIDTH * HEIGHT * 3) == 0);
         }
         free(draw);
@@ -1289,7 +1290,7 @@ static void test_rerank(void)
             draw[i].variant = (uint8_t)mosaic__best_variant(plain, i, list[k]);
             draw[i].repaint = 1;
             mosaic__recolour(&plain->settings, plain->palette + list[k], draw[i].variant, plain->colours + i, draw[i].colour);
-            CHECK(mosaic_paint(&grid, pool, draw, CELLS, 1, rgb, input.stride, painted, input.stride, 0, NULL, NULL, NULL) == MOSAIC_OK);
+            CHECK(mosaic_paint(&grid, pool, draw, NULL, CELLS, 1, rgb, input.stride, painted, input.stride, 0, NULL, NULL, NULL) == MOSAIC_OK);
             for (c = 0; c < 2; c++)
                 for (p = 0; p < SIDE * SIDE; p++) {
                     const uint8_t *pixel = (c ? painted : rgb) + ((i / COLS * SIDE + p / SIDE) * SIDE * COLS + i % COLS * SIDE + p % SIDE) * 3;
@@ -1361,6 +1362,7 @@ static void test_one_answer(void)
     for (rerank = MOSAIC_OFF; rerank <= 8; rerank += 9) {
         memset(&o, 0, sizeof o);
         o.rerank = rerank;
+        o.histogram = rerank ? .3f : 0;
         want = film(pool, &o, -1);
         for (simd = MOSAIC_SIMD_SCALAR; simd <= mosaic__cpu_level() + 1; simd++)
             for (threads = 1; threads <= 5; threads++) {
@@ -1620,19 +1622,19 @@ static void test_bad_input(void)
     {
         mosaic_draw draw[COLS * ROWS];
         memset(draw, 0, sizeof draw);
-        CHECK(mosaic_paint(&good, pool, draw, 3, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_MISMATCH);
-        CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, 5, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_STRIDE);
+        CHECK(mosaic_paint(&good, pool, draw, NULL, 3, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_MISMATCH);
+        CHECK(mosaic_paint(&good, pool, draw, NULL, COLS * ROWS, 0, rgb, 5, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_STRIDE);
         draw[8].photo = -1;
-        CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_OK);
+        CHECK(mosaic_paint(&good, pool, draw, NULL, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_OK);
         draw[8].colour[2][1] = 1;
-        CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_OPTION);
+        CHECK(mosaic_paint(&good, pool, draw, NULL, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_OPTION);
         draw[8].photo = -2;
         draw[8].colour[2][1] = 0;
-        CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_OPTION);
+        CHECK(mosaic_paint(&good, pool, draw, NULL, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_OPTION);
         draw[8].photo = 0;
         draw[7].photo = 70;
-        CHECK(mosaic_paint(&good, pool, draw, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_OPTION);
-        CHECK(mosaic_paint(&good, pool, NULL, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_NULL);
+        CHECK(mosaic_paint(&good, pool, draw, NULL, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_OPTION);
+        CHECK(mosaic_paint(&good, pool, NULL, NULL, COLS * ROWS, 0, rgb, WIDTH * 3, rgb, WIDTH * 3, 0, NULL, NULL, NULL) == MOSAIC_ERROR_NULL);
     }
     for (i = 0; i <= MOSAIC_ERROR_ENDED + 1; i++) CHECK(mosaic_result_string((mosaic_result)i) != NULL);
     CHECK(strcmp(mosaic_preset_name(0), "default") == 0 && strcmp(mosaic_preset_name(1), "legacy") == 0 && !mosaic_preset_name(MOSAIC_PRESETS));
@@ -1697,6 +1699,7 @@ static void test_memory(void)
     mosaic_options options;
     memset(&options, 0, sizeof options);
     options.rerank = 4;
+    options.histogram = .5f;
     world(rgb, WIDTH, HEIGHT, 0, 0, 2);
     for (k = 0; !complete && k < 400; k++) {
         mosaic_pool *pool = NULL;

@@ -30,6 +30,7 @@ static void test_paint(void)
         mosaic_grid g;
         mosaic_pool *pool = NULL;
         mosaic_draw draw[40];
+        mosaic_curve bends[40], *curve = round % 3 ? NULL : bends;
         uint8_t *source, *before, *want, *got;
         size_t source_stride, stride, bytes;
         int i, c, k, simd;
@@ -61,6 +62,8 @@ static void test_paint(void)
             draw[i].photo = test_range(0, photos - 1);
             draw[i].variant = (uint8_t)test_range(0, MOSAIC_VARIANTS - 1);
             draw[i].repaint = (uint8_t)(test_range(0, 3) != 0);
+            for (c = 0; c < 3; c++)
+                for (k = 0; k < 17; k++) bends[i].level[c][k] = (int16_t)(wild ? test_range(-32767, 32767) : test_range(0, 4096));
             for (c = 0; c < 3; c++) {
                 for (k = 0; k < 5; k++) draw[i].colour[c][k] = (int16_t)(wild ? test_range(-32767, 32767) : test_range(-1500, 3000));
                 if (i % 4 == 1) draw[i].colour[c][3] = 0;
@@ -75,12 +78,12 @@ static void test_paint(void)
         want = (uint8_t *)malloc(bytes);
         got = (uint8_t *)malloc(bytes);
         memcpy(want, before, bytes);
-        CHECK(mosaic_paint(&g, pool, draw, g.cols * g.rows, 1, source, source_stride, want, stride, MOSAIC_SIMD_SCALAR, NULL, NULL, NULL) ==
+        CHECK(mosaic_paint(&g, pool, draw, curve, g.cols * g.rows, 1, source, source_stride, want, stride, MOSAIC_SIMD_SCALAR, NULL, NULL, NULL) ==
               MOSAIC_OK);
         for (simd = MOSAIC_SIMD_AVX2; simd <= levels(); simd++) {
             mosaic__painter p;
             memcpy(got, before, bytes);
-            CHECK(mosaic_paint(&g, pool, draw, g.cols * g.rows, 1, source, source_stride, got, stride, simd, NULL, NULL, NULL) == MOSAIC_OK);
+            CHECK(mosaic_paint(&g, pool, draw, curve, g.cols * g.rows, 1, source, source_stride, got, stride, simd, NULL, NULL, NULL) == MOSAIC_OK);
             CHECK_MSG(memcmp(want, got, bytes) == 0, "round %d, simd %d: cells of %d x %d, %d px from %d, %d from %d", round, simd, g.cell_width,
                       g.cell_height, g.width, g.source_width, g.height, g.source_height);
             CHECK(mosaic__painter_open(&p, &g, pool, simd - 1, NULL) == MOSAIC_OK);
