@@ -283,6 +283,13 @@ enum {
     MOSAIC_RECOLOUR_MKL       /* mean and all spread: the linear Monge-Kantorovich map */
 };
 
+/* How a photograph ends where the next one begins. */
+enum {
+    MOSAIC_BORDER_HARD = 1,
+    MOSAIC_BORDER_FEATHER,  /* the two cross-fade, each continued beyond its border by its mirror image */
+    MOSAIC_BORDER_LAPLACIAN /* coarse detail over the whole width, finer over half of it, the finest over a quarter */
+};
+
 #define MOSAIC_OFF (-1) /* in an option whose zero means "the preset's value": really none */
 
 enum { MOSAIC_SIMD_BEST = 0, MOSAIC_SIMD_SCALAR, MOSAIC_SIMD_AVX2, MOSAIC_SIMD_AVX512, MOSAIC_SIMD_AVX512_VNNI };
@@ -320,11 +327,24 @@ typedef struct mosaic_options {
     float saliency; /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
     float repaint; /* 0 … .5 (.01, none): change of a cell's blocks (Oklab), or three times that of its mean, from which it is painted anew with the
                       same photograph; MOSAIC_OFF = every time */
-    const uint8_t *mask; /* one byte for each cell, row by row: 0 = the cell is left out, takes no photograph and needs none; null = all are filled;
+    int border;    /* MOSAIC_BORDER_… (HARD, HARD) */
+    float border_width; /* 0 … 64 (.1, .1): to each side of a border: px from 1 on, below a share of a cell's shorter side; at most half of that */
+    /* Finishing, in this order; none of it in the default and legacy presets. What depends on a shot's colours is measured in its first frame. */
+    float gamma;           /* .25 … 4: levels to this power */
+    float shadow_lift;     /* 0 … 64: levels added to black, fewer the lighter it is */
+    float contrast;        /* .25 … 4: about middle grey */
+    float vibrance;        /* 0 … 2: more colour where there is little */
+    float saturation;      /* .05 … 4: more colour; what would leave the range of sRGB approaches its edge instead of being cut off there */
+    float saturation_warm; /* .05 … 4: the same for red to yellow */
+    float harmony;         /* 0 … 1: how far colours go towards the shot's mean */
+    float skin_protection; /* 0 … 1: how much of all this is left out where the colour is that of skin */
+    float local_contrast;  /* 0 … 2: of luma, against its mean over a quarter of a cell */
+    float sharpness;       /* 0 … 2: of luma, against its mean over five pixels */
+    const uint8_t *mask;   /* one byte for each cell, row by row: 0 = the cell is left out, takes no photograph and needs none; null = all are filled;
                          all left out is an error. Copied. mosaic_mask_cells makes it of a picture */
-    int mask_source;     /* what cells that are left out show. 0: black, not 0: the source as it is, in every frame */
-    int draw_list_only;  /* not 0: do not paint; mosaic_frame.rgb stays null */
-    int simd;            /* MOSAIC_SIMD_…; a level that is not there is an error */
+    int mask_source;       /* what cells that are left out show. 0: black, not 0: the source as it is, in every frame */
+    int draw_list_only;    /* not 0: do not paint; mosaic_frame.rgb stays null */
+    int simd;              /* MOSAIC_SIMD_…; a level that is not there is an error */
     const mosaic_flow_options *flow; /* how motion is estimated when mosaic_input gives none; null = not at all. Copied. */
     mosaic_run run;                  /* null = one thread. Results do not depend on it. */
     void *run_ctx;
@@ -368,7 +388,8 @@ typedef struct mosaic_draw {
     int32_t photo;        /* index in the pool; -1: none, the mask leaves the cell out, and colour takes nothing of a tile */
     uint8_t variant;      /* MOSAIC_PLAIN … */
     uint8_t changed;      /* 1: another photograph or variant than in the frame before, or the first frame of a shot */
-    uint8_t repaint;      /* 1: must be painted again; 0: not one byte of the cell differs from the frame before */
+    uint8_t repaint;      /* 1: must be painted again; 0: not one byte of the cell differs from the frame before (but where borders, local contrast
+                             or sharpness look across from a cell that was painted again) */
     uint8_t reserved;     /* 0 */
     int16_t colour[3][5]; /* rows R, G, B: weights of the tile's R, G, B and of the source (Q12), and a constant (1/16 level) */
 } mosaic_draw;
@@ -391,11 +412,13 @@ typedef struct mosaic_frame {
     int filled;                /* those of them that the mask does not leave out */
     const mosaic_draw *draw;   /* one for each cell, row-major */
     const mosaic_curve *curve; /* one for each cell, or null: see mosaic_curve */
-    const uint8_t *rgb;        /* width x height packed 8-bit sRGB; null with draw_list_only */
-    size_t stride;             /* bytes from row to row of rgb */
-    int changed, repainted;    /* cells */
-    int too_close;             /* cells whose photograph stands within min_distance again: repair found no free photograph for them */
-    int64_t cost, bound; /* of this frame's assignment, bonuses and repulsion included, and the least it could be if copies were allowed to stand
+    const int16_t *tone;    /* finishing's colours, or null: a table of 33 x 33 x 33 colours (R slowest, B fastest; R, G, B and a 0 in 1/64 level) at
+                                levels 0, 8, … 256, to be read with tetrahedral interpolation; blurs and borders are not in it */
+    const uint8_t *rgb;     /* width x height packed 8-bit sRGB; null with draw_list_only */
+    size_t stride;          /* bytes from row to row of rgb */
+    int changed, repainted; /* cells */
+    int too_close;          /* cells whose photograph stands within min_distance again: repair found no free photograph for them */
+    int64_t cost, bound;    /* of this frame's assignment, bonuses and repulsion included, and the least it could be if copies were allowed to stand
                                 close and nothing were re-ranked: units of 2^-18 squared Oklab distance */
 } mosaic_frame;
 
@@ -1824,6 +1847,11 @@ typedef struct mosaic__settings {
     unsigned variants;
     int variant_count, variant[MOSAIC_VARIANTS]; /* those allowed, ascending */
     int recolour, histogram;                     /* MOSAIC_RECOLOUR_…; share, 1/256 */
+    int border;                                  /* MOSAIC_BORDER_…; HARD when the width is 0 */
+    double border_width;
+    int local_contrast, sharpness; /* 1/256 */
+    int toned;                     /* the next ones do something */
+    double gamma, lift, contrast, vibrance, saturation, saturation_warm, harmony, skin;
     double paint_mean, paint_spread, paint_low, paint_high, paint_bleed;
 } mosaic__settings;
 
@@ -1840,6 +1868,7 @@ static const char *const mosaic__preset_text[MOSAIC_PRESETS][2] = {
 
 /* For each option its range, then its value in each preset, in the order above; -1 is MOSAIC_OFF, none. */
 /* clang-format off */
+static const char *const mosaic__borders[] = {"hard", "feather", "laplacian", 0};
 static const char *const mosaic__recolours[] = {"none", "mean", "reinhard", "mkl", 0};
 
 #define MOSAIC__FLOAT(name, summary) #name, summary, offsetof(mosaic_options, name), 0, 0
@@ -1870,6 +1899,30 @@ static const mosaic_option_info mosaic__options[] = {
      {.12f, .05f, .09f, .11f, .08f, .08f, .05f, .09f}},
     {MOSAIC__FLOAT(repaint, "change of a cell, in Oklab, from which it is painted anew; 0 is every change"), 0, .5f,
      {.01f,   -1, .01f, .01f, .01f, .01f, .01f, .01f}},
+    {MOSAIC__CHOICE(border, "how a photograph ends where the next one begins", mosaic__borders), 1, MOSAIC_BORDER_LAPLACIAN,
+     {   1,    1,    3,    2,    2,    2,    1,    1}},
+    {MOSAIC__FLOAT(border_width, "of soft borders, to each side: px from 1 on, below a share of a cell"), 0, 64,
+     { .1f,  .1f, .25f,    2,    1,    1,  .1f,  .1f}},
+    {MOSAIC__FLOAT(gamma, "levels to this power; 1 is none"), .25f, 4,
+     {   1,    1, .95f, .95f, .94f, .94f, .96f, .96f}},
+    {MOSAIC__FLOAT(shadow_lift, "levels added to black"), 0, 64,
+     {  -1,   -1,    8,    8,    9,    9,    9,    8}},
+    {MOSAIC__FLOAT(contrast, "about middle grey; 1 is none"), .25f, 4,
+     {   1,    1, 1.04f, 1.04f, 1.06f, 1.06f, 1.03f, 1.04f}},
+    {MOSAIC__FLOAT(vibrance, "more colour where there is little"), 0, 2,
+     {  -1,   -1, .35f, .32f, .48f, .48f, .38f,  .3f}},
+    {MOSAIC__FLOAT(saturation, "more colour; 1 is none"), .05f, 4,
+     {   1,    1, 1.45f, 1.4f, 1.75f, 2.1f, 1.48f, 1.4f}},
+    {MOSAIC__FLOAT(saturation_warm, "the same for red to yellow"), .05f, 4,
+     {   1,    1, 1.45f, 1.4f, 1.45f, 1.74f, 1.48f, 1.4f}},
+    {MOSAIC__FLOAT(harmony, "how far colours go towards the shot's mean"), 0, 1,
+     {  -1,   -1, .15f, .12f, .07f, .07f, .05f,  .1f}},
+    {MOSAIC__FLOAT(skin_protection, "how much of this is left out where the colour is that of skin"), 0, 1,
+     {  -1,   -1, .65f,  .7f, .75f, .75f, .65f,  .5f}},
+    {MOSAIC__FLOAT(local_contrast, "of luma, against its mean over a quarter of a cell"), 0, 2,
+     {  -1,   -1, .15f, .15f, .18f, .18f, .15f,   -1}},
+    {MOSAIC__FLOAT(sharpness, "of luma, against its mean over five pixels"), 0, 2,
+     {  -1,   -1, .25f, .23f, .28f, .28f, .25f,   -1}},
 };
 #undef MOSAIC__FLOAT
 #undef MOSAIC__WHOLE
@@ -1977,6 +2030,19 @@ static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__
     s->histogram = mosaic__round(256 * mosaic__amount(o.histogram));
     s->paint_mean = s->recolour < MOSAIC_RECOLOUR_MEAN ? 0 : mosaic__amount(o.mean_strength);
     s->paint_spread = s->recolour < MOSAIC_RECOLOUR_REINHARD ? 0 : mosaic__amount(o.spread_strength);
+    s->border_width = mosaic__amount(o.border_width);
+    s->border = s->border_width > 0 ? o.border : MOSAIC_BORDER_HARD;
+    s->local_contrast = mosaic__round(256 * mosaic__amount(o.local_contrast));
+    s->sharpness = mosaic__round(256 * mosaic__amount(o.sharpness));
+    s->gamma = (double)o.gamma;
+    s->lift = mosaic__amount(o.shadow_lift);
+    s->contrast = (double)o.contrast;
+    s->vibrance = mosaic__amount(o.vibrance);
+    s->saturation = (double)o.saturation;
+    s->saturation_warm = (double)o.saturation_warm;
+    s->harmony = mosaic__amount(o.harmony);
+    s->skin = mosaic__amount(o.skin_protection);
+    s->toned = s->gamma != 1 || s->lift > 0 || s->contrast != 1 || s->vibrance > 0 || s->saturation != 1 || s->saturation_warm != 1 || s->harmony > 0;
     s->paint_low = (double)o.spread_low;
     s->paint_high = (double)o.spread_high;
     s->paint_bleed = mosaic__amount(o.bleed);
@@ -2835,6 +2901,559 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mo
     return result;
 }
 
+/* ==== Finishing ====
+
+   What is painted (the canvas) stays as it is; what is shown is made from it: cells are blended with their neighbours at their borders, every
+   colour goes through one table, and luma is raised against its own mean around the pixel. Only cells that changed, and those that look across to
+   them, are made again. All but the making of the table is integers. */
+
+enum { MOSAIC__TONE_NODES = 33, MOSAIC__TONE_VALUES = MOSAIC__TONE_NODES * MOSAIC__TONE_NODES * MOSAIC__TONE_NODES * 4 };
+
+/* What the table depends on besides the options: of a shot's first frame, Oklab, 2^10 = 1. */
+typedef struct mosaic__shot {
+    int32_t mean[2]; /* of a and b */
+    int32_t chroma;  /* that 99 of 100 blocks of cells stay below */
+} mosaic__shot;
+
+static mosaic__shot mosaic__shot_of(const mosaic__look *look, int cells)
+{
+    mosaic__shot shot;
+    int64_t mean[2] = {0, 0};
+    int32_t count[1024], left = cells * MOSAIC__BLOCKS / 100;
+    int i, b, k;
+    memset(count, 0, sizeof count);
+    for (i = 0; i < cells; i++) {
+        for (k = 0; k < 2; k++) mean[k] += look[i].mean[k + 1];
+        for (b = 0; b < MOSAIC__BLOCKS; b++) {
+            const int32_t x = look[i].mean[1] + look[i].block[1][b], y = look[i].mean[2] + look[i].block[2][b];
+            count[mosaic__clamp((int32_t)mosaic__isqrt((uint64_t)(x * x + y * y)), 0, 1023)]++;
+        }
+    }
+    for (k = 0; k < 2; k++) shot.mean[k] = (int32_t)mosaic__div_round(mean[k], cells);
+    for (shot.chroma = 1023; shot.chroma > 0 && left >= count[shot.chroma]; shot.chroma--) left -= count[shot.chroma];
+    return shot;
+}
+
+/* x^power, x in 0 … 1, power in 1/4096: square roots of square roots, multiplied where the power has a bit. */
+static double mosaic__power(double x, int power)
+{
+    double result = 1, root = x;
+    int bit, k;
+    for (k = 0; k < power / 4096; k++) result = result * x;
+    for (bit = 2048; bit; bit /= 2) {
+        root = mosaic__sqrt(root);
+        if (power & bit) result = result * root;
+    }
+    return result;
+}
+
+/* By Newton from a guess that is good to a tenth. */
+static double mosaic__cube_root(double x)
+{
+    uint64_t bits;
+    double y;
+    int i;
+    if (!(x > 1e-12)) return 0;
+    memcpy(&bits, &x, 8);
+    bits = bits / 3 + 0x2aa0000000000000u;
+    memcpy(&y, &bits, 8);
+    for (i = 0; i < 5; i++) y = (2 * y + x / (y * y)) / 3;
+    return y;
+}
+
+/* Linear light of a level between 0 and 255, white = 1, and back (clipped). */
+static double mosaic__light(double level)
+{
+    const int i = level < 0 ? 0 : level > 255 ? 255 : (int)level;
+    const double low = (double)mosaic__linear[i], high = (double)mosaic__linear[i + 1];
+    return (low + (high - low) * (level < 0 ? 0 : level > 255 ? 0 : level - i)) / 262144;
+}
+
+static double mosaic__level(double light)
+{
+    const double v = light * 262144;
+    int low = 0, high = 254;
+    if (!(v > 0)) return 0;
+    if (v >= 262144) return 255;
+    while (low < high) {
+        const int middle = (low + high + 1) / 2;
+        if ((double)mosaic__linear[middle] <= v)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low + (v - (double)mosaic__linear[low]) / (double)(mosaic__linear[low + 1] - mosaic__linear[low]);
+}
+
+/* Levels to Oklab, and Oklab to linear light; Björn Ottosson's matrices. */
+static void mosaic__levels_to_lab(const double level[3], double lab[3])
+{
+    const double r = mosaic__light(level[0]), g = mosaic__light(level[1]), b = mosaic__light(level[2]);
+    const double l = mosaic__cube_root(.4122214708 * r + .5363325363 * g + .0514459929 * b);
+    const double m = mosaic__cube_root(.2119034982 * r + .6806995451 * g + .1073969566 * b);
+    const double s = mosaic__cube_root(.0883024619 * r + .2817188376 * g + .6299787005 * b);
+    lab[0] = .2104542553 * l + .7936177850 * m - .0040720468 * s;
+    lab[1] = 1.9779984951 * l - 2.4285922050 * m + .4505937099 * s;
+    lab[2] = .0259040371 * l + .7827717662 * m - .8086757660 * s;
+}
+
+static void mosaic__lab_to_light(double lightness, double a, double b, double light[3])
+{
+    double l = lightness + .3963377774 * a + .2158037573 * b, m = lightness - .1055613458 * a - .0638541728 * b;
+    double s = lightness - .0894841775 * a - 1.2914855480 * b;
+    l = l * l * l;
+    m = m * m * m;
+    s = s * s * s;
+    light[0] = 4.0767416621 * l - 3.3077115913 * m + .2309699292 * s;
+    light[1] = -1.2684380046 * l + 2.6097574011 * m - .3413193965 * s;
+    light[2] = -.0041960863 * l - .7034186147 * m + 1.7076147010 * s;
+}
+
+/* How many times a and b may be taken before a colour leaves sRGB, at most 8. */
+static double mosaic__room(const double lab[3])
+{
+    double low = 0, high = 8, light[3];
+    int i;
+    for (i = 0; i < 14; i++) {
+        const double middle = .5 * (low + high);
+        mosaic__lab_to_light(lab[0], lab[1] * middle, lab[2] * middle, light);
+        if (light[0] >= 0 && light[0] <= 1 && light[1] >= 0 && light[1] <= 1 && light[2] >= 0 && light[2] <= 1)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* 0 at `from`, 1 at `to`, straight between. */
+static double mosaic__ramp(double x, double from, double to)
+{
+    const double t = (x - from) / (to - from);
+    return t < 0 ? 0 : t > 1 ? 1 : t;
+}
+
+/* Where the colour is that of skin: hue around 55 degrees, not much colour, not dark. */
+static double mosaic__skin(const double lab[3], double chroma)
+{
+    const double toward = chroma > 1e-6 ? (.574 * lab[1] + .819 * lab[2]) / chroma : 0;
+    return mosaic__ramp(toward, .8, .95) * mosaic__ramp(chroma, .02, .05) * mosaic__ramp(chroma, .2, .14) * mosaic__ramp(lab[0], .3, .45);
+}
+
+/* One level through gamma, lift and contrast. */
+static double mosaic__tone_level(const mosaic__settings *s, double level)
+{
+    double v = s->gamma == 1 ? level : 255 * mosaic__power(level / 255, mosaic__round(4096 * s->gamma));
+    v = v + s->lift * (1 - v / 255);
+    v = 128 + s->contrast * (v - 128);
+    return v < 0 ? 0 : v > 255 ? 255 : v;
+}
+
+/* One colour, whose levels went through that, through vibrance, saturation, harmony and back where it is skin. in: as it was. */
+static void mosaic__tone(const mosaic__settings *s, const mosaic__shot *shot, const double in[3], const double level[3], double out[3])
+{
+    double before[3], lab[3], light[3], chroma, warm, times, skin, most = (double)shot->chroma / 1024 * 1.25;
+    int c;
+    for (c = 0; c < 3; c++) out[c] = level[c];
+    if (s->vibrance <= 0 && s->saturation == 1 && s->saturation_warm == 1 && s->harmony <= 0 && s->skin <= 0) return;
+    mosaic__levels_to_lab(in, before);
+    mosaic__levels_to_lab(level, lab);
+    chroma = mosaic__sqrt(lab[1] * lab[1] + lab[2] * lab[2]);
+    if (most < .05) most = .05;
+    warm = chroma > 1e-6 ? mosaic__ramp((.5 * lab[1] + .866 * lab[2]) / chroma, 0, .5) : 0;
+    times = chroma < most ? 1 + s->vibrance * (1 - chroma / most) * (1 - chroma / most) : 1;
+    times = times * (s->saturation + (s->saturation_warm - s->saturation) * warm);
+    if (times > 1) {
+        const double more = times - 1, room = mosaic__room(lab) - 1;
+        times = room > 0 ? 1 + more * room / (more + room) : 1;
+    }
+    for (c = 1; c < 3; c++) lab[c] = lab[c] * times + s->harmony * ((double)shot->mean[c - 1] / 1024 - lab[c] * times);
+    skin = s->skin * mosaic__skin(before, mosaic__sqrt(before[1] * before[1] + before[2] * before[2]));
+    for (c = 0; c < 3; c++) lab[c] = lab[c] + skin * (before[c] - lab[c]);
+    mosaic__lab_to_light(lab[0], lab[1], lab[2], light);
+    for (c = 0; c < 3; c++) out[c] = mosaic__level(light[c]);
+}
+
+/* All colours with one level of red. The last node stands for level 256: straight on from those at 248 and 255. */
+static void mosaic__tone_slice(const mosaic__settings *s, const mosaic__shot *shot, int16_t *tone, int red)
+{
+    enum { N = MOSAIC__TONE_NODES };
+    int16_t *slice = tone + (size_t)red * N * N * 4;
+    double plain[N], level[N];
+    int g, b, c;
+    for (g = 0; g < N; g++) {
+        plain[g] = g == N - 1 ? 255 : 8 * g;
+        level[g] = mosaic__tone_level(s, plain[g]);
+    }
+    for (g = 0; g < N; g++)
+        for (b = 0; b < N; b++) {
+            const double in[3] = {plain[red], plain[g], plain[b]}, levels[3] = {level[red], level[g], level[b]};
+            double out[3];
+            mosaic__tone(s, shot, in, levels, out);
+            for (c = 0; c < 3; c++) slice[(g * N + b) * 4 + c] = (int16_t)mosaic__round(64 * out[c]);
+            slice[(g * N + b) * 4 + 3] = 0;
+        }
+    for (g = 0; g < N; g++)
+        for (c = 0; c < 3; c++) {
+            int16_t *last = slice + (g * N + N - 1) * 4 + c;
+            *last = (int16_t)(last[-4] + mosaic__div_round(8 * (*last - last[-4]), 7));
+        }
+    for (b = 0; b < N; b++)
+        for (c = 0; c < 3; c++) {
+            int16_t *last = slice + ((N - 1) * N + b) * 4 + c;
+            *last = (int16_t)(last[-N * 4] + mosaic__div_round(8 * (*last - last[-N * 4]), 7));
+        }
+}
+
+static void mosaic__tone_end(int16_t *tone)
+{
+    enum { SLICE = MOSAIC__TONE_NODES * MOSAIC__TONE_NODES * 4 };
+    int16_t *last = tone + (size_t)(MOSAIC__TONE_NODES - 1) * SLICE;
+    int i;
+    for (i = 0; i < SLICE; i++) last[i] = (int16_t)(last[i - SLICE] + mosaic__div_round(8 * (last[i] - last[i - SLICE]), 7));
+}
+
+/* A colour by the table: of the six tetrahedra of its cube, the one whose edges go along the channels from the largest remainder to the smallest. */
+static void mosaic__tone_pixel(const int16_t *tone, const uint8_t *in, uint8_t *out)
+{
+    enum { N = MOSAIC__TONE_NODES };
+    const int16_t *n = tone + (((in[0] >> 3) * N + (in[1] >> 3)) * N + (in[2] >> 3)) * 4, *n1, *n2, *n3;
+    int f[3] = {in[0] & 7, in[1] & 7, in[2] & 7}, step[3] = {N * N * 4, N * 4, 4}, c, k;
+    for (k = 0; k < 3; k++) { /* the order of three, in three exchanges */
+        const int i = k & 1, t = f[i], u = step[i];
+        if (f[i] >= f[i + 1]) continue;
+        f[i] = f[i + 1];
+        step[i] = step[i + 1];
+        f[i + 1] = t;
+        step[i + 1] = u;
+    }
+    n1 = n + step[0];
+    n2 = n1 + step[1];
+    n3 = n2 + step[2];
+    for (c = 0; c < 3; c++) {
+        const int32_t v = n[c] * (8 - f[0]) + n1[c] * (f[0] - f[1]) + n2[c] * (f[1] - f[2]) + n3[c] * f[2];
+        out[c] = (uint8_t)mosaic__clamp((v + 256) >> 9, 0, 255);
+    }
+}
+
+typedef struct mosaic__finisher {
+    const mosaic_grid *grid;
+    const mosaic__settings *settings;
+    const mosaic_draw *draw;
+    const uint8_t *canvas;
+    uint8_t *blended,
+        *shown;         /* what borders and tone make of the canvas, and what local contrast and sharpness make of that; without these: the same */
+    uint8_t *smooth[2]; /* for Laplacian borders: the canvas smoothed within each cell, by a quarter and by half of the width */
+    int16_t *tone;      /* null: colours stay */
+    int32_t *scratch;   /* of one row of cells */
+    size_t scratch_size;
+    uint8_t *first, *second; /* of each cell: to be blended and toned; to be raised */
+    int width[3];            /* of borders, px: of the finest detail, finer, coarse */
+    int radius, margin;      /* of local contrast; of the larger blur */
+    int x0, x1, y0, y1;      /* of the output that cells cover */
+    int made;                /* the table is that of this shot */
+    int ready;               /* 0: all cells are made anew */
+    mosaic__shot shot;
+} mosaic__finisher;
+
+static mosaic__part mosaic__cell_part(const mosaic_grid *g, int col, int row)
+{
+    mosaic__part part;
+    mosaic__cell_range(g->origin_x, col, g->cell_width, g->width, &part.x0, &part.x1, &part.skip_x);
+    mosaic__cell_range(g->origin_y, row, g->cell_height, g->height, &part.y0, &part.y1, &part.skip_y);
+    return part;
+}
+
+/* Row or column i of n, mirrored at both ends. */
+static int mosaic__mirrored(int i, int n) { return i < 0 ? -1 - i : i >= n ? 2 * n - 1 - i : i; }
+
+/* Means over (2 r + 1) x (2 r + 1) px within one cell of the canvas, which goes on mirrored beyond its borders. */
+static void mosaic__smooth_cell(const mosaic__finisher *f, const mosaic__part *part, int radius, int32_t *scratch, uint8_t *out)
+{
+    const int w = part->x1 - part->x0, h = part->y1 - part->y0, r = radius < w ? (radius < h ? radius : h) : w < h ? w : h;
+    const int32_t n = (2 * r + 1) * (2 * r + 1);
+    const size_t stride = (size_t)f->grid->width * 3, at = (size_t)part->y0 * stride + (size_t)part->x0 * 3;
+    int32_t *column = scratch, *across = scratch + w * 3;
+    int x, y, c, k;
+    for (y = 0; y < h; y++)
+        for (c = 0; c < 3; c++) {
+            const uint8_t *in = f->canvas + at + (size_t)y * stride + (size_t)c;
+            int32_t sum = 0;
+            for (k = -r; k <= r; k++) sum += in[3 * mosaic__mirrored(k, w)];
+            for (x = 0; x < w; x++) {
+                across[(y * w + x) * 3 + c] = sum;
+                sum += in[3 * mosaic__mirrored(x + r + 1, w)] - in[3 * mosaic__mirrored(x - r, w)];
+            }
+        }
+    memset(column, 0, (size_t)w * 3 * sizeof *column);
+    for (k = -r; k <= r; k++)
+        for (x = 0; x < 3 * w; x++) column[x] += across[mosaic__mirrored(k, h) * w * 3 + x];
+    for (y = 0; y < h; y++) {
+        const int32_t *next = across + mosaic__mirrored(y + r + 1, h) * w * 3, *last = across + mosaic__mirrored(y - r, h) * w * 3;
+        uint8_t *to = out + at + (size_t)y * stride;
+        for (x = 0; x < 3 * w; x++) {
+            to[x] = (uint8_t)((column[x] + n / 2) / n);
+            column[x] += next[x] - last[x];
+        }
+    }
+}
+
+static void mosaic__smooth_row(void *arg, int row)
+{
+    const mosaic__finisher *f = (const mosaic__finisher *)arg;
+    int col, k;
+    for (col = 0; col < f->grid->cols; col++) {
+        const int i = row * f->grid->cols + col;
+        const mosaic__part part = mosaic__cell_part(f->grid, col, row);
+        if ((f->ready && !f->draw[i].repaint) || part.x0 >= part.x1 || part.y0 >= part.y1) continue;
+        for (k = 0; k < 2; k++) mosaic__smooth_cell(f, &part, f->width[k], f->scratch + (size_t)row * f->scratch_size, f->smooth[k]);
+    }
+}
+
+/* Along one axis: the position on the other side of the nearer border, as far from it, and how far away that border is; -1 where there is none within
+   `width`. */
+static int mosaic__across_border(int at, int begin, int end, int low, int high, int width, int *distance)
+{
+    const int from_begin = at - begin, from_end = end - 1 - at, other = from_begin <= from_end ? begin - 1 - from_begin : end + from_end;
+    *distance = from_begin <= from_end ? from_begin : from_end;
+    return *distance < width && other >= low && other < high ? other : -1;
+}
+
+/* Share of the other side, of 256: just below a half at the border, nothing from `width` on. */
+static int mosaic__border_share(int distance, int width) { return distance < width ? (2 * (width - distance) - 1) * 256 / (4 * width) : 0; }
+
+/* A pixel between those that mirror it across two borders: 2^16 times its value. */
+static int32_t mosaic__between(const uint8_t *own, const uint8_t *side, const uint8_t *above, const uint8_t *corner, int across, int down)
+{
+    return (*own * (256 - across) + *side * across) * (256 - down) + (*above * (256 - across) + *corner * across) * down;
+}
+
+/* Cells that a mask leaves out stay as they are painted, and nothing is blended with them. */
+static int mosaic__left_out(const mosaic__finisher *f, int cell) { return f->draw[cell].photo < 0; }
+
+static void mosaic__blend_borders(const mosaic__finisher *f, const mosaic__part *part, int cell, int x, int y, uint8_t out[3])
+{
+    const size_t stride = (size_t)f->grid->width * 3;
+    const int cx = part->x0 - part->skip_x, cy = part->y0 - part->skip_y, widest = f->width[2];
+    int dx, dy, c, k;
+    const int near_x = mosaic__across_border(x, cx, cx + f->grid->cell_width, f->x0, f->x1, widest, &dx);
+    const int near_y = mosaic__across_border(y, cy, cy + f->grid->cell_height, f->y0, f->y1, widest, &dy);
+    const int beside = near_x < 0 ? 0 : near_x < x ? -1 : 1, over = near_y < 0 ? 0 : near_y < y ? -f->grid->cols : f->grid->cols;
+    const int ox = mosaic__left_out(f, cell + beside) ? -1 : near_x;
+    const int oy = mosaic__left_out(f, cell + over) || mosaic__left_out(f, cell + beside + over) ? -1 : near_y;
+    const size_t own = (size_t)y * stride + (size_t)x * 3, side = (size_t)y * stride + (size_t)(ox < 0 ? x : ox) * 3;
+    const size_t above = (size_t)(oy < 0 ? y : oy) * stride + (size_t)x * 3, corner = above + side - own;
+    for (c = 0; c < 3; c++) {
+        int32_t value = 1 << 15;
+        for (k = 0; k < 3; k++) { /* from the finest to the coarsest; without smoothed pictures there is only this one */
+            const int band = f->smooth[0] ? k : 2, across = ox < 0 ? 0 : mosaic__border_share(dx, f->width[band]);
+            const int down = oy < 0 ? 0 : mosaic__border_share(dy, f->width[band]);
+            const uint8_t *more = (k == 0 ? f->canvas : f->smooth[k - 1]) + c, *less = k < 2 && f->smooth[0] ? f->smooth[k] + c : 0;
+            value += mosaic__between(more + own, more + side, more + above, more + corner, across, down);
+            if (!less) break;
+            value -= mosaic__between(less + own, less + side, less + above, less + corner, across, down);
+        }
+        out[c] = (uint8_t)mosaic__clamp(value >> 16, 0, 255);
+    }
+}
+
+static void mosaic__blend_row(void *arg, int row)
+{
+    const mosaic__finisher *f = (const mosaic__finisher *)arg;
+    const size_t stride = (size_t)f->grid->width * 3;
+    const int soft = f->settings->border != MOSAIC_BORDER_HARD, widest = f->width[2];
+    int col, x, y;
+    for (col = 0; col < f->grid->cols; col++) {
+        const mosaic__part part = mosaic__cell_part(f->grid, col, row);
+        const int left = part.x0 - part.skip_x + widest, right = part.x0 - part.skip_x + f->grid->cell_width - widest;
+        const int top = part.y0 - part.skip_y + widest, bottom = part.y0 - part.skip_y + f->grid->cell_height - widest;
+        const int cell = row * f->grid->cols + col, left_out = mosaic__left_out(f, cell);
+        if (!f->first[cell]) continue;
+        for (y = part.y0; y < part.y1; y++)
+            for (x = part.x0; x < part.x1; x++) {
+                const size_t at = (size_t)y * stride + (size_t)x * 3;
+                const uint8_t *in = f->canvas + at;
+                uint8_t blended[3];
+                if (soft && !left_out && (x < left || x >= right || y < top || y >= bottom)) {
+                    mosaic__blend_borders(f, &part, cell, x, y, blended);
+                    in = blended;
+                }
+                if (f->tone && !left_out)
+                    mosaic__tone_pixel(f->tone, in, f->blended + at);
+                else
+                    memcpy(f->blended + at, in, 3);
+            }
+    }
+}
+
+/* Luma in 1/16 level. */
+static int32_t mosaic__luma16(const uint8_t *p) { return (77 * p[0] + 150 * p[1] + 29 * p[2] + 8) >> 4; }
+
+/* One cell's luma against its means. The area that cells cover goes on beyond its edge with the pixels at it. */
+static void mosaic__raise_cell(const mosaic__finisher *f, const mosaic__part *part, int left_out, int32_t *scratch)
+{
+    static const int five[5] = {1, 2, 3, 2, 1};
+    const int m = f->margin, r = f->radius, w = part->x1 - part->x0, h = part->y1 - part->y0, wide = w + 2 * m, high = h + 2 * m;
+    const size_t stride = (size_t)f->grid->width * 3;
+    const int64_t n = (int64_t)(2 * r + 1) * (2 * r + 1), inverse = (((int64_t)1 << 32) + n - 1) / n; /* exact for sums of equal lumas */
+    int32_t *luma = scratch, *mean = luma + wide * high, *sharp = mean + w * high, *column = sharp + w * high;
+    int x, y, c, k;
+    for (y = 0; y < high; y++) {
+        const uint8_t *in = f->blended + (size_t)mosaic__clamp(part->y0 - m + y, f->y0, f->y1 - 1) * stride;
+        int32_t *line = luma + y * wide, sum = 0;
+        for (x = 0; x < wide; x++) line[x] = mosaic__luma16(in + (size_t)mosaic__clamp(part->x0 - m + x, f->x0, f->x1 - 1) * 3);
+        for (x = m - r; x < m + r; x++) sum += line[x];
+        for (x = 0; x < w; x++) {
+            sum += line[x + m + r];
+            mean[y * w + x] = sum;
+            sum -= line[x + m - r];
+            for (sharp[y * w + x] = 0, k = 0; k < 5; k++) sharp[y * w + x] += five[k] * line[x + m - 2 + k];
+        }
+    }
+    memset(column, 0, (size_t)w * sizeof *column);
+    for (y = m - r; y < m + r; y++)
+        for (x = 0; x < w; x++) column[x] += mean[y * w + x];
+    for (y = 0; y < h; y++) {
+        const size_t at = (size_t)(part->y0 + y) * stride + (size_t)part->x0 * 3;
+        for (x = 0; x < w; x++) {
+            const int32_t own = luma[(y + m) * wide + x + m];
+            int32_t around = 0, more;
+            column[x] += mean[(y + m + r) * w + x];
+            for (k = 0; k < 5; k++) around += five[k] * sharp[(y + m - 2 + k) * w + x];
+            more = left_out
+                       ? 0
+                       : f->settings->local_contrast * (own - (int32_t)(column[x] * inverse >> 32)) + f->settings->sharpness * (own - around / 81);
+            for (c = 0; c < 3; c++)
+                f->shown[at + (size_t)(3 * x + c)] = (uint8_t)mosaic__clamp(f->blended[at + (size_t)(3 * x + c)] + ((more + 2048) >> 12), 0, 255);
+            column[x] -= mean[(y + m - r) * w + x];
+        }
+    }
+}
+
+static void mosaic__raise_row(void *arg, int row)
+{
+    const mosaic__finisher *f = (const mosaic__finisher *)arg;
+    int col;
+    for (col = 0; col < f->grid->cols; col++) {
+        const mosaic__part part = mosaic__cell_part(f->grid, col, row);
+        if (f->second[row * f->grid->cols + col] && part.x0 < part.x1 && part.y0 < part.y1)
+            mosaic__raise_cell(f, &part, mosaic__left_out(f, row * f->grid->cols + col), f->scratch + (size_t)row * f->scratch_size);
+    }
+}
+
+static void mosaic__tone_job(void *arg, int red)
+{
+    const mosaic__finisher *f = (const mosaic__finisher *)arg;
+    unsigned long long fp = mosaic__fp_enter();
+    mosaic__tone_slice(f->settings, &f->shot, f->tone, red);
+    mosaic__fp_leave(fp);
+}
+
+/* Cells within so many columns and rows of a marked one. */
+static void mosaic__spread(const mosaic_grid *g, const uint8_t *from, int cols, int rows, uint8_t *to)
+{
+    int x, y, dx, dy;
+    memset(to, 0, (size_t)g->cols * (size_t)g->rows);
+    for (y = 0; y < g->rows; y++)
+        for (x = 0; x < g->cols; x++)
+            for (dy = -rows; from[y * g->cols + x] && dy <= rows; dy++)
+                for (dx = -cols; dx <= cols; dx++)
+                    if (x + dx >= 0 && x + dx < g->cols && y + dy >= 0 && y + dy < g->rows) to[(y + dy) * g->cols + x + dx] = 1;
+}
+
+static int mosaic__finishes(const mosaic__settings *s)
+{
+    return s->toned || s->border != MOSAIC_BORDER_HARD || s->local_contrast > 0 || s->sharpness > 0;
+}
+
+static void mosaic__finisher_close(mosaic__finisher *f, void *alloc_ctx)
+{
+    int k;
+    if (f->blended != f->shown && f->blended != f->canvas) mosaic__release(alloc_ctx, f->blended);
+    mosaic__release(alloc_ctx, f->shown);
+    for (k = 0; k < 2; k++) mosaic__release(alloc_ctx, f->smooth[k]);
+    mosaic__release(alloc_ctx, f->tone);
+    mosaic__release(alloc_ctx, f->scratch);
+    mosaic__release(alloc_ctx, f->first);
+    mosaic__release(alloc_ctx, f->second);
+}
+
+/* All that finishing needs, for a canvas (null: the table alone). Returns 0 when memory is short; to be closed even then. */
+static int mosaic__finisher_open(mosaic__finisher *f, const mosaic_grid *g, const mosaic__settings *s, uint8_t *canvas, void *alloc_ctx)
+{
+    const int shorter = g->cell_width < g->cell_height ? g->cell_width : g->cell_height, raises = s->local_contrast > 0 || s->sharpness > 0;
+    const size_t bytes = (size_t)g->width * 3 * (size_t)g->height, cells = (size_t)g->cols * (size_t)g->rows;
+    size_t area, all;
+    int k, skip;
+    memset(f, 0, sizeof *f);
+    f->grid = g;
+    f->settings = s;
+    f->canvas = canvas;
+    if (s->toned) {
+        f->tone = (int16_t *)mosaic__allocate(alloc_ctx, MOSAIC__TONE_VALUES, sizeof *f->tone);
+        if (!f->tone) return 0;
+        memset(f->tone, 0, MOSAIC__TONE_VALUES * sizeof *f->tone);
+    }
+    if (!canvas || !mosaic__finishes(s)) return 1;
+    mosaic__cell_range(g->origin_x, 0, g->cell_width, g->width, &f->x0, &k, &skip);
+    mosaic__cell_range(g->origin_x, g->cols - 1, g->cell_width, g->width, &k, &f->x1, &skip);
+    mosaic__cell_range(g->origin_y, 0, g->cell_height, g->height, &f->y0, &k, &skip);
+    mosaic__cell_range(g->origin_y, g->rows - 1, g->cell_height, g->height, &k, &f->y1, &skip);
+    if (s->border != MOSAIC_BORDER_HARD) {
+        const int asked = mosaic__round(s->border_width < 1 ? s->border_width * shorter : s->border_width);
+        f->width[2] = mosaic__clamp(asked, 1, shorter / 2 > 1 ? shorter / 2 : 1);
+        if (shorter < 2) f->width[2] = 0;
+        f->width[1] = (f->width[2] + 1) / 2;
+        f->width[0] = (f->width[2] + 3) / 4;
+    }
+    f->radius = s->local_contrast > 0 ? (shorter / 8 > 2 ? shorter / 8 : 2) : 0;
+    f->margin = f->radius > 2 ? f->radius : 2;
+    if (!mosaic__multiply((size_t)(g->cell_width + 2 * f->margin), (size_t)(g->cell_height + 2 * f->margin), &area)) return 0;
+    f->scratch_size = 3 * area + 3 * (size_t)(g->cell_width + 2 * f->margin);
+    if (!mosaic__multiply(f->scratch_size, (size_t)g->rows, &all)) return 0;
+    f->scratch = (int32_t *)mosaic__allocate(alloc_ctx, all, sizeof *f->scratch);
+    f->first = (uint8_t *)mosaic__allocate(alloc_ctx, cells, 1);
+    f->second = (uint8_t *)mosaic__allocate(alloc_ctx, cells, 1);
+    f->shown = (uint8_t *)mosaic__allocate(alloc_ctx, bytes, 1);
+    f->blended = f->shown;
+    if (raises) f->blended = f->tone || s->border != MOSAIC_BORDER_HARD ? (uint8_t *)mosaic__allocate(alloc_ctx, bytes, 1) : canvas;
+    for (k = 0; k < 2 && s->border == MOSAIC_BORDER_LAPLACIAN; k++) f->smooth[k] = (uint8_t *)mosaic__allocate(alloc_ctx, bytes, 1);
+    if (!f->scratch || !f->first || !f->second || !f->shown || !f->blended) return 0;
+    if (s->border == MOSAIC_BORDER_LAPLACIAN && (!f->smooth[0] || !f->smooth[1])) return 0;
+    memset(f->shown, 0, bytes);
+    if (f->blended != f->shown && f->blended != canvas) memset(f->blended, 0, bytes);
+    return 1;
+}
+
+/* The table, where a shot begins or there is none. */
+static void mosaic__finish_table(mosaic__finisher *f, const mosaic__look *look, int cells, int begins, mosaic_run run, void *run_ctx)
+{
+    if (!f->tone || (!begins && f->made)) return;
+    if (begins) f->shot = mosaic__shot_of(look, cells);
+    mosaic__parallel(run, run_ctx, mosaic__tone_job, f, MOSAIC__TONE_NODES);
+    mosaic__tone_end(f->tone);
+    f->made = 1;
+}
+
+/* What is shown, from the canvas: of the cells that were painted and those that look across to them, or of all when the table is new. */
+static void mosaic__finish(mosaic__finisher *f, const mosaic_draw *draw, int begins, mosaic_run run, void *run_ctx)
+{
+    const mosaic_grid *g = f->grid;
+    const size_t cells = (size_t)g->cols * (size_t)g->rows;
+    const int reach = f->width[2] > 0;
+    size_t i;
+    if (begins) f->ready = 0;
+    f->draw = draw;
+    if (f->smooth[0]) mosaic__parallel(run, run_ctx, mosaic__smooth_row, f, g->rows);
+    for (i = 0; i < cells; i++) f->second[i] = (uint8_t)(!f->ready || draw[i].repaint);
+    mosaic__spread(g, f->second, reach, reach, f->first);
+    if (f->blended != f->canvas) mosaic__parallel(run, run_ctx, mosaic__blend_row, f, g->rows);
+    if (f->shown != f->blended) {
+        mosaic__spread(g, f->first, (f->margin + g->cell_width - 1) / g->cell_width, (f->margin + g->cell_height - 1) / g->cell_height, f->second);
+        mosaic__parallel(run, run_ctx, mosaic__raise_row, f, g->rows);
+    }
+    f->ready = 1;
+}
+
 /* ==== The engine ==== */
 
 /* What a stream remembers of a cell from frame to frame: all of it is saved with the state. */
@@ -2898,6 +3517,7 @@ struct mosaic_engine {
     mosaic__reducer cell_reducer, tile_reducer;
     int32_t tile_down[MOSAIC__SIDE + 1]; /* edges of the describing pixels in a tile */
     mosaic__painter painter;
+    mosaic__finisher finisher;
 
     /* state */
     int64_t frames;
@@ -3911,12 +4531,13 @@ static void mosaic__recolour_row(void *arg, int row)
     mosaic__fp_leave(fp);
 }
 
-static void mosaic__render(mosaic_engine *e)
+static void mosaic__render(mosaic_engine *e, int cut)
 {
     int i;
     mosaic__for_each(e, mosaic__recolour_row, e->grid.rows);
     e->frame.repainted = 0;
     for (i = 0; i < e->cells; i++) e->frame.repainted += e->draw[i].repaint;
+    mosaic__finish_table(&e->finisher, e->look, e->cells, cut, e->options.run, e->options.run_ctx);
     if (!e->canvas) return;
     e->painter.draw = e->draw;
     e->painter.curve = e->curve;
@@ -3926,6 +4547,7 @@ static void mosaic__render(mosaic_engine *e)
     e->painter.stride = (size_t)e->grid.width * 3;
     e->painter.only_repaint = 1;
     mosaic__parallel(e->options.run, e->options.run_ctx, mosaic__paint_row, &e->painter, e->grid.rows);
+    if (e->finisher.shown) mosaic__finish(&e->finisher, e->draw, cut, e->options.run, e->options.run_ctx);
 }
 
 /* ---- Open, push, close ---- */
@@ -3937,6 +4559,7 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     ctx = e->options.alloc_ctx;
     mosaic_flow_close(e->flow);
     mosaic__painter_close(&e->painter, ctx);
+    mosaic__finisher_close(&e->finisher, ctx);
     mosaic__release(ctx, e->cell_of_row);
     mosaic__release(ctx, e->row_of_cell);
     mosaic__release(ctx, e->pack);
@@ -4108,6 +4731,7 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     }
     for (photo = 0; photo < e->photos; photo++)
         e->capacity[photo] = e->settings.max_uses && e->settings.max_uses < e->filled ? e->settings.max_uses : e->filled;
+    if (!mosaic__finisher_open(&e->finisher, g, &e->settings, e->canvas, ctx)) return 0;
     problem = mosaic__problem(e);
     e->lap_work_size = mosaic_lap_work_size(&problem);
     e->lap_work = mosaic__allocate(ctx, e->lap_work_size, 1);
@@ -4139,7 +4763,8 @@ static int mosaic__solver_has(int simd)
 static uint64_t mosaic__identity(const mosaic_engine *e)
 {
     const mosaic__settings *s = &e->settings;
-    const double paint[5] = {s->paint_mean, s->paint_spread, s->paint_low, s->paint_high, s->paint_bleed};
+    const double real[] = {s->paint_mean, s->paint_spread, s->paint_low, s->paint_high, s->paint_bleed,     s->border_width, s->gamma,
+                           s->lift,       s->contrast,     s->vibrance,  s->saturation, s->saturation_warm, s->harmony,      s->skin};
     const int number[] = {e->grid.cols,
                           e->grid.rows,
                           e->grid.cell_width,
@@ -4163,6 +4788,9 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
                           s->rerank,
                           s->recolour,
                           s->histogram,
+                          s->border,
+                          s->local_contrast,
+                          s->sharpness,
                           (int)s->variants,
                           e->canvas != 0,
                           e->options.mask_source != 0,
@@ -4172,12 +4800,12 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
                           e->options.flow ? e->options.flow->height : 0,
                           e->options.flow ? (int)e->options.flow->preset : 0,
                           e->options.flow ? e->options.flow->iterations : 0};
-    uint8_t bytes[sizeof number / sizeof *number * 4 + 5 * 8];
+    uint8_t bytes[sizeof number / sizeof *number * 4 + sizeof real];
     uint64_t hash, bits;
     size_t i, n = sizeof number / sizeof *number;
     for (i = 0; i < n; i++) mosaic__put32(bytes + 4 * i, (uint32_t)number[i]);
-    for (i = 0; i < 5; i++) {
-        memcpy(&bits, paint + i, 8);
+    for (i = 0; i < sizeof real / sizeof *real; i++) {
+        memcpy(&bits, real + i, 8);
         mosaic__put64(bytes + 4 * n + 8 * i, bits);
     }
     hash = mosaic__hash(2, bytes, sizeof bytes);
@@ -4323,7 +4951,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     for (i = 0; i < e->cells; i++) e->cell[i].seen = e->look[i];
     mosaic__draw_places(e);
     mosaic__stage(e, MOSAIC_STAGE_RENDER);
-    mosaic__render(e);
+    mosaic__render(e, cut);
 
     f->index = e->frames++;
     f->cut = cut;
@@ -4333,7 +4961,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     f->filled = e->filled;
     f->draw = e->draw;
     f->curve = e->curve;
-    f->rgb = e->canvas;
+    f->tone = e->finisher.tone;
+    f->rgb = e->finisher.shown ? e->finisher.shown : e->canvas;
     f->stride = (size_t)e->grid.width * 3;
     *frame = f;
     mosaic__stage(e, MOSAIC_STAGE_IDLE);
@@ -4352,7 +4981,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_cell_costs(const mosaic_engine *e, int 
 
    0 "MOSAICST"   8 u32 version 2   12 u32 cells   16 u64 identity   24 u64 checksum of bytes 0-23 and of all from 32 on
    32 i64 frames  40 u32 charts, u32 too close, i64 cost, i64 bound  64 u32 memories, u32 0; then, number by number in 32 bits, the cells,
-   each with its curves if there are any, the lattice, and the memories with room for the most there can be; then the canvas */
+   each with its curves if there are any, the lattice, the memories with room for the most there can be, and three of the shot, if its colours are
+   finished; then the canvas */
 
 #define MOSAIC__STATE_HEADER 72
 #define MOSAIC__LOOK_NUMBERS (3 + 3 * MOSAIC__BLOCKS + 3 + 3)
@@ -4369,10 +4999,11 @@ MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *e)
 {
     if (!e) return 0;
     return MOSAIC__STATE_HEADER + (size_t)e->cells * (MOSAIC__CELL_NUMBERS + (e->curve ? MOSAIC__CURVE_NUMBERS : 0)) * 4 +
-           mosaic__samples(e) * MOSAIC__SAMPLE_NUMBERS * 4 + (size_t)e->memory_room * MOSAIC__MEMORY_NUMBERS * 4 + mosaic__canvas_bytes(e);
+           mosaic__samples(e) * MOSAIC__SAMPLE_NUMBERS * 4 + (size_t)e->memory_room * MOSAIC__MEMORY_NUMBERS * 4 + (e->finisher.tone ? 12 : 0) +
+           mosaic__canvas_bytes(e);
 }
 
-/* One order of a cell's numbers for both directions: writes them to `to`, or reads them from `from` where it is not null. */
+/* One order of the numbers for both directions: writes them to `to`, or reads them from `from` where it is not null. */
 static void mosaic__number32(int32_t *value, const uint8_t *from, uint8_t *to, size_t *at)
 {
     if (from)
@@ -4447,6 +5078,13 @@ static void mosaic__state_memory(mosaic__memory *memory, const uint8_t *from, ui
     mosaic__number32(&memory->age, from, to, at);
 }
 
+static void mosaic__state_shot(mosaic__shot *shot, const uint8_t *from, uint8_t *to, size_t *at)
+{
+    mosaic__number32(&shot->mean[0], from, to, at);
+    mosaic__number32(&shot->mean[1], from, to, at);
+    mosaic__number32(&shot->chroma, from, to, at);
+}
+
 static uint64_t mosaic__state_checksum(const uint8_t *data, size_t size) { return mosaic__hash(mosaic__hash(3, data, 24), data + 32, size - 32); }
 
 MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void *data, size_t size)
@@ -4481,6 +5119,10 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void
         memset(&memory, 0, sizeof memory);
         if (i < e->memories) memory = e->memory[i];
         mosaic__state_memory(&memory, 0, p, &at);
+    }
+    if (e->finisher.tone) {
+        mosaic__shot shot = e->finisher.shot;
+        mosaic__state_shot(&shot, 0, p, &at);
     }
     if (e->canvas) memcpy(p + at, e->canvas, mosaic__canvas_bytes(e));
     mosaic__put64(p + 24, mosaic__state_checksum(p, mosaic_state_size(e)));
@@ -4521,8 +5163,10 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     size_t at, k;
     int64_t frames;
     uint32_t memories;
+    mosaic__shot shot;
     int i, pass;
     if (!e || !data) return MOSAIC_ERROR_NULL;
+    memset(&shot, 0, sizeof shot);
     if (size < MOSAIC__STATE_HEADER || memcmp(p, "MOSAICST", 8) != 0) return MOSAIC_ERROR_CORRUPT;
     if (mosaic__get32(p + 8) != 2) return MOSAIC_ERROR_VERSION;
     if (mosaic__get64(p + 16) != e->identity || mosaic__get32(p + 12) != (uint32_t)e->cells) return MOSAIC_ERROR_MISMATCH;
@@ -4576,9 +5220,16 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             e->memory[i] = memory;
             mosaic__memory_link(e, i);
         }
+        if (e->finisher.tone) {
+            mosaic__state_shot(&shot, p, 0, &at);
+            if (mosaic__abs(shot.mean[0]) > 1100 || mosaic__abs(shot.mean[1]) > 1100 || shot.chroma != mosaic__clamp(shot.chroma, 0, 1023))
+                return MOSAIC_ERROR_CORRUPT;
+        }
     }
     e->memories = (int)memories;
     e->charts = mosaic__get32(p + 40);
+    e->finisher.shot = shot;
+    e->finisher.made = e->finisher.ready = 0;
     if (e->canvas) memcpy(e->canvas, p + at, mosaic__canvas_bytes(e));
     e->frames = frames;
     e->ended = 0;
