@@ -4998,7 +4998,7 @@ static size_t mosaic__samples(const mosaic_engine *e) { return (size_t)e->lattic
 MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *e)
 {
     if (!e) return 0;
-    return MOSAIC__STATE_HEADER + (size_t)e->cells * (MOSAIC__CELL_NUMBERS + (e->curve ? MOSAIC__CURVE_NUMBERS : 0)) * 4 +
+    return MOSAIC__STATE_HEADER + (size_t)e->cells * (MOSAIC__CELL_NUMBERS + (size_t)(e->curve ? MOSAIC__CURVE_NUMBERS : 0)) * 4 +
            mosaic__samples(e) * MOSAIC__SAMPLE_NUMBERS * 4 + (size_t)e->memory_room * MOSAIC__MEMORY_NUMBERS * 4 + (e->finisher.tone ? 12 : 0) +
            mosaic__canvas_bytes(e);
 }

@@ -525,12 +525,13 @@ int main(int argc, char **argv)
     told = settings_read(&s, argc, argv, err, sizeof err);
     if (told == SETTINGS_BAD) code = say(MISUSED, "%s", err);
     if (told == SETTINGS_GOOD) {
+        if (s.ignored[0] && !s.quiet) say(0, "%s: these fields mean nothing here: %s", s.config, s.ignored);
         catch_signals();
         code = prepare(&p);
         if (!code) code = make_frames(&p);
         code = finish(&p, code);
         release(&p);
     }
-    free((void *)s.tiles.items);
+    settings_free(&s);
     return code;
 }

@@ -50,7 +50,7 @@ command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || { have_ffmpeg=0
 # ---- words on the command line ----
 good "--help" --help
 for name in flow raft-weights flow-size flow-iterations input frames tiles output preset cells tile-size cell-aspect mask mask-shows height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd pool \
-    placements report atlas contact-sheet diagnose diagnose-picture quiet help version; do
+    mean-strength recolour histogram bleed border border-width gamma saturation sharpness config dump-config placements report atlas contact-sheet diagnose diagnose-picture quiet help version; do
     holds "--help names --$name" "$out" "--$name "
 done
 good "--version" --version
@@ -126,6 +126,43 @@ good "every dial" --input $source $small --output d.mp4 --coherence 0 --max-uses
 for preset in legacy ultra natural vivid vivid_b tile fast; do
     good "--preset $preset" --input $source $small --output d.mp4 --preset $preset --count 3
 done
+# ---- options from a file ----
+good "films to compare" --input $source $small --output c1.mp4 --report c1.json --count 3 --preset vivid_b --bleed .2 --border laplacian --variants plain,mirror
+good "--dump-config" --input $source $small --output c2.mp4 --report c2.json --count 3 --preset vivid_b --bleed .2 --border laplacian --variants plain,mirror --dump-config
+"$mosaic" --input $source $small --output c2.mp4 --report c2.json --count 3 --preset vivid_b --bleed .2 --border laplacian --variants plain,mirror --dump-config > dump.json
+same "a dump writes no film" "$(ls c2.mp4 2>/dev/null)" ""
+holds "a dump holds the preset's values" "$(cat dump.json)" '"saturation":	2.1,'
+good "--config" --config dump.json
+same "a dump makes the same film" "$(field c2.json frames_sha256)" "$(field c1.json frames_sha256)"
+same "a dump of a dump is the same" "$("$mosaic" --config dump.json --dump-config)" "$(cat dump.json)"
+good "the command line counts more" --config dump.json --bleed 0 --tiles demo/tiles --output c3.mp4 --report c3.json
+[ "$(field c3.json frames_sha256)" != "$(field c1.json frames_sha256)" ] && ok || bad "--bleed beside --config changes nothing"
+echo '{"profile_name": "vivid_b", "size": "60", "beta": 0.3, "ema_alpha": 0.15, "flow_size": [480, 272], "keep_intermediate": false, "silent": false, "png_compression": 3, "device": "cuda", "solver": "scipy", "pipeline": "stream", "ssim_impl": "skimage", "swap_impl": "python", "assemble_impl": "numpy", "postprocess_impl": "gpu"}' > seed.json
+"$mosaic" --config seed.json --input $source --tiles demo/tiles --height 144 --output c4.mp4 --count 2 2> err.txt && ok || bad "another program's configuration: $(cat err.txt)"
+holds "what means nothing is named" "$(cat err.txt)" "mean nothing here: ema_alpha, keep_intermediate, png_compression, device, solver, pipeline, ssim_impl, swap_impl, assemble_impl, postprocess_impl"
+holds "another program's names" "$("$mosaic" --config seed.json --dump-config | tr -d '\t\n')" '"preset":"vivid_b","cells":60,'
+damaged() { # WHAT TEXT JSON
+    printf '%s' "$3" > bad.json
+    refuses "$1" 2 "$2" --config bad.json
+}
+damaged "unknown field" 'did you mean "preset"? known: input' '{"presett": "vivid"}'
+damaged "number out of range" '"9" is not a number from 0 to 0.5' '{"bleed": 9}'
+damaged "no number" '"inf" is not a number' '{"bleed": 1e999}'
+damaged "no whole number" 'not a whole number' '{"cells": 60.5}'
+damaged "no flag" 'wants true or false' '{"quiet": 1}'
+damaged "no text" 'wants FILE' '{"input": {"a": 1}}'
+damaged "no texts" 'wants strings' '{"tiles": [1]}'
+damaged "no such preset" 'there is no "3"' '{"preset": 3}'
+damaged "not for files" 'no field "help"' '{"help": true}'
+damaged "cut off" 'no JSON in line 2' "{\"cells\":
+60"
+damaged "empty" 'no JSON in line 1' ''
+damaged "no object" 'one object' '[1]'
+damaged "two objects" 'something follows' '{} {}'
+damaged "nested without end" 'no JSON' "$(head -c 100000 /dev/zero | tr '\0' '[')"
+damaged "too long" 'more than a megabyte' "$(head -c 1100000 /dev/zero | tr '\0' ' ')"
+refuses "no such file" 2 'No such file' --config nowhere.json
+refuses "a folder" 2 'folder.json' --config $(mkdir -p folder.json && echo folder.json)
 good "the calmest" --input $source $small --output d.mp4 --coherence 1 --max-uses 2 --min-distance 1 --count 4
 whole "no parts left" d.mp4
 

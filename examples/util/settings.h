@@ -5,6 +5,7 @@
 #define MOSAIC_UTIL_SETTINGS_H
 
 #include "aspect.h"
+#include "config.h"
 #include "options.h"
 #include "video_out.h"
 #include <libavutil/parseutils.h>
@@ -31,7 +32,10 @@ typedef struct settings {
     const char *flow_size_text, *raft_weights;
     int flow, flow_iterations, flow_width, flow_height;
     settings_look look[SETTINGS_LOOKS];
-    int diagnose, quiet, help, version;
+    int diagnose, quiet, help, version, dump;
+    const char *config;
+    cJSON *json;       /* of the file; holds its texts. Freed by settings_free. */
+    char ignored[256]; /* its fields that mean nothing here */
     int mask_shows;
     int cell_width, cell_height, aspect_width, aspect_height; /* made from the texts */
     unsigned variants;
@@ -47,6 +51,12 @@ static const char *preset_names[MOSAIC_PRESETS + 1];
 static char preset_help[2048]; /* a line for each */
 static const char *variant_names[MOSAIC_VARIANTS + 1];
 static const char *flow_names[MOSAIC_FLOW_METHODS + 1];
+
+/* Fields of mosaic-temporal's configuration. Its way of computing is not ours: what only chooses between ways means nothing here. */
+static const config_alias config_names[] = {
+    {"profile_name", "--preset"}, {"size", "--cells"},       {"beta", "--coherence"}, {"silent", "--quiet"},      {"ema_alpha", NULL},
+    {"keep_intermediate", NULL},  {"png_compression", NULL}, {"device", NULL},        {"solver", NULL},           {"pipeline", NULL},
+    {"ssim_impl", NULL},          {"swap_impl", NULL},       {"assemble_impl", NULL}, {"postprocess_impl", NULL}, {NULL, NULL}};
 
 static int size_from_text(settings *s, char *err, size_t err_size)
 {
@@ -152,6 +162,42 @@ static void settings_engine(const settings *s, mosaic_options *options)
     }
 }
 
+/* The shortest decimal number that is this one as a float. */
+static double settings_shortest(double value)
+{
+    char text[32];
+    int digits;
+    for (digits = 1; digits < 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtof(text, NULL) == (float)value) break;
+    }
+    return strtod(text, NULL);
+}
+
+/* Every value that is the preset's or the program's, as if it had been given. */
+static void settings_resolve(settings *s)
+{
+    static char variants[128];
+    mosaic_options options;
+    int count, i;
+    const mosaic_option_info *info = mosaic_option_table(&count);
+    settings_engine(s, &options);
+    for (i = 0; i < count && i < SETTINGS_LOOKS; i++) {
+        const double value = mosaic_option_get(&options, info + i);
+        s->look[i].number = settings_shortest(value);
+        s->look[i].whole = (int)value - (info[i].choices != NULL);
+    }
+    if (!s->cells && !s->tile_size_text) s->cells = 700;
+    if (!s->height) s->height = 1080;
+    if (!s->variants_text) {
+        for (variants[0] = 0, i = 0; i < MOSAIC_VARIANTS; i++)
+            snprintf(variants + strlen(variants), sizeof variants - strlen(variants), "%s%s", i ? "," : "", mosaic_variant_name(i));
+        s->variants_text = variants;
+    }
+    if (s->max_uses < 0)
+        for (s->max_uses = 1, i = 0; s->variants_text[i]; i++) s->max_uses += s->variants_text[i] == ',';
+}
+
 /* What belongs together, and what must be there. */
 static int settings_check(settings *s, char *err, size_t err_size)
 {
@@ -239,13 +285,17 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
          "does"},
         {"--simd", "LEVEL", OPTION_CHOICE, &s->simd, 0, 0, simd_levels,
          "auto, scalar, avx2, avx512 or avx512vnni; the result is the same (default auto)"},
+        {"--config", "FILE.json", OPTION_TEXT, &s->config, 0, 0, NULL,
+         "options from a file: {\"preset\": \"vivid\", \"bleed\": 0.1}; those given here count more"},
+        {"--dump-config", NULL, OPTION_FLAG, &s->dump, 0, 0, NULL, "print all options as such a file, with the values that they have, and end"},
         {"--help", NULL, OPTION_FLAG, &s->help, 0, 0, NULL, "this text"},
         {"--version", NULL, OPTION_FLAG, &s->version, 0, 0, NULL, "the version"},
         {NULL, NULL, 0, NULL, 0, 0, NULL, NULL},
     };
     option table[SETTINGS_ROWS];
-    size_t rows = sizeof first / sizeof *first;
-    int i;
+    const char *config = NULL;
+    int i, pass;
+    preset_help[0] = 0;
     for (i = 0; i < MOSAIC_PRESETS; i++) {
         const size_t length = strlen(preset_help);
         preset_names[i] = mosaic_preset_name(i);
@@ -254,15 +304,33 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
     for (i = 0; i < MOSAIC_VARIANTS; i++) variant_names[i] = mosaic_variant_name(i);
     for (i = 0; i < MOSAIC_FLOW_METHODS; i++) flow_names[i] = mosaic_flow_method_name(i);
     memset(s, 0, sizeof *s);
-    s->flow = MOSAIC_FLOW_DIS;
-    s->flow_size_text = "480x272";
-    s->max_uses = -1;
-    s->crf = 18;
-    s->encoder_preset = 2;
-    memcpy(table, first, sizeof first);
-    rows += (size_t)settings_looks(s, table + rows);
-    memcpy(table + rows, last, sizeof last);
-    if (options_parse(table, argc, argv, err, err_size)) return SETTINGS_BAD;
+    /* Twice when there is a file: once to find its name, and again over what stands in it. */
+    for (pass = 0; pass < 2; pass++) {
+        size_t rows = sizeof first / sizeof *first;
+        int before;
+        free((void *)s->tiles.items);
+        memset(s, 0, sizeof *s);
+        s->flow = MOSAIC_FLOW_DIS;
+        s->flow_size_text = "480x272";
+        s->max_uses = -1;
+        s->crf = 18;
+        s->encoder_preset = 2;
+        memcpy(table, first, sizeof first);
+        rows += (size_t)settings_looks(s, table + rows);
+        memcpy(table + rows, last, sizeof last);
+        if (config) {
+            s->json = config_read(config, table, config_names, s->ignored, sizeof s->ignored, err, err_size);
+            if (!s->json) return SETTINGS_BAD;
+        }
+        before = s->tiles.count;
+        if (options_parse(table, argc, argv, err, err_size)) return SETTINGS_BAD;
+        if (before && s->tiles.count > before) { /* folders are not added to the file's, they take their place */
+            s->tiles.count -= before;
+            memmove((void *)s->tiles.items, (const void *)(s->tiles.items + before), (size_t)s->tiles.count * sizeof *s->tiles.items);
+        }
+        config = s->config;
+        if (!config || s->help || s->version) break;
+    }
     if (s->help) {
         printf("mosaic_video: a video as a mosaic of photographs\n\n  mosaic_video --input film.mp4 --tiles photographs --output mosaic.mp4\n");
         options_help(table, stdout);
@@ -274,12 +342,24 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         printf("mosaic_video %s\n", MOSAIC_VERSION);
         return SETTINGS_TOLD;
     }
+    if (s->dump) {
+        settings_resolve(s);
+        if (!config_write(table, stdout) && !fflush(stdout)) return SETTINGS_TOLD;
+        snprintf(err, err_size, "standard output: %s", strerror(errno));
+        return SETTINGS_BAD;
+    }
     if (settings_check(s, err, err_size)) return SETTINGS_BAD;
 #ifdef _OPENMP
     if (!s->threads) s->threads = omp_get_num_procs();
 #endif
     if (!s->threads) s->threads = 1;
     return SETTINGS_GOOD;
+}
+
+static void settings_free(settings *s)
+{
+    free((void *)s->tiles.items);
+    cJSON_Delete(s->json);
 }
 
 #endif
