@@ -3169,7 +3169,7 @@ static int mosaic__mirrored(int i, int n) { return i < 0 ? -1 - i : i >= n ? 2 *
 /* Means over (2 r + 1) x (2 r + 1) px within one cell of the canvas, which goes on mirrored beyond its borders. */
 static void mosaic__smooth_cell(const mosaic__finisher *f, const mosaic__part *part, int radius, int32_t *scratch, uint8_t *out)
 {
-    const int w = part->x1 - part->x0, h = part->y1 - part->y0, r = radius < w ? (radius < h ? radius : h) : w < h ? w : h;
+    const int w = part->x1 - part->x0, h = part->y1 - part->y0, most = (w < h ? w : h) - 1, r = radius < most ? radius : most;
     const int32_t n = (2 * r + 1) * (2 * r + 1);
     const size_t stride = (size_t)f->grid->width * 3, at = (size_t)part->y0 * stride + (size_t)part->x0 * 3;
     int32_t *column = scratch, *across = scratch + w * 3;
