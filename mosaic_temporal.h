@@ -74,12 +74,16 @@
                   frames, is repaired cell by cell. mosaic_frame.cost and .bound tell how far that is from the optimum without the distance rule
        re-rank    each cell that takes a new photograph takes, of those that cost nearly the same and are free (options.rerank of them), the one
                   whose painted picture is most similar to the cell: the mean SSIM of 12 x 12 pixels of luma, exact, by mosaic_ssim_best()
-       recolour   the linear Monge-Kantorovich map of the photograph's colours to the cell's, at less than full strength, as a 3 x 4 matrix on sRGB bytes
+       recolour   the linear Monge-Kantorovich map of the photograph's colours to the cell's, at less than full strength, as a 3 x 4 matrix on sRGB bytes; on
+                  request another matrix, and curves for what no matrix can do (options.recolour, .histogram: then the draw list has curves, mosaic_curve)
        paint      only cells whose photograph or colour changed: the matrix, a share of the source, nothing else
+       finish     in presets that ask for it: borders, one table of colours for each shot (mosaic_frame.tone), local contrast and sharpness, made from
+                  what was painted, for the cells that changed and those that look across to them
 
    MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph (up to 64 MB; beyond, costs are computed where needed), 3 for each
                   output pixel, 12 for each of the 144 describing pixels of a cell, 12 for each cell and place within min_distance, 2.5 KB for each cell to
-                  follow its content, 864 bytes for each photograph to re-rank, and small things: 16 MB at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded
+                  follow its content, 864 bytes for each photograph to re-rank or to bend, and for finishing
+                  3 to 12 for each output pixel, and small things: 16 MB at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded
                   from a mapped file): 8 MB there.
    THREADS        An engine is used by one thread at a time; a pool that nobody changes may serve many engines. The header starts no threads: give it a
                   job hook (options.run) and it spreads describing, costs, recolouring and painting over yours, row of cells by row of cells.
