@@ -53,9 +53,9 @@
                   multiply-add in hardware (x86 before 2013, WebAssembly) it is emulated exactly, and float32 is for tests only.
                   raft in integers, RAFT-small, 12 iterations: EPE 0.3196 RubberWhale, 0.2716 alley_1, 1.1704 cave_2 (float32 and PyTorch 0.3199, 0.2714,
                   1.1702), 0.007 to 0.008 px from float32 on average at 480 x 272. Where motion is so large that the network does not settle, each
-                  arithmetic finds another answer: over 15 pictures shifted by 18 to 100 px the error is 0.2 % above float32's, on single ones -5 to +6 %;
-                  float32 itself moves by 2 to 5 % there with noise of 1e-3 in its features. Weights other than the authors' RAFT-small need
-                  mosaic_flow_weights_calibrate.
+                  arithmetic finds another answer: over 15 pictures shifted by 18 to 100 px the error is 0.2 % above float32's, on single ones -5 to +6 %
+                  (16 % on the worst synthetic pair ever tried, with the direct convolutions of before); float32 itself moves by 2 to 5 % there with
+                  noise of 1e-3 in its features. Weights other than the authors' RAFT-small need mosaic_flow_weights_calibrate.
                   options.warm_start: on two films of small motion worth no iteration; carrying the hidden state on as well made results worse.
    PERFORMANCE    dis, AMD EPYC (Zen 4) VM, AVX-512, gcc 12 -O2, one thread, one direction of a pair at 480 x 272 from RGB, medians beside OpenCV 4.14's from
                   grey in the same run ("make bench"): ultrafast 1.2 ... 1.4 ms / 1.4 ... 1.5, fast 2.3 ... 2.7 / 2.8 ... 2.9, medium 9.6 ... 10.8 /

@@ -81,10 +81,10 @@
                   what was painted, for the cells that changed and those that look across to them
 
    MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph (up to 64 MB; beyond, costs are computed where needed), 3 for each
-                  output pixel, 12 for each of the 144 describing pixels of a cell, 12 for each cell and place within min_distance, 2.5 KB for each cell to
-                  follow its content, 864 bytes for each photograph to re-rank or to bend, and for finishing
-                  3 to 12 for each output pixel, and small things: 16 MB at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none of its own when loaded
-                  from a mapped file): 8 MB there.
+                  output pixel, 12 for each of the 144 describing pixels of a cell, 12 for each cell and place within min_distance, 2.5 KB for each
+                  cell to follow its content, 864 bytes for each photograph to re-rank or to bend, for finishing 3 to 12 for each output pixel,
+                  and small things: 16 MB at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none
+                  of its own when loaded from a mapped file): 8 MB there.
    THREADS        An engine is used by one thread at a time; a pool that nobody changes may serve many engines. The header starts no threads: give it a
                   job hook (options.run) and it spreads describing, costs, recolouring and painting over yours, row of cells by row of cells.
    DETERMINISM    The same frames, pool and options give the same bytes on every machine, instruction set, compiler, optimisation level and number of
@@ -1867,7 +1867,7 @@ static const char *const mosaic__preset_text[MOSAIC_PRESETS][2] = {
     {"vivid", "brilliant colours"},
     {"vivid_b", "more brilliant still"},
     {"tile", "photographs stay themselves; the picture is read from farther away"},
-    {"fast", "the least work for each frame"},
+    {"fast", "the default's colours with less work for each frame"},
 };
 
 /* For each option its range, then its value in each preset, in the order above; -1 is MOSAIC_OFF, none. */
@@ -1882,47 +1882,47 @@ static const mosaic_option_info mosaic__options[] = {
     {MOSAIC__FLOAT(coherence, "the dial: 0 is every frame as close as can be, 1 as calm as can be"), 0, 1,
      { .5f,   -1,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f}},
     {MOSAIC__WHOLE(min_distance, "cells around a photograph without a copy of it"), 0, 16,
-     {   4,   -1,    4,    4,    4,    4,    4,    2}},
+     {   4,   -1,    4,    4,    4,    4,    4,    4}},
     {MOSAIC__WHOLE(rerank, "for a new photograph, try so many others of nearly the same cost by SSIM"), 0, MOSAIC__RERANK_MOST,
      {  16,   -1,   48,   16,   16,   16,   16,   -1}},
     {MOSAIC__FLOAT(saliency, "how much more cells that stand out weigh in the assignment"), 0, 1,
      {  -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1}},
     {MOSAIC__CHOICE(recolour, "how a photograph's colours are brought to its cell's", mosaic__recolours), 1, MOSAIC_RECOLOUR_MKL,
-     {   4,    4,    3,    3,    4,    4,    3,    3}},
+     {   4,    4,    3,    3,    4,    4,    3,    4}},
     {MOSAIC__FLOAT(histogram, "share of the way from there to the cell's own distribution of levels"), 0, 1,
      {  -1,   -1, .35f,   -1,  .3f,  .3f,   -1,   -1}},
     {MOSAIC__FLOAT(mean_strength, "how far a photograph's mean colour follows its cell's"), 0, 1,
-     { .9f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f, .55f}},
+     { .9f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f,  .9f}},
     {MOSAIC__FLOAT(spread_strength, "how far its contrast and spread of colours follow"), 0, 1,
      {.55f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f, .55f}},
     {MOSAIC__FLOAT(spread_low, "least factor on a photograph's spread"), .001f, 1,
-     {.06f,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f}},
+     {.06f,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f, .06f}},
     {MOSAIC__FLOAT(spread_high, "greatest factor on it"), 1, 2,
      {   2,    2,    2,    2,    2,    2,    2,    2}},
     {MOSAIC__FLOAT(bleed, "share of the source itself mixed into each cell"), 0, .5f,
-     {.12f, .05f, .09f, .11f, .08f, .08f, .05f, .09f}},
+     {.12f, .05f, .09f, .11f, .08f, .08f, .05f, .12f}},
     {MOSAIC__FLOAT(repaint, "change of a cell, in Oklab, from which it is painted anew; 0 is every change"), 0, .5f,
-     {.01f,   -1, .01f, .01f, .01f, .01f, .01f, .01f}},
+     {.01f,   -1, .01f, .01f, .01f, .01f, .01f, .02f}},
     {MOSAIC__CHOICE(border, "how a photograph ends where the next one begins", mosaic__borders), 1, MOSAIC_BORDER_LAPLACIAN,
      {   1,    1,    3,    2,    2,    2,    1,    1}},
     {MOSAIC__FLOAT(border_width, "of soft borders, to each side: px from 1 on, below a share of a cell"), 0, 64,
      { .1f,  .1f, .25f,    2,    1,    1,  .1f,  .1f}},
     {MOSAIC__FLOAT(gamma, "levels to this power; 1 is none"), .25f, 4,
-     {   1,    1, .95f, .95f, .94f, .94f, .96f, .96f}},
+     {   1,    1, .95f, .95f, .94f, .94f, .96f,    1}},
     {MOSAIC__FLOAT(shadow_lift, "levels added to black"), 0, 64,
-     {  -1,   -1,    8,    8,    9,    9,    9,    8}},
+     {  -1,   -1,    8,    8,    9,    9,    9,   -1}},
     {MOSAIC__FLOAT(contrast, "about middle grey; 1 is none"), .25f, 4,
-     {   1,    1, 1.04f, 1.04f, 1.06f, 1.06f, 1.03f, 1.04f}},
+     {   1,    1, 1.04f, 1.04f, 1.06f, 1.06f, 1.03f,     1}},
     {MOSAIC__FLOAT(vibrance, "more colour where there is little"), 0, 2,
-     {  -1,   -1, .35f, .32f, .48f, .48f, .38f,  .3f}},
+     {  -1,   -1, .35f, .32f, .48f, .48f, .38f,   -1}},
     {MOSAIC__FLOAT(saturation, "more colour; 1 is none"), .05f, 4,
-     {   1,    1, 1.45f, 1.4f, 1.75f, 2.1f, 1.48f, 1.4f}},
+     {   1,    1, 1.45f, 1.4f, 1.75f, 2.1f, 1.48f,    1}},
     {MOSAIC__FLOAT(saturation_warm, "the same for red to yellow"), .05f, 4,
-     {   1,    1, 1.45f, 1.4f, 1.45f, 1.74f, 1.48f, 1.4f}},
+     {   1,    1, 1.45f, 1.4f, 1.45f, 1.74f, 1.48f,    1}},
     {MOSAIC__FLOAT(harmony, "how far colours go towards the shot's mean"), 0, 1,
-     {  -1,   -1, .15f, .12f, .07f, .07f, .05f,  .1f}},
+     {  -1,   -1, .15f, .12f, .07f, .07f, .05f,   -1}},
     {MOSAIC__FLOAT(skin_protection, "how much of this is left out where the colour is that of skin"), 0, 1,
-     {  -1,   -1, .65f,  .7f, .75f, .75f, .65f,  .5f}},
+     {  -1,   -1, .65f,  .7f, .75f, .75f, .65f,   -1}},
     {MOSAIC__FLOAT(local_contrast, "of luma, against its mean over a quarter of a cell"), 0, 2,
      {  -1,   -1, .15f, .15f, .18f, .18f, .15f,   -1}},
     {MOSAIC__FLOAT(sharpness, "of luma, against its mean over five pixels"), 0, 2,
