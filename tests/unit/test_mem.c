@@ -20,15 +20,7 @@ static void test_free(void *p)
 #define MOSAIC_MEM_STATIC
 #define MOSAIC_MEM_IMPLEMENTATION
 #include "../../mosaic_mem.h"
-#include <math.h>
-
-#define OK(call) CHECK_MSG((call) == MOSAIC_MEM_OK, "%s", #call)
-#define IS(call, code)                                                                                                                               \
-    do {                                                                                                                                             \
-        const mosaic_mem_result got_ = (call);                                                                                                       \
-        CHECK_MSG(got_ == (code), "%s is %s", #call, mosaic_mem_result_string(got_));                                                                \
-    } while (0)
-#define CLOSE(a, b, t) CHECK_MSG(fabs((double)(a) - (double)(b)) <= (t), "%s is %.12g, not %.12g", #a, (double)(a), (double)(b))
+#include "../mem.h"
 
 static double uniform(void) { return (double)test_random() / 4294967296.0; }
 static double spread(double size) { return (2 * uniform() - 1) * size; }

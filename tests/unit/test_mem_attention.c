@@ -4,10 +4,7 @@
 #define MOSAIC_MEM_STATIC
 #define MOSAIC_MEM_IMPLEMENTATION
 #include "../../mosaic_mem.h"
-#include <math.h>
-
-#define OK(call) CHECK_MSG((call) == MOSAIC_MEM_OK, "%s", #call)
-#define CLOSE(a, b, t) CHECK_MSG(fabs((double)(a) - (double)(b)) <= (t), "%s is %.9g, not %.9g", #a, (double)(a), (double)(b))
+#include "../mem.h"
 
 static float uniform(void) { return (float)((double)test_random() / 2147483648.0 - 1); }
 

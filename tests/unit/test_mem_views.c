@@ -4,15 +4,7 @@
 #define MOSAIC_MEM_STATIC
 #define MOSAIC_MEM_IMPLEMENTATION
 #include "../../mosaic_mem.h"
-#include <math.h>
-
-#define OK(call) CHECK_MSG((call) == MOSAIC_MEM_OK, "%s", #call)
-#define IS(call, code)                                                                                                                               \
-    do {                                                                                                                                             \
-        const mosaic_mem_result got_ = (call);                                                                                                       \
-        CHECK_MSG(got_ == (code), "%s is %s", #call, mosaic_mem_result_string(got_));                                                                \
-    } while (0)
-#define CLOSE(a, b, t) CHECK_MSG(fabs((double)(a) - (double)(b)) <= (t), "%s is %.12g, not %.12g", #a, (double)(a), (double)(b))
+#include "../mem.h"
 
 enum { W = 64, H = 48, COLS = 16, ROWS = 12, CHANNELS = 3, CELLS = COLS * ROWS, MOST = 4096 };
 static float depth_map[W * H], values[CELLS * CHANNELS], out[64 * 64 * CHANNELS], out_z[64 * 64];

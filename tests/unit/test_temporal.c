@@ -820,14 +820,8 @@ static void test_pan(void)
     static uint8_t rgb[WIDTH * HEIGHT * 3];
     static int16_t forward[80 * 48 * 2], backward[80 * 48 * 2];
     mosaic_pool *pool = make_pool(200, CELL, CELL);
-    mosaic_flow_field motion;
+    mosaic_flow_field motion = film_field(forward, backward);
     int variant;
-    memset(&motion, 0, sizeof motion);
-    motion.width = 80;
-    motion.height = 48;
-    motion.stride = 80 * 4;
-    motion.forward = forward;
-    motion.backward = backward;
     /* 1.3 cells = 20.8 px to the left; the field has a quarter of the pixels: 5.2 px of its own */
     uniform_motion(forward, -333, 0);
     uniform_motion(backward, 333, 0);
