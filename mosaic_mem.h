@@ -648,6 +648,32 @@ static int mosaic_mem__finite_all(const double *x, int count)
     return 1;
 }
 
+/* The root of x > 0, rounded once, where the processor's is out of reach: x = mantissa * 4^e, 54 binary digits of the mantissa's root one by one, the
+   last of which rounds (a root is never half way). */
+MOSAIC__UNUSED static double mosaic_mem__root_by_digits(double x)
+{
+    uint64_t bits, rest = 0, root = 0, mantissa;
+    int e, i;
+    if (!mosaic_mem__finite(x)) return x;
+    if (x < 2.2250738585072014e-308) return mosaic_mem__root_by_digits(x * 18014398509481984.0) * 7.450580596923828125e-9; /* 2^54, 2^-27 */
+    memcpy(&bits, &x, sizeof bits);
+    e = (int)(bits >> 52) - 1075;
+    mantissa = (bits & 0xfffffffffffffu) | 0x10000000000000u;
+    if (e & 1) mantissa <<= 1, e--;
+    mantissa <<= 10; /* 54 bits to the top: pairs of digits leave there */
+    for (i = 0; i < 54; i++) {
+        const uint64_t next = root << 2 | 1;
+        rest = rest << 2 | mantissa >> 62;
+        mantissa <<= 2;
+        root <<= 1;
+        if (rest >= next) rest -= next, root |= 1;
+    }
+    root = (root >> 1) + (root & 1);
+    bits = (uint64_t)(1023 - 26 + e / 2) << 52; /* 26 of the digits are behind the point */
+    memcpy(&x, &bits, sizeof x);
+    return (double)root * x;
+}
+
 /* The root, rounded once; 0 for what is not positive. */
 static double mosaic_mem__root(double x)
 {
@@ -661,31 +687,7 @@ static double mosaic_mem__root(double x)
         return y;
     }
 #else
-    {
-        /* Digit by digit: x = mantissa * 4^e, 54 bits of its root, the last of which rounds (a root is never half way). */
-        uint64_t bits, rest = 0, root = 0, mantissa;
-        int e, i;
-        double y;
-        if (!mosaic_mem__finite(x)) return x;
-        if (x < 2.2250738585072014e-308) return mosaic_mem__root(x * 18014398509481984.0) * 7.450580596923828125e-9; /* 2^54, 2^-27 */
-        memcpy(&bits, &x, sizeof bits);
-        e = (int)(bits >> 52) - 1075;
-        mantissa = (bits & 0xfffffffffffffu) | 0x10000000000000u;
-        if (e & 1) mantissa <<= 1, e--;
-        mantissa <<= 10; /* 54 bits to the top: pairs of digits leave there */
-        for (i = 0; i < 54; i++) {
-            const uint64_t next = root << 2 | 1;
-            rest = rest << 2 | mantissa >> 62;
-            mantissa <<= 2;
-            root <<= 1;
-            if (rest >= next) rest -= next, root |= 1;
-        }
-        root = (root >> 1) + (root & 1);
-        y = (double)root;
-        bits = (uint64_t)(1023 + e / 2) << 52;
-        memcpy(&x, &bits, sizeof x);
-        return y * x;
-    }
+    return mosaic_mem__root_by_digits(x);
 #endif
 }
 

@@ -59,10 +59,10 @@ static void arithmetic(void)
         e = fabs(mosaic_mem__exp(y) / exp(y) - 1), worst[2] = e > worst[2] ? e : worst[2];
         e = fabs(mosaic_mem__log(z) - log(z)) / (1 + fabs(log(z))), worst[3] = e > worst[3] ? e : worst[3];
         e = fabs(mosaic_mem__angle_of(b, a) - atan2(b, a)), worst[4] = e > worst[4] ? e : worst[4];
-        CHECK(mosaic_mem__root(z) == sqrt(z));
+        CHECK(mosaic_mem__root(z) == sqrt(z) && mosaic_mem__root_by_digits(z) == sqrt(z));
     }
     for (i = 0; i < 5; i++) CHECK_MSG(worst[i] < 1e-14, "function %d is off by %g", i, worst[i]);
-    CHECK(mosaic_mem__root(0) == 0 && mosaic_mem__root(-1) == 0 && mosaic_mem__root(5e-324) == sqrt(5e-324));
+    CHECK(mosaic_mem__root(0) == 0 && mosaic_mem__root(-1) == 0 && mosaic_mem__root(5e-324) == sqrt(5e-324) && mosaic_mem__root_by_digits(5e-324) == sqrt(5e-324));
     for (i = 0; i < 65536; i++) { /* halves */
         const float f = mosaic_mem__from_half((uint16_t)i);
         if ((i & 0x7c00) != 0x7c00) CHECK_MSG(mosaic_mem__to_half(f) == i, "half %x", i);
