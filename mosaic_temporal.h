@@ -173,7 +173,7 @@ typedef enum mosaic_result {
     MOSAIC_ERROR_PHOTOS,   /* the pool holds too few photographs: mosaic_photos_missing says how many */
     MOSAIC_ERROR_CORRUPT,  /* a saved pool or state is damaged or cut off */
     MOSAIC_ERROR_VERSION,  /* a saved pool or state has another format version */
-    MOSAIC_ERROR_MISMATCH, /* pool, grid or state do not belong together */
+    MOSAIC_ERROR_MISMATCH, /* pool, grid, state or device do not belong together */
     MOSAIC_ERROR_BUFFER,   /* the buffer given is too small */
     MOSAIC_ERROR_SIMD,     /* the instruction set asked for is not there */
     MOSAIC_ERROR_MOTION,   /* a motion field without a size, or with a stride smaller than a row */
@@ -354,7 +354,8 @@ typedef struct mosaic_options {
     void *run_ctx;
     void (*stage)(void *stage_ctx, int stage); /* called when a stage begins, for the caller's clock; may be null */
     void *stage_ctx;
-    void *alloc_ctx; /* handed to MOSAIC_TEMPORAL_MALLOC and MOSAIC_TEMPORAL_FREE */
+    void *alloc_ctx;                    /* handed to MOSAIC_TEMPORAL_MALLOC and MOSAIC_TEMPORAL_FREE */
+    const struct mosaic_device *device; /* another processor for heavy stages; must outlive the engine; null = none. The result is the same */
 } mosaic_options;
 
 /* An option that presets decide about. */
@@ -433,6 +434,18 @@ typedef struct mosaic_input {
 } mosaic_input;
 
 typedef struct mosaic_engine mosaic_engine;
+
+/* Stages of an engine on another processor, to the very bits of those here: mosaic_cuda.cu fills one in for GPUs. A stage whose function gives anything
+   but 0 is done here, so a device may be lost at any time. layout: what tells that the functions were compiled with this very engine; if not, it is
+   refused (MISMATCH). open gives the state of one engine, null where the device cannot serve it. */
+typedef struct mosaic_device {
+    void *ctx;
+    uint64_t layout;
+    void *(*open)(void *ctx, const mosaic_engine *engine);
+    int (*costs)(void *state, const mosaic_engine *engine);
+    int (*paint)(void *state, const mosaic_engine *engine);
+    void (*close)(void *state);
+} mosaic_device;
 
 /* Begins a stream. grid and options (null = defaults) are copied; the pool must outlive the engine, stay unchanged, and have the grid's cell
    size. On success *engine is the caller's to close; on failure it is null. All memory a stream needs is taken here. */
@@ -595,7 +608,9 @@ extern "C" {
 #define MOSAIC__KERNELS_PORTABLE 0
 #endif
 
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(__CUDACC__)
+#define MOSAIC__INLINE MOSAIC__UNUSED static __host__ __device__ __forceinline__
+#elif defined(__GNUC__) || defined(__clang__)
 #define MOSAIC__INLINE MOSAIC__UNUSED static inline __attribute__((always_inline))
 #else
 #define MOSAIC__INLINE static inline
@@ -666,7 +681,7 @@ extern "C" {
 
 /* ==== Integers ==== */
 
-static int mosaic__clamp(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
+MOSAIC__INLINE int mosaic__clamp(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
 
 static int mosaic__abs(int value) { return value < 0 ? -value : value; }
 
@@ -1307,7 +1322,7 @@ MOSAIC_TEMPORAL_API const char *mosaic_result_string(mosaic_result result)
     case MOSAIC_ERROR_PHOTOS: return "too few photographs";
     case MOSAIC_ERROR_CORRUPT: return "the saved data is damaged or cut off";
     case MOSAIC_ERROR_VERSION: return "the saved data has another format version";
-    case MOSAIC_ERROR_MISMATCH: return "pool, grid or state do not belong together";
+    case MOSAIC_ERROR_MISMATCH: return "pool, grid, state or device do not belong together";
     case MOSAIC_ERROR_BUFFER: return "the buffer is too small";
     case MOSAIC_ERROR_SIMD: return "this processor does not have the instruction set asked for";
     case MOSAIC_ERROR_MOTION: return "the motion field has no size, or its stride is smaller than a row";
@@ -2113,7 +2128,7 @@ static void mosaic__pack_put(mosaic__pack *pack, int lane, const mosaic__look *l
 
 /* Bounds: deviations and means are below 2^10, so energies and products of blocks are below 2^21.2; factors k at most 2^8; every product below
    fits 31 bits. */
-static int32_t mosaic__pair_cost(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int lane)
+MOSAIC__INLINE int32_t mosaic__pair_cost(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int lane)
 {
     int32_t means = 0, residual = 0, cost;
     int c, p;
@@ -3569,7 +3584,26 @@ struct mosaic_engine {
     uint8_t *rerank_memory;             /* rerank + 2 prepared pictures, then the work area of mosaic_ssim.h */
     size_t rerank_picture, rerank_work; /* bytes of one picture, and of the work area */
     mosaic_frame frame;
+    void *device;       /* its state of this engine, or null */
+    int canvas_changed; /* otherwise than by the device */
 };
+
+/* Changes when any structure does that a device's functions read. */
+static uint64_t mosaic__layout(void)
+{
+    const size_t sizes[] = {sizeof(mosaic_engine),
+                            sizeof(mosaic__settings),
+                            sizeof(mosaic__look),
+                            sizeof(mosaic__pack),
+                            sizeof(mosaic_draw),
+                            offsetof(mosaic_engine, table),
+                            offsetof(mosaic_engine, canvas),
+                            offsetof(mosaic_engine, painter)};
+    uint64_t hash = 1;
+    size_t i;
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++) hash = hash * 1000003u + sizes[i];
+    return hash;
+}
 
 static void mosaic__stage(const mosaic_engine *e, int stage)
 {
@@ -4465,7 +4499,7 @@ static void mosaic__assign(mosaic_engine *e, int cut)
         f->changed = 0;
         return;
     }
-    if (stale && e->table) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+    if (stale && e->table && (!e->device || e->options.device->costs(e->device, e))) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
     if (cut) e->warm = 0;
     if (!alone) mosaic__favour(e);
     mosaic__solve(e, &f->bound);
@@ -4550,7 +4584,12 @@ static void mosaic__render(mosaic_engine *e, int cut)
     e->painter.rgb = e->canvas;
     e->painter.stride = (size_t)e->grid.width * 3;
     e->painter.only_repaint = 1;
-    mosaic__parallel(e->options.run, e->options.run_ctx, mosaic__paint_row, &e->painter, e->grid.rows);
+    if (e->device && e->options.device->paint(e->device, e) == 0) {
+        e->canvas_changed = 0;
+    } else {
+        e->canvas_changed = 1;
+        mosaic__parallel(e->options.run, e->options.run_ctx, mosaic__paint_row, &e->painter, e->grid.rows);
+    }
     if (e->finisher.shown) mosaic__finish(&e->finisher, e->draw, cut, e->options.run, e->options.run_ctx);
 }
 
@@ -4561,6 +4600,7 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     void *ctx;
     if (!e) return;
     ctx = e->options.alloc_ctx;
+    if (e->device) e->options.device->close(e->device);
     mosaic_flow_close(e->flow);
     mosaic__painter_close(&e->painter, ctx);
     mosaic__finisher_close(&e->finisher, ctx);
@@ -4861,6 +4901,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     if (pool->photos < 1 || mosaic_photos_missing(grid, pool->photos, options) > 0) return MOSAIC_ERROR_PHOTOS;
     level = mosaic__simd_level(options ? options->simd : MOSAIC_SIMD_BEST);
     if (level < 0 || !mosaic__solver_has(options ? options->simd : MOSAIC_SIMD_BEST)) return MOSAIC_ERROR_SIMD;
+    if (options && options->device && options->device->layout != mosaic__layout()) return MOSAIC_ERROR_MISMATCH;
 
     e = (mosaic_engine *)mosaic__allocate(options ? options->alloc_ctx : 0, 1, sizeof *e);
     if (!e) return MOSAIC_ERROR_MEMORY;
@@ -4898,6 +4939,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     e->identity = mosaic__identity(e);
     e->options.flow = 0;
     e->options.mask = 0;
+    if (e->options.device) e->device = e->options.device->open(e->options.device->ctx, e);
     *engine = e;
     return MOSAIC_OK;
 }
@@ -5235,6 +5277,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     e->finisher.shot = shot;
     e->finisher.made = e->finisher.ready = 0;
     if (e->canvas) memcpy(e->canvas, p + at, mosaic__canvas_bytes(e));
+    e->canvas_changed = 1;
     e->frames = frames;
     e->ended = 0;
     e->frame.too_close = (int)(mosaic__get32(p + 44) & 0xffffff);

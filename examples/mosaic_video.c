@@ -67,6 +67,7 @@ typedef struct pipeline {
     pool_files photos;
     unsigned char *mask;
     int filled; /* cells */
+    gpu gpu;
     mosaic_engine *engine;
     video_out *out;
     queue sources, mosaics; /* frames as packed RGB */
@@ -279,10 +280,30 @@ static int choose_flow(pipeline *p)
     return DONE;
 }
 
+/* A GPU that fails is left behind, unless it was asked for. */
+static int check_gpu(pipeline *p)
+{
+    char why[LINE];
+    if (!gpu_lost(&p->gpu, why, sizeof why)) return DONE;
+    progress_clear(&p->progress);
+    if (p->s->gpu == GPU_ON) return say(FAILED, "--gpu on: %s", why);
+    if (!p->s->quiet) say(0, "the processor goes on without the GPU: %s", why);
+    return DONE;
+}
+
+static int open_gpu(pipeline *p)
+{
+    char why[LINE];
+    if (gpu_open(&p->gpu, p->s->gpu, why, sizeof why)) return say(FAILED, "--gpu on: %s", why);
+    if (why[0] && !p->s->quiet) say(0, "without a GPU: %s", why);
+    p->options.device = gpu_device(&p->gpu);
+    return DONE;
+}
+
 static int open_engine(pipeline *p)
 {
     const mosaic_result result = mosaic_open(&p->grid, p->photos.pool, &p->options, &p->engine);
-    if (!result) return DONE;
+    if (!result) return check_gpu(p);
     if (result == MOSAIC_ERROR_SIMD)
         return say(FAILED, "--simd %s: this processor has none; --simd auto takes the best it has", simd_levels[p->s->simd]);
     return say(FAILED, "the mosaic cannot be started: %s", mosaic_result_string(result));
@@ -316,6 +337,7 @@ static int open_extras(pipeline *p)
     r->encoder = video_out_encoder(p->out);
     r->preset = mosaic_preset_name(p->s->preset);
     r->simd = simd_levels[p->s->simd];
+    r->gpu = p->gpu.name;
     r->flow = mosaic_flow_method_name(p->s->flow);
     if (p->s->flow != MOSAIC_FLOW_NONE) {
         r->flow_width = p->flow.width;
@@ -339,11 +361,12 @@ static int open_extras(pipeline *p)
 static void introduce(const pipeline *p)
 {
     const mosaic_grid *g = &p->grid;
+    const int gpu = strcmp(p->gpu.name, "off") != 0;
     char masked[40] = "";
     if (p->s->mask) snprintf(masked, sizeof masked, ", %d filled", p->filled);
-    fprintf(stderr, "%s: %dx%d, %.5g fps -> %dx%d, %dx%d cells of %dx%d px%s, %d photographs%s\n", p->s->input, g->source_width, g->source_height,
-            (double)p->source.fps_num / p->source.fps_den, g->width, g->height, g->cols, g->rows, g->cell_width, g->cell_height, masked,
-            mosaic_pool_photos(p->photos.pool), p->photos.from_file ? " from the pool file" : "");
+    fprintf(stderr, "%s: %dx%d, %.5g fps -> %dx%d, %dx%d cells of %dx%d px%s, %d photographs%s, on %s\n", p->s->input, g->source_width,
+            g->source_height, (double)p->source.fps_num / p->source.fps_den, g->width, g->height, g->cols, g->rows, g->cell_width, g->cell_height,
+            masked, mosaic_pool_photos(p->photos.pool), p->photos.from_file ? " from the pool file" : "", gpu ? p->gpu.name : "the processor");
 }
 
 static int prepare(pipeline *p)
@@ -356,6 +379,7 @@ static int prepare(pipeline *p)
     if (!code) code = fit_grid(p);
     if (!code) code = open_output(p);
     if (!code) code = make_pool(p);
+    if (!code) code = open_gpu(p);
     if (!code) code = open_engine(p);
     if (!code) code = open_extras(p);
     if (!code && !p->s->quiet) introduce(p);
@@ -398,6 +422,7 @@ static int push_source(pipeline *p, const unsigned char *rgb)
             say(FAILED, "frame %lld: %s", (long long)p->report.frames, mosaic_result_string(result));
             return -1;
         }
+        if (check_gpu(p)) return -1;
         if (f && rgb && p->s->diagnose) diagnose_frame(&p->diagnosis, p->engine, f, rgb);
         if (f && take_mosaic(p, f)) return -1;
     } while (!rgb && f); /* at the end until the engine has nothing more */
@@ -482,6 +507,7 @@ static int finish(pipeline *p, int code)
 static void release(pipeline *p)
 {
     mosaic_close(p->engine);
+    gpu_close(&p->gpu);
     mosaic_flow_weights_free(p->weights);
     video_in_close(p->in);
     queue_free(&p->sources);

@@ -49,7 +49,7 @@ command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || { have_ffmpeg=0
 
 # ---- words on the command line ----
 good "--help" --help
-for name in flow raft-weights flow-size flow-iterations input frames tiles output preset cells tile-size cell-aspect mask mask-shows height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd pool \
+for name in flow raft-weights flow-size flow-iterations input frames tiles output preset cells tile-size cell-aspect mask mask-shows height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd gpu pool \
     mean-strength recolour histogram bleed border border-width gamma saturation sharpness config dump-config placements report atlas contact-sheet diagnose diagnose-picture quiet help version; do
     holds "--help names --$name" "$out" "--$name "
 done

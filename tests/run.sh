@@ -53,6 +53,7 @@ sanitized() {
         [ "$name" = test_util ] && stb=-fno-sanitize=shift
         step "$name, sanitizers" unit "$name-san" "$source" $CC -std=gnu99 $sanitizers $stb
     done
+    step "gpu, sanitizers" unit gpu-san tests/gpu/test_gpu.cpp g++ -std=c++14 $sanitizers
     [ ! -x "$BUILD/mosaic_video" ] || step "cli, sanitizers" sanitized_cli
 }
 
@@ -65,10 +66,17 @@ for source in tests/unit/test_*.c; do
         step "$name, clang" unit "$name-clang" "$source" clang -std=gnu99 -O2
     fi
 done
+step gpu unit gpu tests/gpu/test_gpu.cpp g++ -std=c++14 -O2
+if command -v "${NVCC:-nvcc}" >/dev/null 2>&1 || [ -x /usr/local/cuda/bin/nvcc ]; then
+    step "gpu audit" sh tests/gpu/audit.sh "$out/gpu"
+else
+    echo "[gpu audit] skipped: no nvcc"
+fi
 step compile sh tests/compile.sh "$out"
 step bits sh tests/bits.sh "$out"
 if [ -x "$BUILD/mosaic_video" ]; then
     step cli bash tests/cli.sh "$BUILD"
+    step "gpu cli" sh tests/gpu/cli.sh "$out/gpu" "$BUILD"
 else
     echo "[cli] skipped: mosaic_video is not built ('make deps' installs what it needs)"
 fi

@@ -12,8 +12,8 @@
 #include <time.h>
 
 typedef struct run_report {
-    const char *input, *output, *active_codec, *encoder, *preset, *simd, *flow;
-    int rate_num, rate_den, threads, flow_width, flow_height; /* of the flow: 0 when there is none */
+    const char *input, *output, *active_codec, *encoder, *preset, *simd, *flow, *gpu; /* gpu: the device's name, or "off" */
+    int rate_num, rate_den, threads, flow_width, flow_height;                         /* of the flow: 0 when there is none */
     mosaic_grid grid;
     const mosaic_pool *pool;
     int skipped, filled; /* cells of a frame that the mask does not leave out */
@@ -278,7 +278,7 @@ static inline cJSON *report__json(const run_report *r)
         snprintf(size, sizeof size, "%dx%d", r->flow_width, r->flow_height);
         cJSON_AddStringToObject(o, "flow_size", size);
     }
-    cJSON_AddStringToObject(o, "gpu", "off");
+    cJSON_AddStringToObject(o, "gpu", r->gpu);
     cJSON_AddNumberToObject(o, "threads", r->threads);
     cJSON_AddStringToObject(o, "simd", r->simd);
     s = cJSON_AddObjectToObject(o, "seconds");

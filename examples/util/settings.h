@@ -6,6 +6,7 @@
 
 #include "aspect.h"
 #include "config.h"
+#include "gpu.h"
 #include "options.h"
 #include "video_out.h"
 #include <libavutil/parseutils.h>
@@ -28,7 +29,7 @@ typedef struct settings {
     const char *mask, *diagnose_picture, *atlas;
     const char *tile_size_text, *aspect_text, *variants_text, *fps_text, *start_text;
     option_list tiles;
-    int preset, cells, height, max_uses, crf, encoder_preset, count, threads, simd;
+    int preset, cells, height, max_uses, crf, encoder_preset, count, threads, simd, gpu;
     const char *flow_size_text, *raft_weights;
     int flow, flow_iterations, flow_width, flow_height;
     settings_look look[SETTINGS_LOOKS];
@@ -285,6 +286,8 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
          "does"},
         {"--simd", "LEVEL", OPTION_CHOICE, &s->simd, 0, 0, simd_levels,
          "auto, scalar, avx2, avx512 or avx512vnni; the result is the same (default auto)"},
+        {"--gpu", "MODE", OPTION_CHOICE, &s->gpu, 0, 0, gpu_modes,
+         "auto: an NVIDIA GPU where there is one, for programs built with mosaic_cuda.cu; on: or fail;\noff. The result is the same (default auto)"},
         {"--config", "FILE.json", OPTION_TEXT, &s->config, 0, 0, NULL,
          "options from a file: {\"preset\": \"vivid\", \"bleed\": 0.1}; those given here count more"},
         {"--dump-config", NULL, OPTION_FLAG, &s->dump, 0, 0, NULL, "print all options as such a file, with the values that they have, and end"},

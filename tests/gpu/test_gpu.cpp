@@ -1,0 +1,345 @@
+/* mosaic_cuda.cu without a GPU: the same file over the stand-in of emulate.h; each kernel and the whole engine against the processor's code, byte for
+   byte; and what happens when the device fails, at every single call. */
+#include "emulate.h"
+
+#include "../../mosaic_cuda.cu"
+
+#include "../test.h"
+
+static uint8_t *noise(size_t size, int smooth)
+{
+    uint8_t *p = (uint8_t *)malloc(size);
+    size_t i;
+    for (i = 0; i < size; i++) p[i] = (uint8_t)(smooth && i ? p[i - 1] + test_range(-3, 3) : test_range(0, 255));
+    return p;
+}
+
+static mosaic_cuda *open_device(void)
+{
+    mosaic_cuda *c = NULL;
+    CHECK(mosaic_cuda_open(NULL, &c, NULL) == MOSAIC_CUDA_OK);
+    return c;
+}
+
+/* A copy in device memory, made and taken back by the runtime's own calls, as a caller would. */
+static uint8_t *send(const void *from, size_t size)
+{
+    uint8_t *p = NULL;
+    CHECK(cudaMalloc(&p, size) == cudaSuccess && cudaMemcpyAsync(p, from, size, cudaMemcpyHostToDevice, NULL) == cudaSuccess);
+    CHECK(cudaStreamSynchronize(NULL) == cudaSuccess);
+    return p;
+}
+
+static void fetch(void *to, const void *from, size_t size)
+{
+    CHECK(cudaMemcpyAsync(to, from, size, cudaMemcpyDeviceToHost, NULL) == cudaSuccess && cudaStreamSynchronize(NULL) == cudaSuccess);
+}
+
+/* ---- SSIM ---- */
+
+static void test_ssim(void)
+{
+    mosaic_cuda *c = open_device();
+    int round;
+    for (round = 0; round < 60; round++) {
+        const int window = round < 8 ? 3 + 2 * round : round < 12 ? 255 : 3 + 2 * test_range(0, 8), most = round % 6 == 0 ? 600 : 90;
+        const int width = window + (round % 3 ? test_range(0, most) : 0), height = window + test_range(0, round % 5 ? 70 : 3);
+        const size_t sa = (size_t)(width + test_range(0, 9)), sb = (size_t)(width + test_range(0, 9)), wide = (size_t)(width - window + 1);
+        const size_t map_stride = wide + (size_t)test_range(0, 5), rows = (size_t)(height - window + 1), doubles = map_stride * (rows - 1) + wide;
+        uint8_t *a = noise(sa * (size_t)(height - 1) + (size_t)width, round % 2), *b = noise(sb * (size_t)(height - 1) + (size_t)width, round % 2),
+                *da, *db;
+        double *want = (double *)malloc(doubles * 8), *got = (double *)malloc(doubles * 8), *map, mean = -2;
+        mosaic_ssim_options o;
+        mosaic_ssim_image x, y;
+        mosaic_ssim_output out;
+        size_t i;
+        memset(&o, 0, sizeof o);
+        memset(&x, 0, sizeof x);
+        memset(&out, 0, sizeof out);
+        o.window = window;
+        o.covariance = round % 2 ? MOSAIC_SSIM_POPULATION : MOSAIC_SSIM_SAMPLE;
+        if (round % 7 == 3) o.k1 = .02, o.data_range = 200;
+        if (round % 9 == 4) memset(a, 255, sa), memset(b, 255, sb);
+        x.type = MOSAIC_SSIM_U8;
+        x.width = (size_t)width;
+        x.height = (size_t)height;
+        y = x;
+        x.data = a;
+        x.row_stride = (ptrdiff_t)sa;
+        y.data = b;
+        y.row_stride = (ptrdiff_t)sb;
+        for (i = 0; i < doubles; i++) want[i] = got[i] = -7;
+        out.map = want;
+        out.map_stride = map_stride;
+        CHECK(mosaic_ssim_compare(&x, &y, &o, &out, NULL, 0) == MOSAIC_SSIM_OK);
+        da = send(a, sa * (size_t)(height - 1) + (size_t)width);
+        db = send(b, sb * (size_t)(height - 1) + (size_t)width);
+        map = (double *)(void *)send(got, doubles * 8);
+        CHECK(mosaic_cuda_ssim(c, NULL, da, sa, db, sb, width, height, &o, map, map_stride, &mean) == MOSAIC_CUDA_OK);
+        fetch(got, map, doubles * 8);
+        CHECK_MSG(memcmp(want, got, doubles * 8) == 0, "round %d: map of %d x %d, window %d", round, width, height, window);
+        CHECK_MSG(memcmp(&mean, &out.mean, 8) == 0, "round %d: mean %.17g, not %.17g", round, mean, out.mean);
+        mean = -2;
+        CHECK(mosaic_cuda_ssim(c, NULL, da, sa, db, sb, width, height, &o, NULL, 0, &mean) == MOSAIC_CUDA_OK && mean == out.mean);
+        if (round == 0) {
+            CHECK(mosaic_cuda_ssim(NULL, NULL, da, sa, db, sb, width, height, &o, NULL, 0, &mean) == MOSAIC_CUDA_ERROR_NULL);
+            CHECK(mosaic_cuda_ssim(c, NULL, NULL, sa, db, sb, width, height, &o, NULL, 0, &mean) == MOSAIC_CUDA_ERROR_NULL);
+            CHECK(mosaic_cuda_ssim(c, NULL, da, sa, db, (size_t)width - 1, width, height, &o, NULL, 0, &mean) == MOSAIC_CUDA_ERROR_SIZE);
+            CHECK(mosaic_cuda_ssim(c, NULL, da, sa, db, sb, width, window - 1, &o, NULL, 0, &mean) == MOSAIC_CUDA_ERROR_SIZE);
+            CHECK(mosaic_cuda_ssim(c, NULL, da, sa, db, sb, width, height, &o, map, wide - 1, &mean) == MOSAIC_CUDA_ERROR_SIZE);
+            o.weights = MOSAIC_SSIM_GAUSSIAN;
+            CHECK(mosaic_cuda_ssim(c, NULL, da, sa, db, sb, width, height, &o, NULL, 0, &mean) == MOSAIC_CUDA_ERROR_OPTION);
+            CHECK(mosaic_cuda_status(c, NULL) == MOSAIC_CUDA_OK);
+        }
+        cudaFree(da);
+        cudaFree(db);
+        cudaFree(map);
+        free(a);
+        free(b);
+        free(want);
+        free(got);
+    }
+    mosaic_cuda_close(c);
+}
+
+/* ---- The engine ---- */
+
+typedef struct stream {
+    mosaic_grid grid;
+    mosaic_pool *pool;
+    mosaic_options options;
+    uint8_t *mask, *picture;
+    size_t stride;
+    int frame, dx, dy;
+} stream;
+
+static void begin_stream(stream *s, int round)
+{
+    const int photos = 40 + test_range(0, 60);
+    mosaic_fit fit;
+    int i;
+    memset(s, 0, sizeof *s);
+    do {
+        memset(&fit, 0, sizeof fit);
+        fit.cells = test_range(6, 40);
+        fit.height = test_range(60, 160);
+    } while (mosaic_grid_fit(test_range(40, 260), test_range(40, 180), &fit, &s->grid) != MOSAIC_OK);
+    if (round % 3 == 1) { /* not on whole pixels, and beyond the border */
+        s->grid.origin_x = test_range(-600, 600);
+        s->grid.origin_y = test_range(-600, 600);
+    }
+    CHECK(mosaic_pool_create(s->grid.cell_width, s->grid.cell_height, NULL, &s->pool) == MOSAIC_OK);
+    for (i = 0; i < photos; i++) {
+        uint8_t *tile = noise((size_t)(s->grid.cell_width * s->grid.cell_height * 3), 1);
+        CHECK(mosaic_pool_add(s->pool, tile, NULL, 0) == MOSAIC_OK);
+        free(tile);
+    }
+    s->options.preset = (mosaic_preset)(round % MOSAIC_PRESETS);
+    s->options.variants = round % 4 == 2 ? 1u + 2u * (unsigned)test_range(0, 7) : 0;
+    if (round % 5 == 3) s->options.histogram = .5f;
+    if (round % 5 == 4) s->options.saliency = .7f;
+    if (round % 4 == 3) {
+        s->mask = (uint8_t *)malloc((size_t)(s->grid.cols * s->grid.rows));
+        for (i = 0; i < s->grid.cols * s->grid.rows; i++) s->mask[i] = (uint8_t)(i % 3 != 1);
+        s->options.mask = s->mask;
+        s->options.mask_source = round % 8 == 3;
+    }
+    s->stride = (size_t)s->grid.source_width * 3 + (size_t)test_range(0, 7);
+    s->picture = (uint8_t *)malloc(s->stride * (size_t)(s->grid.source_height - 1) + (size_t)s->grid.source_width * 3);
+}
+
+/* Blobs that move, something that flickers, and a cut in frame 4. */
+static mosaic_input next_picture(stream *s)
+{
+    mosaic_input in;
+    int x, y, c;
+    for (y = 0; y < s->grid.source_height; y++)
+        for (x = 0; x < s->grid.source_width; x++)
+            for (c = 0; c < 3; c++) {
+                const int u = x + 2 * s->frame, v = y - s->frame, cut = s->frame >= 4 ? 90 : 0;
+                s->picture[(size_t)y * s->stride + (size_t)(3 * x + c)] =
+                    (uint8_t)((u * u / 37 + v * (c + 2) + cut * (c + 1) + ((x / 20 + y / 15) % 7 == s->frame % 7 ? 60 : 0)) & 255);
+            }
+    s->frame++;
+    memset(&in, 0, sizeof in);
+    in.rgb = s->picture;
+    in.stride = s->stride;
+    return in;
+}
+
+static void end_stream(stream *s)
+{
+    mosaic_pool_destroy(s->pool);
+    free(s->mask);
+    free(s->picture);
+}
+
+static void same_frame(const stream *s, const mosaic_engine *a, const mosaic_frame *want, const mosaic_engine *b, const mosaic_frame *got,
+                       const char *when)
+{
+    CHECK_MSG(want->cost == got->cost && want->bound == got->bound && want->changed == got->changed && want->repainted == got->repainted,
+              "%s: frame %lld", when, (long long)want->index);
+    CHECK_MSG(memcmp(want->draw, got->draw, (size_t)want->cells * sizeof *want->draw) == 0, "%s: draw list of frame %lld", when,
+              (long long)want->index);
+    CHECK_MSG(!want->rgb == !got->rgb && (!want->rgb || memcmp(want->rgb, got->rgb, want->stride * (size_t)s->grid.height) == 0),
+              "%s: frame %lld of %d x %d", when, (long long)want->index, s->grid.width, s->grid.height);
+    CHECK_MSG(!a->table || memcmp(a->table, b->table, (size_t)a->filled * a->width * sizeof *a->table) == 0, "%s: costs of frame %lld", when,
+              (long long)want->index);
+}
+
+static void test_engine(void)
+{
+    int round;
+    for (round = 0; round < 16; round++) {
+        mosaic_cuda *c = open_device();
+        mosaic_engine *want = NULL, *got = NULL;
+        const mosaic_frame *f, *g;
+        long launches;
+        stream s;
+        int i;
+        begin_stream(&s, round);
+        if (round == 9) s.options.draw_list_only = 1;
+        CHECK(mosaic_open(&s.grid, s.pool, &s.options, &want) == MOSAIC_OK);
+        s.options.device = mosaic_cuda_engine(c);
+        CHECK(mosaic_open(&s.grid, s.pool, &s.options, &got) == MOSAIC_OK);
+        CHECK(got && got->device);
+        for (i = 0; i < 6 && want && got; i++) {
+            const mosaic_input in = next_picture(&s);
+            launches = emulate_launches;
+            CHECK(mosaic_push(want, &in, &f) == MOSAIC_OK && mosaic_push(got, &in, &g) == MOSAIC_OK);
+            CHECK(emulate_launches == launches + 1 + !s.options.draw_list_only || i > 0);
+            same_frame(&s, want, f, got, g, "on the device");
+            if (i == 2) { /* a state that comes from elsewhere */
+                const size_t size = mosaic_state_size(want);
+                uint8_t *state = (uint8_t *)malloc(size);
+                CHECK(mosaic_state_save(want, state, size) == MOSAIC_OK);
+                if (want->canvas) memset(got->canvas, 77, s.grid.width * 3 * (size_t)s.grid.height);
+                CHECK(mosaic_state_load(got, state, size) == MOSAIC_OK);
+                free(state);
+            }
+        }
+        CHECK(mosaic_cuda_status(c, NULL) == MOSAIC_CUDA_OK);
+        mosaic_close(want);
+        mosaic_close(got);
+        CHECK(c->used == 0 && emulate_allocated == 0);
+        mosaic_cuda_close(c);
+        end_stream(&s);
+    }
+}
+
+/* ---- When the device fails ---- */
+
+/* Frames of a stream on a device of which call number `at` fails, against those without a device. 1 when it failed. */
+static int fail_at(long at, cudaError_t with, int on, const stream *model)
+{
+    mosaic_engine *want = NULL, *got = NULL;
+    mosaic_cuda *c = NULL;
+    const mosaic_frame *f, *g;
+    const char *name = NULL;
+    stream s = *model;
+    mosaic_cuda_result opened;
+    int i, failed;
+    emulate_calls = 0;
+    emulate_fail_at = at;
+    emulate_fail_with = with;
+    emulate_fail_on = on;
+    opened = mosaic_cuda_open(NULL, &c, &name);
+    CHECK((opened == MOSAIC_CUDA_OK) == (c != NULL));
+    if (!c) CHECK_MSG(strcmp(name, cudaGetErrorName(with)) == 0, "call %ld: %s", at, name);
+    s.options.device = NULL;
+    CHECK(mosaic_open(&s.grid, s.pool, &s.options, &want) == MOSAIC_OK);
+    s.options.device = mosaic_cuda_engine(c);
+    CHECK(mosaic_open(&s.grid, s.pool, &s.options, &got) == MOSAIC_OK);
+    for (i = 0; i < 3; i++) {
+        const mosaic_input in = next_picture(&s);
+        CHECK(mosaic_push(want, &in, &f) == MOSAIC_OK && mosaic_push(got, &in, &g) == MOSAIC_OK);
+        same_frame(&s, want, f, got, g, "while it fails");
+    }
+    failed = emulate_calls >= at && !(c && mosaic_cuda_status(c, NULL) == MOSAIC_CUDA_OK);
+    if (c && failed) {
+        CHECK(mosaic_cuda_status(c, &name) == mosaic_cuda__result(with));
+        CHECK(strcmp(name, cudaGetErrorName(with)) == 0);
+    }
+    mosaic_close(got);
+    mosaic_close(want);
+    CHECK(!c || c->used == 0);
+    mosaic_cuda_close(c);
+    CHECK_MSG(emulate_allocated == 0, "call %ld: memory of the device is not given back", at);
+    emulate_fail_at = 0;
+    emulate_last = cudaSuccess;
+    return failed;
+}
+
+static void test_failures(void)
+{
+    static const cudaError_t with[3] = {cudaErrorLaunchFailure, cudaErrorMemoryAllocation, cudaErrorDevicesUnavailable};
+    mosaic_cuda_options o;
+    mosaic_cuda *c = NULL;
+    const char *name;
+    stream s;
+    long at, count = 0;
+    int i;
+    begin_stream(&s, 0);
+    for (at = 1; at < 1000; at++) {
+        const int failed = fail_at(at, with[at % 3], (int)(at / 3 % 2), &s);
+        count += failed;
+        if (!failed && emulate_calls < at) break;
+    }
+    CHECK_MSG(count > 60 && at < 1000, "%ld of %ld calls failed", count, at);
+
+    emulate_devices = 0;
+    CHECK(mosaic_cuda_open(NULL, &c, &name) == MOSAIC_CUDA_ERROR_NO_DEVICE && !c && strcmp(name, "cudaErrorNoDevice") == 0);
+    emulate_devices = 1;
+    emulate_fail_at = emulate_calls + 1;
+    emulate_fail_with = cudaErrorInsufficientDriver;
+    CHECK(mosaic_cuda_open(NULL, &c, &name) == MOSAIC_CUDA_ERROR_DRIVER && !c && strcmp(name, "cudaErrorInsufficientDriver") == 0);
+    emulate_fail_at = 0;
+    cudaGetLastError();
+    memset(&o, 0, sizeof o);
+    o.device = 1;
+    CHECK(mosaic_cuda_open(&o, &c, &name) == MOSAIC_CUDA_ERROR_NO_DEVICE && !c);
+    o.device = -1;
+    CHECK(mosaic_cuda_open(&o, &c, &name) == MOSAIC_CUDA_ERROR_OPTION && !c);
+    CHECK(mosaic_cuda_open(&o, NULL, &name) == MOSAIC_CUDA_ERROR_NULL);
+    emulate_major = 6;
+    CHECK(mosaic_cuda_open(NULL, &c, &name) == MOSAIC_CUDA_ERROR_CAPABILITY && !c && name[0] == 0);
+    emulate_major = 9;
+    for (emulate_wrong = 1; emulate_wrong <= 3; emulate_wrong++)
+        CHECK_MSG(mosaic_cuda_open(NULL, &c, &name) == MOSAIC_CUDA_ERROR_SELF_TEST && !c && name[0] == 0, "operation %d", emulate_wrong);
+    emulate_wrong = 0;
+
+    /* Too little memory for the engine: it does without. */
+    o.device = 0;
+    o.max_memory = 100000;
+    CHECK(mosaic_cuda_open(&o, &c, &name) == MOSAIC_CUDA_OK);
+    {
+        mosaic_engine *e = NULL;
+        s.options.device = mosaic_cuda_engine(c);
+        CHECK(mosaic_open(&s.grid, s.pool, &s.options, &e) == MOSAIC_OK && !e->device);
+        CHECK(mosaic_cuda_status(c, &name) == MOSAIC_CUDA_ERROR_MEMORY && strcmp(name, "cudaErrorMemoryAllocation") == 0);
+        mosaic_close(e);
+    }
+    mosaic_cuda_close(c);
+
+    /* Compiled with another engine. */
+    c = open_device();
+    {
+        mosaic_device other = *mosaic_cuda_engine(c);
+        mosaic_engine *e = NULL;
+        other.layout++;
+        s.options.device = &other;
+        CHECK(mosaic_open(&s.grid, s.pool, &s.options, &e) == MOSAIC_ERROR_MISMATCH && !e);
+    }
+    mosaic_cuda_close(c);
+    mosaic_cuda_close(NULL);
+    for (i = 0; i <= MOSAIC_CUDA_ERROR_LOST + 1; i++) CHECK(strlen(mosaic_cuda_result_string((mosaic_cuda_result)i)) > 1);
+    end_stream(&s);
+}
+
+int main(void)
+{
+    test_ssim();
+    test_engine();
+    test_failures();
+    return test_end("gpu");
+}
