@@ -233,22 +233,37 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_tile_reduce(const uint8_t *rgb, int wid
 /* An empty pool for cells of that size (1 to 1024 px). The caller destroys it, after every engine that uses it. */
 MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_create(int cell_width, int cell_height, void *alloc_ctx, mosaic_pool **pool);
 
-/* Adds a photograph: copies the tile (as mosaic_tile_reduce makes it) and its name (a path, UTF-8; null = ""). stamp is the caller's, kept
-   and saved with it: a hash of the file's size and time, say, to see whether a saved pool is still good. Not while an engine uses the pool.
-   Two pools with the same photographs in the same order give the same mosaics. */
+/* A pool may keep further pictures of each photograph, its looks: with its hue turned by 1, 2 … hues steps (0 … 7) of a circle of hues + 1 steps, and, with
+   turns, the photograph and each of those upside down and, where cells are square, turned by one and by three quarters too. Every variant that is allowed
+   is tried of each look. Only before the first photograph is added: OPTION otherwise. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_set_looks(mosaic_pool *pool, int hues, int turns);
+
+/* How many looks a photograph has in this pool, 1 … MOSAIC_LOOKS_MOST; hues and turns (either may be null) as they were set. */
+#define MOSAIC_LOOKS_MOST 32
+MOSAIC_TEMPORAL_API int mosaic_pool_looks(const mosaic_pool *pool, int *hues, int *turns);
+
+/* All looks of a tile, one after the other, itself first: look h * q + t is hue h turned clockwise by t of q = 1, 2 (halves) or 4 (quarters) parts of a circle.
+   Hues are turned in Oklch with lightness kept, and chroma too as far as sRGB goes. tiles receives looks * cell_width * cell_height * 3 bytes. Needs no
+   pool: any number of threads may do this at once. */
+MOSAIC_TEMPORAL_API mosaic_result mosaic_tile_looks(const uint8_t *tile, int cell_width, int cell_height, int hues, int turns, uint8_t *tiles);
+
+/* Adds a photograph: copies the tile (as mosaic_tile_reduce makes it; in a pool with looks as mosaic_tile_looks makes them) and its name (a path, UTF-8;
+   null = ""). stamp is the caller's, kept and saved with it: a hash of the file's size and time, say, to see whether a saved pool is still good. Not while
+   an engine uses the pool. Two pools with the same photographs in the same order give the same mosaics. */
 MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_add(mosaic_pool *pool, const uint8_t *tile, const char *name, uint64_t stamp);
 
 MOSAIC_TEMPORAL_API int mosaic_pool_photos(const mosaic_pool *pool);
 MOSAIC_TEMPORAL_API void mosaic_pool_cell(const mosaic_pool *pool, int *cell_width, int *cell_height);
-/* Of photograph 0 … photos - 1: its tile (packed RGB), name and stamp; the pool's own. Null or 0 outside the range. */
+/* Of photograph 0 … photos - 1: its tile (packed RGB; its other looks follow), name and stamp; the pool's own. Null or 0 outside the range. */
 MOSAIC_TEMPORAL_API const uint8_t *mosaic_pool_pixels(const mosaic_pool *pool, int photo);
 MOSAIC_TEMPORAL_API const char *mosaic_pool_name(const mosaic_pool *pool, int photo);
 MOSAIC_TEMPORAL_API uint64_t mosaic_pool_stamp(const mosaic_pool *pool, int photo);
 
 /* A pool as one block of bytes, for a file. All numbers little-endian:
-     0  "MOSAICPL"            8  u32 version 1       12  u32 cell width    16  u32 cell height    20  u32 photographs
+     0  "MOSAICPL"            8  u16 version 1, u8 hues, u8 turns            12  u32 cell width    16  u32 cell height    20  u32 photographs
     24  u64 bytes of names   32  u64 checksum of bytes 0-31 and of all from 40 on
-    40  u64 stamp of each;  then the names, each ended by a zero byte, filled up with zero bytes to a multiple of 8;  then the tiles
+    40  u64 stamp of each;  then the names, each ended by a zero byte, filled up with zero bytes to a multiple of 8;  then the tiles,
+   all looks of each
    load keeps pointing into data, which must stay unchanged until the pool is destroyed (a mapped file is right); photographs can be added
    after it. A damaged block is CORRUPT, one of another version VERSION. */
 MOSAIC_TEMPORAL_API size_t mosaic_pool_save_size(const mosaic_pool *pool);
@@ -316,7 +331,7 @@ typedef struct mosaic_options {
     mosaic_preset preset;
     float coherence;   /* 0 … 1 (.5, none): the dial. 0 (MOSAIC_OFF) = the best picture frame by frame, 1 = photographs change only at cuts
                          and where content appears */
-    int max_uses;      /* of one photograph in a frame, all variants together (the number of variants, the same); MOSAIC_OFF = no limit */
+    int max_uses;      /* of one photograph in a frame, all variants and looks together (the number of variants, the same); MOSAIC_OFF = no limit */
     int min_distance;  /* no copy of a photograph, in any variant, within so many rows and columns (4, none); 0 … 16 */
     unsigned variants; /* bit i allows variant i (all) */
     int recolour;      /* MOSAIC_RECOLOUR_… (MKL, MKL) */
@@ -385,17 +400,17 @@ MOSAIC_TEMPORAL_API int mosaic_photos_missing(const mosaic_grid *grid, int photo
 
 /* ---- The engine ---- */
 
-/* One cell of the draw list: all that painting it needs. With p the bytes of the tile's pixel (read from right to left for the mirror
+/* One cell of the draw list: all that painting it needs. With p the bytes of the pixel of the photograph's look (read from right to left for the mirror
    variant), s those of the source at the output pixel (mosaic_paint says how it is scaled) and m = colour[c]:
        out[c] = clamp((m[0] p[R] + m[1] p[G] + m[2] p[B] + m[3] s[c] + 256 m[4] + 2048) >> 12, 0, 255) */
 typedef struct mosaic_draw {
     int32_t x, y;         /* top left corner in the output, 1/64 px */
     int32_t photo;        /* index in the pool; -1: none, the mask leaves the cell out, and colour takes nothing of a tile */
     uint8_t variant;      /* MOSAIC_PLAIN … */
-    uint8_t changed;      /* 1: another photograph or variant than in the frame before, or the first frame of a shot */
+    uint8_t changed;      /* 1: another photograph, variant or look than in the frame before, or the first frame of a shot */
     uint8_t repaint;      /* 1: must be painted again; 0: not one byte of the cell differs from the frame before (but where borders, local contrast
                              or sharpness look across from a cell that was painted again) */
-    uint8_t reserved;     /* 0 */
+    uint8_t look;         /* which of the pool's pictures of the photograph: 0 = itself */
     int16_t colour[3][5]; /* rows R, G, B: weights of the tile's R, G, B and of the source (Q12), and a constant (1/16 level) */
 } mosaic_draw;
 
@@ -676,6 +691,8 @@ extern "C" {
 /* A cut: so many of 100 cells look like nothing that was near them one frame before. */
 #define MOSAIC__CUT_SHARE 65
 #define MOSAIC__CUT_DISTANCE (27 * 40)
+/* Steps of a circle of hues, itself left out, that a photograph may be turned by. */
+#define MOSAIC__HUES 7
 /* A flash: the frame's mean changes by this much (.05) at once. */
 #define MOSAIC__FLASH 51
 
@@ -1302,9 +1319,9 @@ static void mosaic__reduce(const mosaic__reducer *r, const mosaic__span *rows, c
 /* ==== Pool ==== */
 
 struct mosaic_pool {
-    int cell_width, cell_height, photos, room;
+    int cell_width, cell_height, hues, turns, looks, photos, room;
     void *alloc_ctx;
-    const uint8_t **pixels; /* of each photograph: in `owned`, or in the block loaded from */
+    const uint8_t **pixels; /* of each photograph, all its looks: in `owned`, or in the block loaded from */
     const char **name;
     uint64_t *stamp;
     void **owned; /* pixels and name of a photograph that was added; null for a loaded one */
@@ -1461,6 +1478,10 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_tile_reduce(const uint8_t *rgb, int wid
 }
 
 static size_t mosaic__tile_bytes(const mosaic_pool *pool) { return (size_t)pool->cell_width * (size_t)pool->cell_height * 3; }
+static size_t mosaic__photo_bytes(const mosaic_pool *pool) { return mosaic__tile_bytes(pool) * (size_t)pool->looks; }
+
+/* The turns of a look that cells of this shape allow, itself among them. */
+static int mosaic__turns(int cell_width, int cell_height, int turns) { return !turns ? 1 : cell_width == cell_height ? 4 : 2; }
 
 MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_create(int cell_width, int cell_height, void *alloc_ctx, mosaic_pool **pool)
 {
@@ -1473,9 +1494,27 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_create(int cell_width, int cell_he
     memset(p, 0, sizeof *p);
     p->cell_width = cell_width;
     p->cell_height = cell_height;
+    p->looks = 1;
     p->alloc_ctx = alloc_ctx;
     *pool = p;
     return MOSAIC_OK;
+}
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_set_looks(mosaic_pool *pool, int hues, int turns)
+{
+    if (!pool) return MOSAIC_ERROR_NULL;
+    if (pool->photos > 0 || hues < 0 || hues > MOSAIC__HUES) return MOSAIC_ERROR_OPTION;
+    pool->hues = hues;
+    pool->turns = turns != 0;
+    pool->looks = (hues + 1) * mosaic__turns(pool->cell_width, pool->cell_height, turns);
+    return MOSAIC_OK;
+}
+
+MOSAIC_TEMPORAL_API int mosaic_pool_looks(const mosaic_pool *pool, int *hues, int *turns)
+{
+    if (hues) *hues = pool ? pool->hues : 0;
+    if (turns) *turns = pool ? pool->turns : 0;
+    return pool ? pool->looks : 0;
 }
 
 MOSAIC_TEMPORAL_API void mosaic_pool_destroy(mosaic_pool *pool)
@@ -1545,7 +1584,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_add(mosaic_pool *pool, const uint8
         result = mosaic__pool_reserve(pool, pool->room ? 2 * pool->room : 64);
         if (result != MOSAIC_OK) return result;
     }
-    tile_bytes = mosaic__tile_bytes(pool);
+    tile_bytes = mosaic__photo_bytes(pool);
     name_bytes = name ? strlen(name) + 1 : 1;
     copy = (uint8_t *)mosaic__allocate(pool->alloc_ctx, 1, tile_bytes + name_bytes);
     if (!copy) return MOSAIC_ERROR_MEMORY;
@@ -1585,7 +1624,7 @@ static size_t mosaic__pool_names_size(const mosaic_pool *pool)
 MOSAIC_TEMPORAL_API size_t mosaic_pool_save_size(const mosaic_pool *pool)
 {
     if (!pool) return 0;
-    return MOSAIC__POOL_HEADER + (size_t)pool->photos * (8 + mosaic__tile_bytes(pool)) + mosaic__pool_names_size(pool);
+    return MOSAIC__POOL_HEADER + (size_t)pool->photos * (8 + mosaic__photo_bytes(pool)) + mosaic__pool_names_size(pool);
 }
 
 static uint64_t mosaic__pool_checksum(const uint8_t *data, size_t size)
@@ -1603,7 +1642,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_save(const mosaic_pool *pool, void
     size = mosaic_pool_save_size(pool);
     names = mosaic__pool_names_size(pool);
     memcpy(p, "MOSAICPL", 8);
-    mosaic__put32(p + 8, 1);
+    mosaic__put32(p + 8, 1u | (uint32_t)pool->hues << 16 | (uint32_t)pool->turns << 24);
     mosaic__put32(p + 12, (uint32_t)pool->cell_width);
     mosaic__put32(p + 16, (uint32_t)pool->cell_height);
     mosaic__put32(p + 20, (uint32_t)pool->photos);
@@ -1617,7 +1656,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_save(const mosaic_pool *pool, void
         q += n;
     }
     q = p + MOSAIC__POOL_HEADER + (size_t)pool->photos * 8 + names;
-    for (i = 0; i < pool->photos; i++, q += mosaic__tile_bytes(pool)) memcpy(q, pool->pixels[i], mosaic__tile_bytes(pool));
+    for (i = 0; i < pool->photos; i++, q += mosaic__photo_bytes(pool)) memcpy(q, pool->pixels[i], mosaic__photo_bytes(pool));
     mosaic__put64(p + 32, mosaic__pool_checksum(p, size));
     return MOSAIC_OK;
 }
@@ -1627,7 +1666,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_load(const void *data, size_t size
     const uint8_t *p = (const uint8_t *)data, *stamps, *pixels;
     const char *name, *names_end;
     uint64_t photos, names, need;
-    uint32_t cell_width, cell_height;
+    uint32_t cell_width, cell_height, looks;
     mosaic_pool *made = 0;
     mosaic_result result;
     int i;
@@ -1636,18 +1675,21 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_load(const void *data, size_t size
     *pool = 0;
     if (!data) return MOSAIC_ERROR_NULL;
     if (size < MOSAIC__POOL_HEADER || memcmp(p, "MOSAICPL", 8) != 0) return MOSAIC_ERROR_CORRUPT;
-    if (mosaic__get32(p + 8) != 1) return MOSAIC_ERROR_VERSION;
+    if (p[8] != 1 || p[9] != 0) return MOSAIC_ERROR_VERSION;
     cell_width = mosaic__get32(p + 12);
     cell_height = mosaic__get32(p + 16);
     photos = mosaic__get32(p + 20);
     names = mosaic__get64(p + 24);
     /* With these limits no sum below can overflow 64 bits. */
-    if (cell_width < 1 || cell_height < 1 || cell_width > 1024 || cell_height > 1024 || photos > 1u << 24 || names > size || names % 8)
+    if (cell_width < 1 || cell_height < 1 || cell_width > 1024 || cell_height > 1024 || photos > 1u << 24 || names > size || names % 8 ||
+        p[10] > MOSAIC__HUES || p[11] > 1)
         return MOSAIC_ERROR_CORRUPT;
-    need = MOSAIC__POOL_HEADER + photos * (8 + (uint64_t)cell_width * cell_height * 3) + names;
+    looks = (p[10] + 1u) * (unsigned)mosaic__turns((int)cell_width, (int)cell_height, p[11]);
+    need = MOSAIC__POOL_HEADER + photos * (8 + (uint64_t)cell_width * cell_height * 3 * looks) + names;
     if (need != size || mosaic__pool_checksum(p, size) != mosaic__get64(p + 32)) return MOSAIC_ERROR_CORRUPT;
 
     result = mosaic_pool_create((int)cell_width, (int)cell_height, alloc_ctx, &made);
+    if (result == MOSAIC_OK) result = mosaic_pool_set_looks(made, p[10], p[11]);
     if (result == MOSAIC_OK) result = mosaic__pool_reserve(made, (int)photos);
     stamps = p + MOSAIC__POOL_HEADER;
     name = (const char *)(stamps + photos * 8);
@@ -1661,7 +1703,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_pool_load(const void *data, size_t size
         }
         mosaic__pool_put(made, pixels, name, mosaic__get64(stamps + (size_t)i * 8), 0);
         name = end + 1;
-        pixels += mosaic__tile_bytes(made);
+        pixels += mosaic__photo_bytes(made);
     }
     if (result != MOSAIC_OK) {
         mosaic_pool_destroy(made);
@@ -1676,6 +1718,10 @@ MOSAIC_TEMPORAL_API const char *mosaic_variant_name(int variant)
     static const char *const name[MOSAIC_VARIANTS] = {"plain", "mirror", "bright", "dark"};
     return variant >= 0 && variant < MOSAIC_VARIANTS ? name[variant] : 0;
 }
+
+/* Inside the engine a variant of a look is one number: look * MOSAIC_VARIANTS + variant. */
+static int mosaic__variant_of(int tile) { return tile % MOSAIC_VARIANTS; }
+static int mosaic__look_index(int tile) { return tile / MOSAIC_VARIANTS; }
 
 /* Levels of the bright and dark variants, 1/10. */
 static int mosaic__variant_tenths(int variant) { return variant == MOSAIC_BRIGHT ? 11 : variant == MOSAIC_DARK ? 9 : 10; }
@@ -1864,9 +1910,9 @@ typedef struct mosaic__settings {
     int mean_factor;        /* weight of a squared difference of means / 16, result >> 10 */
     int block_factor;       /* weight of the block residual / 64, result >> 10 */
     unsigned variants;
-    int variant_count, variant[MOSAIC_VARIANTS]; /* those allowed, ascending */
-    int recolour, histogram;                     /* MOSAIC_RECOLOUR_…; share, 1/256 */
-    int border;                                  /* MOSAIC_BORDER_…; HARD when the width is 0 */
+    int variant_count, variant[MOSAIC_VARIANTS * MOSAIC_LOOKS_MOST]; /* those allowed of each look, ascending */
+    int recolour, histogram;                                         /* MOSAIC_RECOLOUR_…; share, 1/256 */
+    int border;                                                      /* MOSAIC_BORDER_…; HARD when the width is 0 */
     double border_width;
     int local_contrast, sharpness; /* 1/256 */
     int toned;                     /* the next ones do something */
@@ -2093,6 +2139,15 @@ MOSAIC_TEMPORAL_API int mosaic_photos_missing(const mosaic_grid *grid, int photo
     if (!grid || mosaic__grid_check(grid) != MOSAIC_OK || mosaic__settings_of(options, &s) != MOSAIC_OK) return 0;
     need = s.max_uses ? ((int64_t)mosaic__filled(grid, options) + s.max_uses - 1) / s.max_uses : 1;
     return need > photos ? (int)(need - photos) : 0;
+}
+
+/* The variants of a pool's other looks. */
+static void mosaic__settings_looks(mosaic__settings *s, int looks)
+{
+    const int each = s->variant_count;
+    int look, v;
+    for (look = 1; look < looks; look++)
+        for (v = 0; v < each; v++) s->variant[s->variant_count++] = look * MOSAIC_VARIANTS + s->variant[v];
 }
 
 /* ==== Costs ====
@@ -2789,7 +2844,8 @@ static void mosaic__painter_kernels(mosaic__painter *p, int level)
 /* One cell: the source under it is scaled across into scratch, then down row by row while the tile is recoloured. */
 static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, int16_t *scratch)
 {
-    const uint8_t *tile = p->pool->pixels[d->photo < 0 ? 0 : d->photo]; /* where there is none, any will do: its weights are 0 */
+    /* Where there is no photograph, any will do: its weights are 0. */
+    const uint8_t *tile = p->pool->pixels[d->photo < 0 ? 0 : d->photo] + (size_t)d->look * mosaic__tile_bytes(p->pool);
     const mosaic_curve *curve = p->curve && d->photo >= 0 ? p->curve + (d - p->draw) : 0;
     const size_t n = (size_t)(part->x1 - part->x0) * 3;
     int32_t bent[3][256];
@@ -2905,7 +2961,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mo
     if (level < 0) return MOSAIC_ERROR_SIMD;
     for (i = 0; i < cells; i++)
         if (!(draw[i].photo == -1 ? pool->photos > 0 && mosaic__takes_nothing(draw + i) : mosaic__pool_has(pool, draw[i].photo)) ||
-            draw[i].variant >= MOSAIC_VARIANTS)
+            draw[i].variant >= MOSAIC_VARIANTS || draw[i].look >= pool->looks)
             return MOSAIC_ERROR_OPTION;
     result = mosaic__painter_open(&p, grid, pool, level, alloc_ctx);
     p.draw = draw;
@@ -3473,6 +3529,67 @@ static void mosaic__finish(mosaic__finisher *f, const mosaic_draw *draw, int beg
     f->ready = 1;
 }
 
+/* ==== Looks ==== */
+
+MOSAIC_TEMPORAL_API mosaic_result mosaic_tile_looks(const uint8_t *tile, int cell_width, int cell_height, int hues, int turns, uint8_t *tiles)
+{
+    /* Cosine and sine of a step, 1 / (hues + 1) of the circle. */
+    static const double step[MOSAIC__HUES + 1][2] = {{1, 0},
+                                                     {-1, 0},
+                                                     {-.5, .86602540378443865},
+                                                     {0, 1},
+                                                     {.30901699437494742, .95105651629515357},
+                                                     {.5, .86602540378443865},
+                                                     {.62348980185873353, .78183148246802981},
+                                                     {.70710678118654752, .70710678118654752}};
+    size_t bytes, i;
+    int count, h, t, x, y, c;
+    unsigned long long fp;
+    if (!tile || !tiles) return MOSAIC_ERROR_NULL;
+    if (!mosaic__cell_size_ok(cell_width, cell_height)) return MOSAIC_ERROR_SIZE;
+    if (hues < 0 || hues > MOSAIC__HUES) return MOSAIC_ERROR_OPTION;
+    bytes = (size_t)cell_width * (size_t)cell_height * 3;
+    count = mosaic__turns(cell_width, cell_height, turns);
+    memmove(tiles, tile, bytes);
+    fp = mosaic__fp_enter();
+    for (i = 0; hues > 0 && i < bytes; i += 3) {
+        double level[3], lab[3], light[3], turned;
+        for (c = 0; c < 3; c++) level[c] = (double)tiles[i + (size_t)c];
+        mosaic__levels_to_lab(level, lab);
+        for (h = 1; h <= hues; h++) {
+            uint8_t *out = tiles + (size_t)(h * count) * bytes + i;
+            turned = lab[1] * step[hues][0] - lab[2] * step[hues][1];
+            lab[2] = lab[1] * step[hues][1] + lab[2] * step[hues][0];
+            lab[1] = turned;
+            mosaic__lab_to_light(lab[0], lab[1], lab[2], light);
+            if (light[0] < 0 || light[0] > 1 || light[1] < 0 || light[1] > 1 || light[2] < 0 || light[2] > 1) {
+                const double room = mosaic__room(lab);
+                mosaic__lab_to_light(lab[0], lab[1] * room, lab[2] * room, light);
+            }
+            for (c = 0; c < 3; c++) out[c] = (uint8_t)mosaic__round(mosaic__level(light[c]));
+        }
+    }
+    mosaic__fp_leave(fp);
+    /* A half is a tile from its end; quarters take columns for rows. */
+    for (h = 0; h <= hues; h++)
+        for (t = 1; t < count; t++) {
+            const uint8_t *from = tiles + (size_t)(h * count) * bytes;
+            uint8_t *out = tiles + (size_t)(h * count + t) * bytes;
+            for (y = 0; y < cell_height; y++)
+                for (x = 0; x < cell_width; x++, out += 3) {
+                    const int n = cell_width - 1, quarter = count == 4 ? t : 2 * t;
+                    const int at_x = quarter == 1   ? y
+                                     : quarter == 2 ? n - x
+                                                    : n - y,
+                              at_y = quarter == 1   ? n - x
+                                     : quarter == 2 ? cell_height - 1 - y
+                                                    : x;
+                    memcpy(out, from + ((size_t)at_y * (size_t)cell_width + (size_t)at_x) * 3, 3);
+                }
+        }
+    return MOSAIC_OK;
+}
+
 /* ==== The engine ==== */
 
 /* What a stream remembers of a cell from frame to frame: all of it is saved with the state. */
@@ -3530,8 +3647,8 @@ struct mosaic_engine {
     mosaic__tables tables;
     mosaic__costs costs;
     mosaic__pack *pack;         /* blocks of 16 photographs x variants */
-    mosaic__palette *palette;   /* of each photograph */
-    mosaic__codes *photo_codes; /* of each photograph, its describing pixels; null unless re-ranking or bending curves */
+    mosaic__palette *palette;   /* of each look of each photograph */
+    mosaic__codes *photo_codes; /* of each of these, its describing pixels; null unless re-ranking or bending curves */
     int32_t *across, *down;     /* edges of the describing pixels in the source, 1/4096 px: cols * SIDE + 1, rows * SIDE + 1 */
     mosaic__reducer cell_reducer, tile_reducer;
     int32_t tile_down[MOSAIC__SIDE + 1]; /* edges of the describing pixels in a tile */
@@ -3646,7 +3763,10 @@ static void mosaic__describe_frame(mosaic_engine *e)
     e->described = 1;
 }
 
-/* The codes of a variant, made from those of the plain photograph. */
+/* Where a photograph's tile stands among the looks of all. */
+static size_t mosaic__look_at(const mosaic_engine *e, int photo, int look) { return (size_t)photo * (size_t)e->pool->looks + (size_t)look; }
+
+/* The codes of a variant, made from those of the plain look. */
 static void mosaic__variant_codes(int variant, const mosaic__codes *plain, mosaic__codes *codes)
 {
     int tenths = mosaic__variant_tenths(variant), x, y, c;
@@ -3674,15 +3794,19 @@ static void mosaic__describe_pack(void *arg, int index)
         mosaic__look look;
         mosaic__colours colours;
         if (photo >= e->photos) break;
-        for (y = 0; y < MOSAIC__SIDE; y++) {
-            mosaic__span rows = mosaic__span_of(e->tile_down[y], e->tile_down[y + 1], e->grid.cell_height);
-            mosaic__reduce(&e->tile_reducer, &rows, e->pool->pixels[photo], (size_t)e->grid.cell_width * 3, y, column, &plain);
-        }
-        if (e->photo_codes) e->photo_codes[photo] = plain;
-        mosaic__describe(e->level, &e->tables, &plain, &look, &colours);
-        mosaic__palette_of(&colours, e->palette + photo);
         for (v = 0; v < s->variant_count; v++) {
-            mosaic__variant_codes(s->variant[v], &plain, &codes);
+            const size_t at = mosaic__look_at(e, photo, mosaic__look_index(s->variant[v]));
+            if (v == 0 || mosaic__look_index(s->variant[v]) != mosaic__look_index(s->variant[v - 1])) {
+                const uint8_t *tile = e->pool->pixels[photo] + (size_t)mosaic__look_index(s->variant[v]) * mosaic__tile_bytes(e->pool);
+                for (y = 0; y < MOSAIC__SIDE; y++) {
+                    mosaic__span rows = mosaic__span_of(e->tile_down[y], e->tile_down[y + 1], e->grid.cell_height);
+                    mosaic__reduce(&e->tile_reducer, &rows, tile, (size_t)e->grid.cell_width * 3, y, column, &plain);
+                }
+                if (e->photo_codes) e->photo_codes[at] = plain;
+                mosaic__describe(e->level, &e->tables, &plain, &look, &colours);
+                mosaic__palette_of(&colours, e->palette + at);
+            }
+            mosaic__variant_codes(mosaic__variant_of(s->variant[v]), &plain, &codes);
             mosaic__describe(e->level, &e->tables, &codes, &look, 0);
             mosaic__pack_put(e->pack + (size_t)index * (size_t)s->variant_count + v, lane, &look);
         }
@@ -4400,7 +4524,7 @@ static int mosaic__rerank_allocate(mosaic_engine *e)
 /* Makes picture `index` ready for scoring: the cell itself (photo -1), or a photograph as it would be painted there. */
 static const mosaic_ssim_prepared *mosaic__rerank_picture(const mosaic_engine *e, int index, int cell, int photo)
 {
-    const mosaic__codes *source = e->codes + cell, *tile = photo < 0 ? source : e->photo_codes + photo;
+    const mosaic__codes *source = e->codes + cell, *tile = source;
     uint8_t luma[MOSAIC__PIXELS], *memory = e->rerank_memory + (size_t)index * e->rerank_picture;
     mosaic_ssim_prepared *prepared = 0;
     mosaic_ssim_image image;
@@ -4408,8 +4532,11 @@ static const mosaic_ssim_prepared *mosaic__rerank_picture(const mosaic_engine *e
     int16_t m[3][5] = {{0, 0, 0, 4096, 0}, {0, 0, 0, 4096, 0}, {0, 0, 0, 4096, 0}};
     int variant = MOSAIC_PLAIN, x, y, c;
     if (photo >= 0) {
-        variant = mosaic__best_variant(e, cell, photo);
-        mosaic__recolour(&e->settings, e->palette + photo, variant, e->colours + cell, m);
+        const int best = mosaic__best_variant(e, cell, photo);
+        const size_t look = mosaic__look_at(e, photo, mosaic__look_index(best));
+        variant = mosaic__variant_of(best);
+        tile = e->photo_codes + look;
+        mosaic__recolour(&e->settings, e->palette + look, variant, e->colours + cell, m);
     }
     for (y = 0; y < MOSAIC__SIDE; y++)
         for (x = 0; x < MOSAIC__SIDE; x++) {
@@ -4479,6 +4606,14 @@ static void mosaic__rerank(mosaic_engine *e, int alone)
     mosaic__fp_leave(fp);
 }
 
+/* Enters what a cell shows into its draw. */
+static void mosaic__show(mosaic_draw *d, const mosaic__cell *c)
+{
+    d->photo = c->photo;
+    d->variant = (uint8_t)mosaic__variant_of(c->variant);
+    d->look = (uint8_t)mosaic__look_index(c->variant);
+}
+
 /* Solves the frame's problem and moves the cells' states on. */
 static void mosaic__assign(mosaic_engine *e, int cut)
 {
@@ -4519,19 +4654,19 @@ static void mosaic__assign(mosaic_engine *e, int cut)
 
     for (r = 0; r < e->filled; r++) {
         mosaic_draw *d;
+        mosaic__cell *c;
+        int variant;
         i = e->cell_of_row[r];
         d = e->draw + i;
-        d->photo = e->chosen[i];
-        d->variant = (uint8_t)mosaic__best_variant(e, i, d->photo);
-        d->changed = (uint8_t)(cut || e->cell[i].photo != d->photo || e->cell[i].variant != d->variant);
+        c = e->cell + i;
+        variant = mosaic__best_variant(e, i, e->chosen[i]);
+        d->changed = (uint8_t)(cut || c->photo != e->chosen[i] || c->variant != variant);
         changed += d->changed;
+        c->photo = e->chosen[i];
+        c->variant = variant;
+        mosaic__show(d, c);
     }
     mosaic__bias_clear(e);
-    for (r = 0; r < e->filled; r++) {
-        i = e->cell_of_row[r];
-        e->cell[i].photo = e->draw[i].photo;
-        e->cell[i].variant = e->draw[i].variant;
-    }
     f->changed = changed;
 }
 
@@ -4563,8 +4698,8 @@ static void mosaic__recolour_row(void *arg, int row)
         d->repaint = (uint8_t)(d->changed || mosaic__repaint_due(e, e->look + i, &cell->painted));
         if (!d->repaint) continue;
         cell->painted = e->look[i];
-        mosaic__recolour(&e->settings, e->palette + d->photo, d->variant, e->colours + i, d->colour);
-        if (e->curve) mosaic__bend(&e->settings, e->photo_codes + d->photo, e->codes + i, d->colour, e->curve + i);
+        mosaic__recolour(&e->settings, e->palette + mosaic__look_at(e, d->photo, d->look), d->variant, e->colours + i, d->colour);
+        if (e->curve) mosaic__bend(&e->settings, e->photo_codes + mosaic__look_at(e, d->photo, d->look), e->codes + i, d->colour, e->curve + i);
     }
     mosaic__fp_leave(fp);
 }
@@ -4731,7 +4866,7 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->cell_of_row = (int32_t *)mosaic__allocate(ctx, (size_t)e->filled, sizeof *e->cell_of_row);
     e->row_of_cell = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->row_of_cell);
     e->pack = (mosaic__pack *)mosaic__allocate(ctx, packs * (size_t)e->settings.variant_count, sizeof *e->pack);
-    e->palette = (mosaic__palette *)mosaic__allocate(ctx, photos, sizeof *e->palette);
+    e->palette = (mosaic__palette *)mosaic__allocate(ctx, photos * (size_t)e->pool->looks, sizeof *e->palette);
     e->across = (int32_t *)mosaic__allocate(ctx, (size_t)g->cols * MOSAIC__SIDE + 1, sizeof *e->across);
     e->down = (int32_t *)mosaic__allocate(ctx, (size_t)g->rows * MOSAIC__SIDE + 1, sizeof *e->down);
     e->cell = (mosaic__cell *)mosaic__allocate(ctx, cells, sizeof *e->cell);
@@ -4764,7 +4899,7 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     memset(e->columns, 0, e->cell_reducer.room * (size_t)g->rows * sizeof *e->columns);
 
     if (e->settings.rerank || e->settings.histogram) {
-        e->photo_codes = (mosaic__codes *)mosaic__allocate(ctx, photos, sizeof *e->photo_codes);
+        e->photo_codes = (mosaic__codes *)mosaic__allocate(ctx, photos * (size_t)e->pool->looks, sizeof *e->photo_codes);
         if (!e->photo_codes) return 0;
     }
     if (e->settings.rerank && !mosaic__rerank_allocate(e)) return 0;
@@ -4857,7 +4992,7 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
         mosaic__put32(bytes, (uint32_t)e->cell_of_row[i]);
         hash = mosaic__hash(hash, bytes, 4);
     }
-    for (i = 0; i < (size_t)e->photos; i++) hash = mosaic__hash(hash, e->pool->pixels[i], mosaic__tile_bytes(e->pool));
+    for (i = 0; i < (size_t)e->photos; i++) hash = mosaic__hash(hash, e->pool->pixels[i], mosaic__photo_bytes(e->pool));
     return hash;
 }
 
@@ -4907,6 +5042,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     if (!e) return MOSAIC_ERROR_MEMORY;
     memset(e, 0, sizeof *e);
     if (options) e->options = *options;
+    mosaic__settings_looks(&settings, pool->looks);
     e->settings = settings;
     e->grid = *grid;
     e->pool = pool;
@@ -5193,11 +5329,16 @@ static int mosaic__look_ok(const mosaic__look *look)
 
 static int mosaic__jump_ok(int32_t cells) { return cells >= -(MOSAIC__LENGTH_LIMIT >> 9) && cells <= MOSAIC__LENGTH_LIMIT >> 9; }
 
+static int mosaic__variant_ok(const mosaic_engine *e, int32_t variant)
+{
+    return variant >= 0 && variant < MOSAIC_VARIANTS * e->pool->looks && e->settings.variants >> mosaic__variant_of(variant) & 1;
+}
+
 /* Whether a cell may be as a state says: without a photograph where the mask leaves it out, and only there. */
 static int mosaic__state_ok(const mosaic_engine *e, int i, const mosaic__cell *c)
 {
     if (e->row_of_cell[i] < 0 ? c->photo != -1 : !mosaic__pool_has(e->pool, c->photo)) return 0;
-    if (c->variant < 0 || c->variant >= MOSAIC_VARIANTS || (c->photo >= 0 && !(e->settings.variants >> c->variant & 1))) return 0;
+    if (!mosaic__variant_ok(e, c->variant) && (c->photo >= 0 || c->variant != 0)) return 0;
     if (!mosaic__jump_ok(c->jump[0]) || !mosaic__jump_ok(c->jump[1]) || c->lost < 0 || c->lost > MOSAIC__PATIENCE) return 0;
     if (!mosaic__look_ok(&c->seen)) return 0;
     return c->photo < 0 || (mosaic__look_ok(&c->priced) && mosaic__look_ok(&c->painted));
@@ -5237,8 +5378,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
                 e->cell[i].seen = cell.seen;
                 continue;
             }
-            draw.photo = cell.photo;
-            draw.variant = (uint8_t)cell.variant;
+            mosaic__show(&draw, &cell);
             e->cell[i] = cell;
             e->draw[i] = draw;
             if (e->curve) e->curve[i] = curve;
@@ -5259,8 +5399,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             memset(&memory, 0, sizeof memory);
             mosaic__state_memory(&memory, p, 0, &at);
             if ((uint32_t)i >= memories) continue;
-            if (memory.photo != -1 && (!mosaic__pool_has(e->pool, memory.photo) || memory.variant < 0 || memory.variant >= MOSAIC_VARIANTS ||
-                                       !(e->settings.variants >> memory.variant & 1) || memory.age < 0 || memory.age > MOSAIC__MEMORY))
+            if (memory.photo != -1 &&
+                (!mosaic__pool_has(e->pool, memory.photo) || !mosaic__variant_ok(e, memory.variant) || memory.age < 0 || memory.age > MOSAIC__MEMORY))
                 return MOSAIC_ERROR_CORRUPT;
             if (pass == 0) continue;
             e->memory[i] = memory;

@@ -44,7 +44,7 @@ typedef struct job {
     cJSON *head;
     double cell_width, cell_height;
     int *photo, *variant;
-    unsigned char *mirrored;
+    unsigned char *shown;
     int variants;
     measure_cell *pool;
     int photos;
@@ -102,11 +102,15 @@ static int open_placements(job *j)
         return fail("%s: its first line has no sensible cols, rows and cell; write it again with mosaic_video --placements", j->placements);
     list = cJSON_GetObjectItemCaseSensitive(j->head, "variants");
     j->variants = cJSON_GetArraySize(list);
-    j->mirrored = (unsigned char *)calloc((size_t)j->variants + 1, 1);
+    j->shown = (unsigned char *)calloc((size_t)j->variants + 1, 1);
     j->photo = (int *)malloc(sizeof(int) * (size_t)j->cols * (size_t)j->rows);
     j->variant = (int *)malloc(sizeof(int) * (size_t)j->cols * (size_t)j->rows);
-    if (!j->mirrored || !j->photo || !j->variant) return no_memory();
-    cJSON_ArrayForEach(item, list) j->mirrored[i++] = cJSON_IsString(item) && strstr(item->valuestring, "mirror") != NULL;
+    if (!j->shown || !j->photo || !j->variant) return no_memory();
+    cJSON_ArrayForEach(item, list)
+    {
+        const char *name = cJSON_IsString(item) ? item->valuestring : "", *turned = strstr(name, "turned ");
+        j->shown[i++] = (unsigned char)((strstr(name, "mirror") != NULL) + 2 * (turned ? atoi(turned + 7) / 90 % 4 : 0));
+    }
     return DONE;
 }
 
@@ -138,7 +142,7 @@ static int read_placement(job *j, long frame, measure_placement *p)
     p->origin_y = cJSON_IsNumber(y) ? y->valuedouble / 64 : 0;
     p->photo = j->photo;
     p->variant = j->variant;
-    p->mirrored = j->mirrored;
+    p->shown = j->shown;
     p->cut = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "cut"));
     cJSON_Delete(line);
     return good ? DONE : fail("%s: no placements of frame %ld; they belong to another video, write them again", j->placements, frame);
@@ -451,7 +455,7 @@ int main(int argc, char **argv)
     free(j.line);
     free(j.photo);
     free(j.variant);
-    free(j.mirrored);
+    free(j.shown);
     free(j.pool);
     free(j.tiles.items);
     return code;

@@ -221,6 +221,8 @@ static int make_pool(pipeline *p)
     o.cell_width = p->grid.cell_width;
     o.cell_height = p->grid.cell_height;
     o.threads = p->s->threads;
+    o.hues = p->s->hues;
+    o.turns = p->s->turns;
     o.stop = &stop;
     o.told = tell_photos;
     o.told_ctx = p;

@@ -393,7 +393,8 @@ static void raft(void)
     }
 }
 
-static void engine(const char *name, mosaic_preset preset)
+/* looks: hues turned in so many steps, and all by quarters. */
+static void engine(const char *name, mosaic_preset preset, int looks)
 {
     enum { W = 320, H = 180 };
     static uint8_t rgb[W * H * 3];
@@ -406,17 +407,21 @@ static void engine(const char *name, mosaic_preset preset)
     mosaic_input input;
     const mosaic_frame *frame;
     uint64_t hash = START, draws = START, tiles = START;
+    size_t tile_size;
     int i, k;
     memset(&fit, 0, sizeof fit);
     fit.cells = 230;
     fit.height = 270;
     if (mosaic_grid_fit(W, H, &fit, &grid) != MOSAIC_OK) printf("no grid\n");
-    tile = (uint8_t *)malloc((size_t)(grid.cell_width * grid.cell_height * 3));
     mosaic_pool_create(grid.cell_width, grid.cell_height, NULL, &pool);
+    mosaic_pool_set_looks(pool, looks, looks > 0);
+    tile_size = (size_t)mosaic_pool_looks(pool, NULL, NULL) * (size_t)(grid.cell_width * grid.cell_height * 3);
+    tile = (uint8_t *)malloc(tile_size);
     for (i = 0; i < 90; i++) {
         procedural_photo(i * 11, 48, 48, photo);
         mosaic_tile_reduce(photo, 48, 48, 48 * 3, grid.cell_width, grid.cell_height, tile, NULL);
-        tiles = fnv(tiles, tile, (size_t)(grid.cell_width * grid.cell_height * 3), 1);
+        mosaic_tile_looks(tile, grid.cell_width, grid.cell_height, looks, looks > 0, tile);
+        tiles = fnv(tiles, tile, tile_size, 1);
         mosaic_pool_add(pool, tile, "", 0);
     }
     memset(&options, 0, sizeof options);
@@ -457,6 +462,7 @@ int main(int argc, char **argv)
     ssim_types();
     dis();
     raft();
-    for (preset = 0; preset < MOSAIC_PRESETS; preset++) engine(mosaic_preset_name(preset), (mosaic_preset)preset);
+    for (preset = 0; preset < MOSAIC_PRESETS; preset++) engine(mosaic_preset_name(preset), (mosaic_preset)preset, 0);
+    engine("looks", MOSAIC_PRESET_VIVID, 3);
     return 0;
 }

@@ -49,7 +49,7 @@ command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || { have_ffmpeg=0
 
 # ---- words on the command line ----
 good "--help" --help
-for name in flow raft-weights flow-size flow-iterations input frames tiles output preset cells tile-size cell-aspect mask mask-shows height coherence max-uses min-distance rerank variants crf encoder-preset fps start count threads simd gpu pool \
+for name in flow raft-weights flow-size flow-iterations input frames tiles output preset cells tile-size cell-aspect mask mask-shows height coherence max-uses min-distance rerank variants hue-variants turns crf encoder-preset fps start count threads simd gpu pool \
     mean-strength recolour histogram bleed border border-width gamma saturation sharpness config dump-config placements report atlas contact-sheet diagnose diagnose-picture quiet help version; do
     holds "--help names --$name" "$out" "--$name "
 done
@@ -219,6 +219,23 @@ good "pool: other cells" --input $source --tiles more --height 144 --cells 20 --
 holds "pool: other cells" "$out" "was made for cells of"
 refuses "pool: no place for it" 1 "nowhere/pool.bin: cannot be written" --input $source $small --output x.mp4 --pool nowhere/pool.bin --quiet
 nothing "pool: no place for it" x.mp4
+
+# ---- looks: turned hues, turned photographs ----
+looks="--hue-variants 2 --turns"
+good "looks" --input $source $small --output l.mp4 $looks --count 6 --report l.json --placements l.jsonl --pool look.bin
+same "looks: tiles" "$(field l.json tiles)" $((300 * 4 * 12))
+holds "looks: their names" "$(head -1 l.jsonl)" '"variants":["plain","mirror","bright","dark","plain, turned 90","mirror, turned 90",'
+holds "looks: their names" "$(head -1 l.jsonl)" '"dark, hue 120, turned 180",'
+grep -o '"variant":.*' l.jsonl | grep -qE '[[,](1[6-9]|[2-4][0-9])[],]' && ok || bad "looks: no turned hue is shown"
+good "looks: from the pool file" --input $source $small --output l.mp4 $looks --count 6 --report q.json --pool look.bin --threads 1 --simd scalar
+holds "looks: from the pool file" "$out" "from the pool file"
+same "looks: from the pool file" "$(field q.json frames_sha256)" "$(field l.json frames_sha256)"
+good "looks: others than in the pool file" --input $source $small --output l.mp4 --turns --count 6 --report q.json --pool look.bin
+holds "looks: others than in the pool file" "$out" "was made with --hue-variants 2 --turns; making the pool anew"
+[ "$(field q.json frames_sha256)" != "$(field l.json frames_sha256)" ] && ok || bad "looks: the hues change nothing"
+good "looks: no squares" --input $source $small --output l.png --cell-aspect 3:2 --turns --report q.json
+same "looks: no squares" "$(field q.json tiles)" $((300 * 4 * 2))
+refuses "looks: too many" 2 "a whole number from 0 to 7" --input $source $small --output y.png --hue-variants 8
 
 # ---- photographs ----
 mkdir -p mixed/deep/er empty && cp demo/tiles/00[0-9]*.jpg mixed && cp demo/tiles/01[0-9]*.jpg mixed/deep/er
@@ -497,6 +514,8 @@ if ${CC:-cc} -O1 "$tests/atlas_paint.c" $(pkg-config --cflags --libs libcjson) -
     same "atlas: files" "$(ls at | tr '\n' ' ')" "atlas-1.png draw.jsonl "
     "$mosaic" --input $source --tiles demo/tiles --tile-size 1024 --height 4096 --count 1 --output - --bleed 0 --atlas pages --min-distance 0 --max-uses 1 --report x.json --quiet >/dev/null && ok || bad "atlas: more than a page"
     same "atlas: more than a page, painted from it alone" "$(./atlas_paint pages | sha256sum | cut -d' ' -f1) $(ls pages | wc -l | tr -d ' ')" "$(field x.json frames_sha256) 3"
+    good "atlas: with looks" --input $source $small --output x.mp4 --bleed 0 --atlas at $looks --report x.json
+    same "atlas: with looks, painted from it alone" "$(./atlas_paint at | sha256sum | cut -d' ' -f1)" "$(field x.json frames_sha256)"
     good "atlas: the source is needed" --input $source $small --output x.mp4 --bleed .1 --atlas at --count 2
     ./atlas_paint at >/dev/null; same "atlas: the source is needed" $? 3
 else

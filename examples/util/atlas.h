@@ -3,7 +3,7 @@
    Include mosaic_temporal.h first. A folder with
 
      atlas-1.png, atlas-2.png ...  the photographs that are used, as tiles, side by side from the top left: slot s is tile s % (cols * rows) of page
-                                   s / (cols * rows) + 1, row by row; slots are given in the order of first use. Pages are at most 4096 px a side
+                                   s / (cols * rows) + 1, row by row; slots are given in the order of first use, to each look of a photograph (hue, turn) by itself. Pages are at most 4096 px a side
      draw.jsonl                    one JSON object a line. The first:
        {"format":"mosaic-draw","version":1,"cols":35,"rows":20,"cell":[54,54],"width":1890,"height":1080,"fps":"25/1","source":[1280,720],
         "crop":[x,y,width,height],"atlas":{"cols":75,"rows":75},"variants":["plain","mirror","bright","dark"]}
@@ -28,8 +28,9 @@ typedef struct atlas {
     const char *folder;
     const mosaic_pool *pool;
     int cols, rows;     /* tiles of a page */
-    int *slot;          /* of each photograph, -1: not used so far */
-    int *photo, photos; /* of each slot */
+    int looks;          /* of each photograph: a picture is look l of photograph p, p * looks + l */
+    int *slot;          /* of each picture, -1: not used so far */
+    int *photo, photos; /* of each slot: its picture */
     FILE *list;
     whole_file list_file;
 } atlas;
@@ -54,8 +55,9 @@ static inline int atlas_begin(atlas *a, const char *folder, const run_report *r,
     a->pool = r->pool;
     a->cols = ATLAS_SIDE / g->cell_width;
     a->rows = ATLAS_SIDE / g->cell_height;
-    a->slot = (int *)malloc(sizeof *a->slot * (size_t)mosaic_pool_photos(r->pool));
-    a->photo = (int *)malloc(sizeof *a->photo * (size_t)mosaic_pool_photos(r->pool));
+    a->looks = mosaic_pool_looks(r->pool, NULL, NULL);
+    a->slot = (int *)malloc(sizeof *a->slot * (size_t)mosaic_pool_photos(r->pool) * (size_t)a->looks);
+    a->photo = (int *)malloc(sizeof *a->photo * (size_t)mosaic_pool_photos(r->pool) * (size_t)a->looks);
     for (i = 0; i < MOSAIC_VARIANTS; i++) cJSON_AddItemToArray(variants, cJSON_CreateString(mosaic_variant_name(i)));
     text = cJSON_PrintUnformatted(variants);
     cJSON_Delete(variants);
@@ -64,7 +66,7 @@ static inline int atlas_begin(atlas *a, const char *folder, const run_report *r,
     } else if (mkdir(folder, 0777) && errno != EEXIST) {
         whole_file_refused(folder, err, err_size);
     } else if (!atlas__path(a, "draw.jsonl", path, sizeof path, err, err_size)) {
-        for (i = 0; i < mosaic_pool_photos(r->pool); i++) a->slot[i] = -1;
+        for (i = 0; i < mosaic_pool_photos(r->pool) * a->looks; i++) a->slot[i] = -1;
         a->list = whole_file_open(&a->list_file, path, err, err_size);
     }
     if (a->list)
@@ -77,18 +79,20 @@ static inline int atlas_begin(atlas *a, const char *folder, const run_report *r,
     return a->list ? 0 : -1;
 }
 
+static inline int atlas__picture(const atlas *a, const mosaic_draw *d) { return d->photo * a->looks + d->look; }
+
 /* The draw list of a finished frame. */
 static inline void atlas_frame(atlas *a, const mosaic_frame *f)
 {
     int i, c, k, first = 1;
     fprintf(a->list, "{\"frame\":%" PRId64 ",\"cut\":%s,\"origin\":[%d,%d],\"new\":[", f->index, f->cut ? "true" : "false", f->origin_x, f->origin_y);
     for (i = 0; i < f->cells; i++) {
-        const int photo = f->draw[i].photo;
+        const int photo = f->draw[i].photo, picture = atlas__picture(a, f->draw + i);
         cJSON *name;
         char *text;
-        if (photo < 0 || a->slot[photo] >= 0) continue;
-        a->slot[photo] = a->photos;
-        a->photo[a->photos++] = photo;
+        if (photo < 0 || a->slot[picture] >= 0) continue;
+        a->slot[picture] = a->photos;
+        a->photo[a->photos++] = picture;
         name = placements__name(mosaic_pool_name(a->pool, photo));
         text = name ? cJSON_PrintUnformatted(name) : NULL;
         fprintf(a->list, first ? "%s" : ",%s", text ? text : "\"\"");
@@ -100,7 +104,7 @@ static inline void atlas_frame(atlas *a, const mosaic_frame *f)
     for (i = 0, first = 1; i < f->cells; i++) {
         const mosaic_draw *d = &f->draw[i];
         if (!d->repaint) continue;
-        fprintf(a->list, first ? "[%d,%d,%d" : ",[%d,%d,%d", i, d->photo < 0 ? -1 : a->slot[d->photo], (int)d->variant);
+        fprintf(a->list, first ? "[%d,%d,%d" : ",[%d,%d,%d", i, d->photo < 0 ? -1 : a->slot[atlas__picture(a, d)], (int)d->variant);
         for (c = 0; c < 3; c++)
             for (k = 0; k < 5; k++) fprintf(a->list, ",%d", (int)d->colour[c][k]);
         fputc(']', a->list);
@@ -124,10 +128,14 @@ static inline int atlas__page(const atlas *a, int page, char *err, size_t err_si
         snprintf(err, err_size, "%s: out of memory", path);
         return -1;
     }
-    for (i = 0; i < tiles; i++)
+    for (i = 0; i < tiles; i++) {
+        const int picture = a->photo[begin + i];
+        const size_t row = (size_t)width * 3;
+        const uint8_t *tile = mosaic_pool_pixels(a->pool, picture / a->looks) + (size_t)(picture % a->looks) * row * (size_t)height;
         for (y = 0; y < height; y++)
-            memcpy(rgb + (((size_t)(i / a->cols) * (size_t)height + (size_t)y) * (size_t)a->cols + (size_t)(i % a->cols)) * (size_t)width * 3,
-                   mosaic_pool_pixels(a->pool, a->photo[begin + i]) + (size_t)y * (size_t)width * 3, (size_t)width * 3);
+            memcpy(rgb + (((size_t)(i / a->cols) * (size_t)height + (size_t)y) * (size_t)a->cols + (size_t)(i % a->cols)) * row,
+                   tile + (size_t)y * row, row);
+    }
     result = picture_write(path, rgb, a->cols * width, rows * height, err, err_size);
     free(rgb);
     return result;

@@ -62,7 +62,7 @@ typedef struct measure_placement { /* of one frame */
     double origin_x, origin_y;     /* where cell (0, 0) begins, in pixels */
     const int *photo;              /* cols * rows indices, row by row */
     const int *variant;            /* likewise, or NULL */
-    const unsigned char *mirrored; /* indexed by variant: is it a mirrored one; NULL: none is */
+    const unsigned char *shown; /* indexed by variant: 1 if mirrored, and 2 for each quarter that it was turned by, clockwise, before; NULL: all 0 */
     int cut;
 } measure_placement;
 
@@ -294,11 +294,22 @@ static inline int measure_photo(const unsigned char *rgb, int width, int height,
     return ok;
 }
 
-static inline double measure_similarity(const measure_cell *a, const measure_cell *b, int mirrored)
+/* shown: how b stands in a, as in measure_placement. */
+static inline double measure_similarity(const measure_cell *a, const measure_cell *b, int shown)
 {
+    const int mirrored = shown & 1, last = MEASURE_INNER - 1;
     float sum[MEASURE_INNER];
     double total = 0;
     int x, y;
+    if (shown > 1) {
+        for (y = 0; y <= last; y++)
+            for (x = 0; x <= last; x++) {
+                const int in = mirrored ? last - x : x, at_x = shown / 2 == 1 ? y : shown / 2 == 2 ? last - in : last - y;
+                const int at_y = shown / 2 == 1 ? last - in : shown / 2 == 2 ? last - y : in;
+                total += (double)(a->v[y * MEASURE_INNER + x] * b->v[at_y * MEASURE_INNER + at_x]);
+            }
+        return total;
+    }
     memset(sum, 0, sizeof sum);
     for (y = 0; y < MEASURE_INNER; y++) {
         const float *p = a->v + y * MEASURE_INNER, *q = b->v + y * MEASURE_INNER;
@@ -637,7 +648,7 @@ static inline void measure__photos(measure *m, const measure__moment *now, const
             if (placement->photo[i] < 0 || placement->photo[i] >= m->set.photos) continue;
             photo = &m->set.photo[placement->photo[i]];
             if (!photo->whole) continue;
-            best = measure_similarity(cell, photo, placement->mirrored && placement->variant && placement->mirrored[placement->variant[i]]);
+            best = measure_similarity(cell, photo, placement->shown && placement->variant ? placement->shown[placement->variant[i]] : 0);
         } else {
             for (k = 0; k < 2 * m->set.photos; k++) {
                 const double d = m->set.photo[k / 2].whole ? measure_similarity(cell, &m->set.photo[k / 2], k & 1) : -2;

@@ -28,6 +28,7 @@ typedef struct pool_files_options {
     int folders;
     const char *file; /* of the saved pool, or null */
     int cell_width, cell_height, threads;
+    int hues, turns;                                   /* further looks of each photograph, as mosaic_pool_set_looks has them */
     const volatile sig_atomic_t *stop;                 /* set: give up */
     void (*told)(void *told_ctx, int done, int count); /* after every batch of photographs; may be null */
     void *told_ctx;
@@ -49,7 +50,7 @@ static inline int pool_files__load(pool_files *p, const pool_files_options *o, m
     mosaic_pool *saved = NULL;
     mosaic_result result = MOSAIC_ERROR_CORRUPT;
     struct stat st;
-    int width = 0, height = 0, fd = open(o->file, O_RDONLY);
+    int width = 0, height = 0, hues, turns, fd = open(o->file, O_RDONLY);
     *out = NULL;
     if (fd < 0) return 0;
     if (!fstat(fd, &st) && st.st_size > 0) {
@@ -69,12 +70,16 @@ static inline int pool_files__load(pool_files *p, const pool_files_options *o, m
         return -1;
     }
     mosaic_pool_cell(saved, &width, &height);
-    if (width == o->cell_width && height == o->cell_height) {
+    mosaic_pool_looks(saved, &hues, &turns);
+    if (width == o->cell_width && height == o->cell_height && hues == o->hues && turns == o->turns) {
         *out = saved;
         return 0;
     }
-    snprintf(p->notice, sizeof p->notice, "%s: was made for cells of %dx%d px, these are %dx%d; making the pool anew", o->file, width, height,
-             o->cell_width, o->cell_height);
+    if (width != o->cell_width || height != o->cell_height)
+        snprintf(p->notice, sizeof p->notice, "%s: was made for cells of %dx%d px, these are %dx%d; making the pool anew", o->file, width, height,
+                 o->cell_width, o->cell_height);
+    else
+        snprintf(p->notice, sizeof p->notice, "%s: was made with --hue-variants %d%s; making the pool anew", o->file, hues, turns ? " --turns" : "");
     mosaic_pool_destroy(saved);
     return 0;
 }
@@ -95,7 +100,14 @@ static inline int pool_files__match(const pool_files *p, const mosaic_pool *save
     return found;
 }
 
-/* Reads photograph i and makes its tile. Any thread. */
+/* An empty pool for these options. */
+static inline mosaic_result pool_files__create(pool_files *p, const pool_files_options *o)
+{
+    const mosaic_result result = mosaic_pool_create(o->cell_width, o->cell_height, NULL, &p->pool);
+    return result ? result : mosaic_pool_set_looks(p->pool, o->hues, o->turns);
+}
+
+/* Reads photograph i and makes its tile, in all looks. Any thread. */
 static inline const char *pool_files__read(const pool_files *p, int i, const pool_files_options *o, uint8_t *tile)
 {
     const char *why = NULL;
@@ -105,6 +117,7 @@ static inline const char *pool_files__read(const pool_files *p, int i, const poo
     if (!rgb) return why;
     result = mosaic_tile_reduce(rgb, width, height, (size_t)width * 3, o->cell_width, o->cell_height, tile, NULL);
     free(rgb);
+    if (!result) result = mosaic_tile_looks(tile, o->cell_width, o->cell_height, o->hues, o->turns, tile);
     return result ? mosaic_result_string(result) : NULL;
 }
 
@@ -132,7 +145,7 @@ static inline mosaic_result pool_files__build(pool_files *p, const pool_files_op
     const int complete = saved && found == mosaic_pool_photos(saved);
     mosaic_result result = MOSAIC_OK;
     int begin, end, i, fresh;
-    if (!complete) result = mosaic_pool_create(o->cell_width, o->cell_height, NULL, &p->pool);
+    if (!complete) result = pool_files__create(p, o);
     for (begin = 0; begin < count && !result && !*o->stop; begin = end) {
         end = begin + POOL_FILES_BATCH < count ? begin + POOL_FILES_BATCH : count;
         fresh = 0;
@@ -145,7 +158,7 @@ static inline mosaic_result pool_files__build(pool_files *p, const pool_files_op
             fresh += !p->skipped[i];
         }
         if (!p->pool && fresh) { /* a new photograph after all: begin with the known ones before it */
-            result = mosaic_pool_create(o->cell_width, o->cell_height, NULL, &p->pool);
+            result = pool_files__create(p, o);
             if (!result) result = pool_files__add(p, p->pool, saved, old, 0, begin, NULL, 0);
         }
         if (p->pool && !result) result = pool_files__add(p, p->pool, saved, old, begin, end, tiles, tile_size);
@@ -179,7 +192,7 @@ static inline int pool_files__save(const pool_files *p, const char *file, char *
 /* 0, or -1 with a line in err. An interrupted pool (*stop set) is an error too, with nothing saved. Freed with pool_files_free. */
 static inline int pool_files_make(pool_files *p, const pool_files_options *o, char *err, size_t err_size)
 {
-    const size_t tile_size = (size_t)o->cell_width * (size_t)o->cell_height * 3;
+    const size_t tile_size = (size_t)o->cell_width * (size_t)o->cell_height * 3 * (size_t)(o->hues + 1) * (o->turns ? 4 : 1);
     mosaic_result result = MOSAIC_ERROR_MEMORY;
     mosaic_pool *saved = NULL;
     uint8_t *tiles;

@@ -195,6 +195,24 @@ static inline cJSON *placements__name(const char *name)
     return item;
 }
 
+/* What photographs are shown as: variant v of look l is number l * MOSAIC_VARIANTS + v. "mirror, hue 120, turned 90": the hue by so many degrees, then the
+   picture, clockwise, then the variant. */
+static inline cJSON *placements__variants(const mosaic_pool *pool)
+{
+    cJSON *list = cJSON_CreateArray();
+    int hues, turns, look, v;
+    const int looks = mosaic_pool_looks(pool, &hues, &turns), count = looks / (hues + 1);
+    for (look = 0; look < looks; look++)
+        for (v = 0; v < MOSAIC_VARIANTS; v++) {
+            char text[64];
+            int length = snprintf(text, sizeof text, "%s", mosaic_variant_name(v));
+            if (look / count) length += snprintf(text + length, sizeof text - (size_t)length, ", hue %.4g", 360. * (look / count) / (hues + 1));
+            if (look % count) snprintf(text + length, sizeof text - (size_t)length, ", turned %d", 360 / count * (look % count));
+            cJSON_AddItemToArray(list, cJSON_CreateString(text));
+        }
+    return list;
+}
+
 static inline int placements_begin(FILE *f, const run_report *r)
 {
     cJSON *head = cJSON_CreateObject(), *list;
@@ -217,8 +235,7 @@ static inline int placements_begin(FILE *f, const run_report *r)
     cJSON_AddStringToObject(head, "fps", rate);
     list = cJSON_AddArrayToObject(head, "photos");
     for (i = 0; i < mosaic_pool_photos(r->pool); i++) cJSON_AddItemToArray(list, placements__name(mosaic_pool_name(r->pool, i)));
-    list = cJSON_AddArrayToObject(head, "variants");
-    for (i = 0; i < MOSAIC_VARIANTS; i++) cJSON_AddItemToArray(list, cJSON_CreateString(mosaic_variant_name(i)));
+    cJSON_AddItemToObject(head, "variants", placements__variants(r->pool));
     text = cJSON_PrintUnformatted(head);
     cJSON_Delete(head);
     if (!text) return -1;
@@ -234,7 +251,7 @@ static inline void placements_frame(FILE *f, const mosaic_frame *frame)
             frame->origin_y);
     for (i = 0; i < frame->cells; i++) fprintf(f, i ? ",%d" : "%d", (int)frame->draw[i].photo);
     fputs("],\"variant\":[", f);
-    for (i = 0; i < frame->cells; i++) fprintf(f, i ? ",%d" : "%d", (int)frame->draw[i].variant);
+    for (i = 0; i < frame->cells; i++) fprintf(f, i ? ",%d" : "%d", frame->draw[i].look * MOSAIC_VARIANTS + frame->draw[i].variant);
     fputs("]}\n", f);
 }
 
@@ -266,7 +283,7 @@ static inline cJSON *report__json(const run_report *r)
     cJSON_AddNumberToObject(o, "filled", r->filled);
     cJSON_AddNumberToObject(o, "photos", mosaic_pool_photos(r->pool));
     cJSON_AddNumberToObject(o, "skipped", r->skipped);
-    cJSON_AddNumberToObject(o, "tiles", MOSAIC_VARIANTS * mosaic_pool_photos(r->pool));
+    cJSON_AddNumberToObject(o, "tiles", MOSAIC_VARIANTS * mosaic_pool_photos(r->pool) * mosaic_pool_looks(r->pool, NULL, NULL));
     report__number(o, "fps", r->total_seconds > 0 ? (double)r->frames / r->total_seconds : 0, 3);
     cJSON_AddStringToObject(o, "frame_rate", rate);
     cJSON_AddStringToObject(o, "active_codec", r->active_codec);

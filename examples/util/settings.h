@@ -29,7 +29,7 @@ typedef struct settings {
     const char *mask, *diagnose_picture, *atlas;
     const char *tile_size_text, *aspect_text, *variants_text, *fps_text, *start_text;
     option_list tiles;
-    int preset, cells, height, max_uses, crf, encoder_preset, count, threads, simd, gpu;
+    int preset, cells, height, max_uses, hues, turns, crf, encoder_preset, count, threads, simd, gpu;
     const char *flow_size_text, *raft_weights;
     int flow, flow_iterations, flow_width, flow_height;
     settings_look look[SETTINGS_LOOKS];
@@ -254,6 +254,9 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
          "of one photograph in a frame; 0 is no limit (default: as many as it has variants)"},
         {"--variants", "LIST", OPTION_TEXT, &s->variants_text, 0, 0, NULL,
          "ways a photograph may be shown, of plain,mirror,bright,dark (default all)"},
+        {"--hue-variants", "N", OPTION_INT, &s->hues, 0, 7, NULL,
+         "each photograph also with its hues turned by N steps of a circle of N + 1 (default 0)"},
+        {"--turns", NULL, OPTION_FLAG, &s->turns, 0, 0, NULL, "each photograph also turned by quarters; where cells are not square, by a half"},
         {"--pool", "FILE", OPTION_TEXT, &s->pool, 0, 0, NULL, "keep the finished photographs here; made anew when they change (default: none)"},
         {NULL, NULL, 0, NULL, 0, 0, NULL, "How it looks: a preset's values can be changed one by one (0 is none)"},
     };

@@ -415,6 +415,28 @@ def peer_video(clip, output):
     return time.perf_counter() - start, usage.ru_maxrss / 1024
 
 
+def mosaicraft():
+    """The folder with mosaicraft 0.4.2, or None: it is installed when first asked for."""
+    folder = os.path.abspath(os.path.join(BUILD, "bench-mosaicraft==0.4.2"))
+    if not os.path.isdir(folder) and subprocess.call([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", folder,
+                                                      "mosaicraft==0.4.2"]):
+        print("films: mosaicraft is left out: pip could not install it")
+        return None
+    return folder
+
+
+def flow_of(clip, mosaic, flow, *grid):
+    """The source's motion in the shape of a mosaic, for its measures."""
+    subprocess.check_call([sys.executable, os.path.join(HERE, "flow_dis.py"), "--measure", os.path.join(BUILD, "mosaic_measure"), "--output", flow, "--source", clip,
+                           "--mosaic", mosaic, *grid], stdout=subprocess.DEVNULL)
+
+
+def compare(name, ours, theirs, peer_name, note=""):
+    for figure, higher in (("ssim3", True), ("de3", False), ("churn", False), ("flow_churn", False), ("far_churn", False), ("far_follow", True),
+                           ("repeat4", False), ("ewarp", False), ("photo_ncc", True), ("contrast", True)):
+        add(f"{name}: {figure}", ours.get(figure), theirs.get(figure), peer_name, "", 2, note, higher)
+
+
 def measure(clip, mosaic, flow, *grid):
     line = subprocess.check_output([os.path.join(BUILD, "mosaic_measure"), "--source", clip, "--mosaic", mosaic, "--flow", flow, "--tiles", TILES, *grid])
     return json.loads(line)
@@ -470,8 +492,7 @@ def films():
         peer_name = "photomosaic-video 0.1.0"
         add(f"{name}: film to film", frames / run["wall"], seconds and frames / seconds, peer_name, "fps", 2, f"{run['cols']}x{run['rows']} cells, {run['width']}x{run['height']}")
         add(f"{name}: peak memory", run["peak_memory_mb"], memory, peer_name, "MB", 2, "the peer: its largest process alone", False)
-        subprocess.check_call([sys.executable, os.path.join(HERE, "flow_dis.py"), "--measure", os.path.join(BUILD, "mosaic_measure"), "--output", flow, "--source", clip,
-                               "--mosaic", ours_file, "--placements", ours_file + ".jsonl"], stdout=subprocess.DEVNULL)
+        flow_of(clip, ours_file, flow, "--placements", ours_file + ".jsonl")
         ours = measure(clip, ours_file, flow, "--placements", ours_file + ".jsonl")
         theirs = {}
         if seconds:
@@ -479,12 +500,31 @@ def films():
             grid = {"bigbuckbunny": ["--cols", "35", "--rows", "20"], "car-detection": ["--cols", "35", "--rows", "20"],
                     "carphone": ["--cols", "28", "--rows", "24", "--stored-aspect"]}[name]
             peer_flow = os.path.join(OUT, name + "-peer.flow")
-            subprocess.check_call([sys.executable, os.path.join(HERE, "flow_dis.py"), "--measure", os.path.join(BUILD, "mosaic_measure"), "--output", peer_flow, "--source",
-                                   clip, "--mosaic", peer_file, *grid], stdout=subprocess.DEVNULL)
+            flow_of(clip, peer_file, peer_flow, *grid)
             theirs = measure(clip, peer_file, peer_flow, *grid)
-        for figure, higher in (("ssim3", True), ("de3", False), ("churn", False), ("flow_churn", False), ("far_churn", False), ("far_follow", True),
-                               ("repeat4", False), ("ewarp", False), ("photo_ncc", True), ("contrast", True)):
-            add(f"{name}: {figure}", ours.get(figure), theirs.get(figure), peer_name, "", 2, "", higher)
+        compare(name, ours, theirs, peer_name)
+        against_mosaicraft(name, clip, run, flow)
+
+
+def against_mosaicraft(name, clip, run, flow):
+    """mosaicraft takes seconds for a frame: MOSAICRAFT_FRAMES of them (0: all), ours measured on the same ones. It stretches the picture as it is stored."""
+    folder, count = mosaicraft(), int(os.environ.get("MOSAICRAFT_FRAMES", "24"))
+    if not folder:
+        return
+    file, peer_flow, ours_file = (os.path.join(OUT, name + end) for end in ("-mosaicraft.mp4", "-mosaicraft.flow", ".mp4"))
+    try:
+        peer = json.loads(subprocess.check_output([sys.executable, os.path.join(HERE, "mosaicraft.py"), folder, clip, TILES, file, str(count)], stderr=subprocess.DEVNULL))
+    except subprocess.CalledProcessError:
+        print(f"{name}: mosaicraft failed")
+        return
+    grid = ["--cols", str(peer["cols"]), "--rows", str(peer["rows"]), "--stretch", *(["--stored-aspect"] if name == "carphone" else [])]
+    flow_of(clip, file, peer_flow, *grid)
+    frames = ["--count", str(peer["frames"])]
+    peer_name = "mosaicraft 0.4.2 vivid"
+    note = f"the first {peer['frames']} frames of {run['frames']}" if peer["frames"] < run["frames"] else "whole film"
+    add(f"{name}: frames made", run["frames"] / run["wall"], peer["frames"] / peer["seconds"], peer_name, "fps", 2, "ours from film to film, the peer's photographs loaded before")
+    add(f"{name}: peak memory", run["peak_memory_mb"], peer["memory"], peer_name, "MB", 2, "", False)
+    compare(name, measure(clip, ours_file, flow, "--placements", ours_file + ".jsonl", *frames), measure(clip, file, peer_flow, *grid, *frames), peer_name, note)
 
 
 def mem():

@@ -314,7 +314,7 @@ static void test_still(void)
     memset(&p, 0, sizeof p);
     p.photo = photo;
     p.variant = variant;
-    p.mirrored = mirrored;
+    p.shown = mirrored;
     s.photo = pool;
     s.photos = 16;
     paint(photo, 0, 0);
@@ -364,6 +364,26 @@ static void test_still(void)
         CHECK(measure_frame(m, source, mosaic, NULL, NULL, t ? NULL : &p));
         f = measure_result(m);
         CHECK_MSG(close_to(f.photo_ncc, 1, 1e-4), "mirrored, told %d: ncc %f", !t, f.photo_ncc);
+        measure_close(m);
+    }
+
+    /* turned clockwise, some mirrored after that */
+    for (t = 2; t < 8; t++) {
+        const unsigned char shown[2] = {0, (unsigned char)t};
+        p.shown = shown;
+        for (i = 0; i < W * H; i++) {
+            const int cell_x = i % W / CELL * CELL, cell_y = i / W / CELL * CELL;
+            int x = i % W - cell_x, y = i / W - cell_y, q, old;
+            if (t & 1) x = CELL - 1 - x;
+            for (q = 0; q < t / 2; q++) old = x, x = y, y = CELL - 1 - old; /* a quarter back */
+            memcpy(mosaic + 3 * i, source + 3 * ((cell_y + y) * W + cell_x + x), 3);
+        }
+        m = measure_open(&s);
+        CHECK(m != NULL);
+        if (!m) return;
+        CHECK(measure_frame(m, source, mosaic, NULL, NULL, &p));
+        f = measure_result(m);
+        CHECK_MSG(close_to(f.photo_ncc, 1, 1e-4), "shown %d: ncc %f", t, f.photo_ncc);
         measure_close(m);
     }
 }
