@@ -20,7 +20,7 @@ ifneq ($(HAVE_SDL),yes)
 BUILT := $(filter-out $(WITH_SDL),$(BUILT))
 endif
 
-.PHONY: all deps demo test parity matrix bench fuzz clean
+.PHONY: all deps demo gallery test parity matrix bench fuzz clean
 
 all: $(BUILT:%=$(BUILD)/%)
 ifneq ($(HAVE_FFMPEG),yes)
@@ -41,6 +41,10 @@ deps:
 # make demo INPUT=film.mp4 TILES=photos does the same with your own.
 demo: all
 	@BUILD=$(BUILD) INPUT="$(INPUT)" TILES="$(TILES)" sh tests/demo.sh
+
+# The pictures of docs/gallery, made anew. Needs the ffmpeg program too.
+gallery: all
+	@BUILD=$(BUILD) sh docs/gallery/make.sh
 
 test: all
 	@BUILD=$(BUILD) sh tests/run.sh
