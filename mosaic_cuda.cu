@@ -547,7 +547,7 @@ typedef struct mosaic_cuda__paint_job {
     const int32_t *across_first, *down_first;
     const int16_t *across_weight, *down_weight;
     int across_count, down_count;
-    int cols, rows, cell_width, cell_height, left, top; /* left, top: of cell 0 in the output, px */
+    int cols, rows, cell_width, cell_height, looks, left, top; /* left, top: of cell 0 in the output, px */
     int width, height;
 } mosaic_cuda__paint_job;
 
@@ -665,7 +665,8 @@ static __global__ void mosaic_cuda__paint(mosaic_cuda__paint_job p)
     tx = gx - col * p.cell_width;
     ty = gy - row * p.cell_height;
     if (d->variant == MOSAIC_MIRROR) tx = p.cell_width - 1 - tx;
-    t = p.tiles + (((size_t)(d->photo < 0 ? 0 : d->photo) * (size_t)p.cell_height + (size_t)ty) * (size_t)p.cell_width + (size_t)tx) * 3;
+    t = p.tiles + ((((size_t)(d->photo < 0 ? 0 : d->photo) * (size_t)p.looks + d->look) * (size_t)p.cell_height + (size_t)ty) * (size_t)p.cell_width +
+                   (size_t)tx) * 3;
     for (k = 0; k < p.down_count; k++) {
         const uint8_t *s = p.source + (size_t)(p.down_first[y] + k) * p.source_stride + (size_t)p.across_first[x] * 3;
         const int16_t *w = p.across_weight + (size_t)x * (size_t)p.across_count;
@@ -753,7 +754,7 @@ static void mosaic_cuda__engine_plan(mosaic_cuda__engine *s, const mosaic_engine
     job->source = s->source;
     job->source_stride = (size_t)g->source_width * 3;
     job->stride = (size_t)g->width * 3;
-    job->tiles = (uint8_t *)mosaic_cuda__take(arena, (size_t)e->photos * (size_t)g->cell_width * (size_t)g->cell_height, 3);
+    job->tiles = (uint8_t *)mosaic_cuda__take(arena, (size_t)e->photos, mosaic__photo_bytes(e->pool));
     job->rgb = (uint8_t *)mosaic_cuda__take(arena, pixels, 3);
     job->across_first = (int32_t *)mosaic_cuda__take(arena, (size_t)g->width, sizeof(int32_t));
     job->across_weight = (int16_t *)mosaic_cuda__take(arena, (size_t)g->width * (size_t)p->across.count, sizeof(int16_t));
@@ -765,6 +766,7 @@ static void mosaic_cuda__engine_plan(mosaic_cuda__engine *s, const mosaic_engine
     job->rows = g->rows;
     job->cell_width = g->cell_width;
     job->cell_height = g->cell_height;
+    job->looks = e->pool->looks;
     job->left = (int)mosaic__div_floor((int64_t)g->origin_x + 32, 64);
     job->top = (int)mosaic__div_floor((int64_t)g->origin_y + 32, 64);
     job->width = g->width;
@@ -777,12 +779,12 @@ static int mosaic_cuda__engine_fill(mosaic_cuda__engine *s, const mosaic_engine 
     mosaic_cuda *c = s->cuda;
     const mosaic_grid *g = &e->grid;
     const mosaic__painter *p = &e->painter;
-    const size_t tile = (size_t)g->cell_width * (size_t)g->cell_height * 3;
+    const size_t photo = mosaic__photo_bytes(e->pool);
     int i;
     if (s->pack && !mosaic_cuda__up(c, s->pack, e->pack, e->width / MOSAIC__LANES * (size_t)e->settings.variant_count * sizeof *s->pack)) return 0;
     if (s->source) {
         for (i = 0; i < e->photos; i++)
-            if (!mosaic_cuda__up(c, (uint8_t *)s->paint.tiles + (size_t)i * tile, e->pool->pixels[i], tile)) return 0;
+            if (!mosaic_cuda__up(c, (uint8_t *)s->paint.tiles + (size_t)i * photo, e->pool->pixels[i], photo)) return 0;
         if (!mosaic_cuda__up(c, (void *)s->paint.across_first, p->across.first, (size_t)g->width * sizeof(int32_t)) ||
             !mosaic_cuda__up(c, (void *)s->paint.across_weight, p->across.weight, (size_t)g->width * (size_t)p->across.count * sizeof(int16_t)) ||
             !mosaic_cuda__up(c, (void *)s->paint.down_first, p->down.first, (size_t)g->height * sizeof(int32_t)) ||

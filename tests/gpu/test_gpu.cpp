@@ -129,8 +129,9 @@ static void begin_stream(stream *s, int round)
         s->grid.origin_y = test_range(-600, 600);
     }
     CHECK(mosaic_pool_create(s->grid.cell_width, s->grid.cell_height, NULL, &s->pool) == MOSAIC_OK);
+    CHECK(mosaic_pool_set_looks(s->pool, round % 2, round % 3 == 2) == MOSAIC_OK);
     for (i = 0; i < photos; i++) {
-        uint8_t *tile = noise((size_t)(s->grid.cell_width * s->grid.cell_height * 3), 1);
+        uint8_t *tile = noise((size_t)(mosaic_pool_looks(s->pool, NULL, NULL) * s->grid.cell_width * s->grid.cell_height * 3), 1);
         CHECK(mosaic_pool_add(s->pool, tile, NULL, 0) == MOSAIC_OK);
         free(tile);
     }
