@@ -666,7 +666,8 @@ static __global__ void mosaic_cuda__paint(mosaic_cuda__paint_job p)
     ty = gy - row * p.cell_height;
     if (d->variant == MOSAIC_MIRROR) tx = p.cell_width - 1 - tx;
     t = p.tiles + ((((size_t)(d->photo < 0 ? 0 : d->photo) * (size_t)p.looks + d->look) * (size_t)p.cell_height + (size_t)ty) * (size_t)p.cell_width +
-                   (size_t)tx) * 3;
+                   (size_t)tx) *
+                      3;
     for (k = 0; k < p.down_count; k++) {
         const uint8_t *s = p.source + (size_t)(p.down_first[y] + k) * p.source_stride + (size_t)p.across_first[x] * 3;
         const int16_t *w = p.across_weight + (size_t)x * (size_t)p.across_count;
