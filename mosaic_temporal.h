@@ -2730,12 +2730,56 @@ MOSAIC__TARGET("avx2") static void mosaic__across_avx2(const mosaic__painter *p,
     }
 }
 
-/* All rows of a cell, sixteen pixels at a time, the last ones overlapping those before. Each 32-bit sum of two products is one instruction: (R, G) by
-   its weights, and (B, source) by theirs. in: rows scaled across from row `first` on. */
-MOSAIC__TARGET("avx2")
-static void mosaic__blend_avx2(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, const uint8_t *tile, const int16_t *scratch,
-                               int first)
+/* Curves as byte tables: [channel][level at the knot, at the next one][low bytes, high bytes][knot]. */
+typedef struct mosaic__bytes_of_curve {
+    uint8_t of[3][2][2][16];
+} mosaic__bytes_of_curve;
+
+static void mosaic__curve_bytes(const mosaic_curve *curve, mosaic__bytes_of_curve *bytes)
 {
+    int c, k, v;
+    for (c = 0; c < 3; c++)
+        for (k = 0; k < 2; k++)
+            for (v = 0; v < 16; v++) {
+                const uint16_t level = (uint16_t)curve->level[c][v + k];
+                bytes->of[c][k][0][v] = (uint8_t)(level & 255);
+                bytes->of[c][k][1][v] = (uint8_t)(level >> 8);
+            }
+}
+
+/* Sixteen levels, 0 to 255, through their channels' curves: 2^12 times what they become, values 0 - 3 and 8 - 11, then 4 - 7 and 12 - 15. channel: that of the
+   first one. */
+MOSAIC__TARGET("avx2") static void mosaic__bend_avx2(const mosaic__bytes_of_curve *bytes, __m256i level, int channel, __m256i *low, __m256i *high)
+{
+    const __m256i knot = _mm256_srli_epi16(level, 4), upper = _mm256_slli_epi16(knot, 8), none = _mm256_set1_epi16((short)0x8080);
+    const __m256i next = _mm256_slli_epi16(_mm256_and_si256(level, _mm256_set1_epi16(15)), 4), own = _mm256_sub_epi16(_mm256_set1_epi16(256), next);
+    const __m256i third = _mm256_setr_epi16(0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0);
+    __m256i k[2];
+    int c, i;
+    k[0] = k[1] = _mm256_setzero_si256();
+    for (c = 0; c < 3; c++) {
+        const __m256i here = _mm256_cmpeq_epi16(third, _mm256_set1_epi16((short)((c + 3 - channel) % 3)));
+        const __m256i a = _mm256_blendv_epi8(none, _mm256_or_si256(knot, _mm256_set1_epi16((short)0x8000)), here);
+        const __m256i b = _mm256_blendv_epi8(none, _mm256_or_si256(upper, _mm256_set1_epi16(0x80)), here);
+        for (i = 0; i < 2; i++) {
+            const uint8_t(*t)[16] = bytes->of[c][i];
+            k[i] = _mm256_or_si256(k[i], _mm256_shuffle_epi8(mosaic__load_two(t[0], t[0]), a));
+            k[i] = _mm256_or_si256(k[i], _mm256_shuffle_epi8(mosaic__load_two(t[1], t[1]), b));
+        }
+    }
+    *low = _mm256_madd_epi16(_mm256_unpacklo_epi16(k[0], k[1]), _mm256_unpacklo_epi16(own, next));
+    *high = _mm256_madd_epi16(_mm256_unpackhi_epi16(k[0], k[1]), _mm256_unpackhi_epi16(own, next));
+}
+
+/* All rows of a cell, sixteen pixels at a time, the last ones overlapping those before. Each 32-bit sum of two products is one instruction: (R, G) by
+   its weights, and (B, source) by theirs. With curves the source is added when the tile's part went through them. in: rows scaled across from row `first`
+   on. */
+MOSAIC__TARGET("avx2")
+static void mosaic__blend_avx2(const mosaic__painter *p, const mosaic_draw *d, const mosaic_curve *curve, const mosaic__part *part,
+                               const uint8_t *tile, const int16_t *scratch, int first)
+{
+    const __m256i most = _mm256_set1_epi16(255), rounding = _mm256_set1_epi32(2048);
+    mosaic__bytes_of_curve bytes_of_curve;
     const int w = part->x1 - part->x0, mirror = d->variant == MOSAIC_MIRROR, width = p->grid->cell_width;
     const mosaic__pick *pick = &p->pick[mirror];
     const __m256i half = _mm256_set1_epi32(1 << 19), upper = _mm256_set1_epi32((int)0xffff0000u);
@@ -2743,6 +2787,7 @@ static void mosaic__blend_avx2(const mosaic__painter *p, const mosaic_draw *d, c
     __m256i rg[3][2], bs[3][2], constant[3][2];
     int x, y, g, h, i, k;
 
+    if (curve) mosaic__curve_bytes(curve, &bytes_of_curve);
     for (g = 0; g < 3; g++)
         for (h = 0; h < 2; h++) {
             int16_t first_two[16], last_two[16];
@@ -2785,12 +2830,24 @@ static void mosaic__blend_avx2(const mosaic__painter *p, const mosaic_draw *d, c
                     low = _mm256_and_si256(_mm256_srai_epi32(low, 4), upper);
                     high = _mm256_and_si256(_mm256_srai_epi32(high, 4), upper);
                 }
-                low = _mm256_madd_epi16(_mm256_or_si256(low, _mm256_shuffle_epi8(bytes, mosaic__load32(pick->b[g][0]))), bs[g][0]);
-                high = _mm256_madd_epi16(_mm256_or_si256(high, _mm256_shuffle_epi8(bytes, mosaic__load32(pick->b[g][1]))), bs[g][1]);
                 a = _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, mosaic__load32(pick->rg[g][0])), rg[g][0]);
                 b = _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, mosaic__load32(pick->rg[g][1])), rg[g][1]);
-                low = _mm256_srai_epi32(_mm256_add_epi32(_mm256_add_epi32(low, a), constant[g][0]), 12);
-                high = _mm256_srai_epi32(_mm256_add_epi32(_mm256_add_epi32(high, b), constant[g][1]), 12);
+                a = _mm256_add_epi32(a, constant[g][0]);
+                b = _mm256_add_epi32(b, constant[g][1]);
+                if (curve) {
+                    a = _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, mosaic__load32(pick->b[g][0])), bs[g][0]));
+                    b = _mm256_add_epi32(b, _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, mosaic__load32(pick->b[g][1])), bs[g][1]));
+                    a = _mm256_packs_epi32(_mm256_srai_epi32(a, 12), _mm256_srai_epi32(b, 12));
+                    a = _mm256_min_epi16(_mm256_max_epi16(a, _mm256_setzero_si256()), most);
+                    mosaic__bend_avx2(&bytes_of_curve, a, g, &a, &b); /* 16 g is of channel g */
+                    a = _mm256_add_epi32(a, rounding);
+                    b = _mm256_add_epi32(b, rounding);
+                } else {
+                    low = _mm256_or_si256(low, _mm256_shuffle_epi8(bytes, mosaic__load32(pick->b[g][0])));
+                    high = _mm256_or_si256(high, _mm256_shuffle_epi8(bytes, mosaic__load32(pick->b[g][1])));
+                }
+                low = _mm256_srai_epi32(_mm256_add_epi32(_mm256_madd_epi16(low, bs[g][0]), a), 12);
+                high = _mm256_srai_epi32(_mm256_add_epi32(_mm256_madd_epi16(high, bs[g][1]), b), 12);
                 value[g] = _mm256_packs_epi32(low, high);
             }
             a = _mm256_permute4x64_epi64(_mm256_packus_epi16(value[0], value[1]), 0xd8);
@@ -2858,13 +2915,11 @@ static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, c
 #if MOSAIC__KERNELS_X86
     if (p->level >= 1 && part->x1 - part->x0 >= MOSAIC__PAINT_PIXELS) {
         mosaic__across_avx2(p, part, first, end, scratch);
-        if (!curve) {
-            mosaic__blend_avx2(p, d, part, tile, scratch, first);
-            return;
-        }
-    } else
+        mosaic__blend_avx2(p, d, curve, part, tile, scratch, first);
+        return;
+    }
 #endif
-        mosaic__across_scalar(p, part, first, end, scratch);
+    mosaic__across_scalar(p, part, first, end, scratch);
     for (c = 0; curve && c < 3; c++)
         for (v = 0; v < 256; v++) {
             const int16_t *k = curve->level[c] + v / 16;
@@ -3210,6 +3265,129 @@ static void mosaic__tone_pixel(const int16_t *tone, const uint8_t *in, uint8_t *
     }
 }
 
+#if MOSAIC__KERNELS_X86
+/* Byte shuffles: [channel][each 16 of 48 bytes of packed pixels] brings a channel's bytes together; [each 8 of 24 values] repeats each of eight numbers of 16
+   bits three times. */
+/* clang-format off */
+static const uint8_t mosaic__split[3][3][16] = {
+    {{0, 3, 6, 9, 12, 15, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128}, {128, 128, 128, 128, 128, 128, 2, 5, 8, 11, 14, 128, 128, 128, 128, 128}, {128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 1, 4, 7, 10, 13}},
+    {{1, 4, 7, 10, 13, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128}, {128, 128, 128, 128, 128, 0, 3, 6, 9, 12, 15, 128, 128, 128, 128, 128}, {128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 2, 5, 8, 11, 14}},
+    {{2, 5, 8, 11, 14, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128}, {128, 128, 128, 128, 128, 1, 4, 7, 10, 13, 128, 128, 128, 128, 128, 128}, {128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 0, 3, 6, 9, 12, 15}}};
+static const uint8_t mosaic__thrice[3][16] = {
+    {0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 4, 5, 4, 5},
+    {4, 5, 6, 7, 6, 7, 6, 7, 8, 9, 8, 9, 8, 9, 10, 11},
+    {10, 11, 10, 11, 12, 13, 12, 13, 12, 13, 14, 15, 14, 15, 14, 15}};
+/* clang-format on */
+
+/* The channels of 16 pixels, in 16 bits. */
+MOSAIC__TARGET("avx2") static void mosaic__channels_avx2(const uint8_t *in, __m256i channel[3])
+{
+    const __m128i first = mosaic__load16(in), second = mosaic__load16(in + 16), third = mosaic__load16(in + 32);
+    int c;
+    for (c = 0; c < 3; c++) {
+        const __m128i a = _mm_shuffle_epi8(first, mosaic__load16(mosaic__split[c][0])),
+                      b = _mm_shuffle_epi8(second, mosaic__load16(mosaic__split[c][1]));
+        channel[c] = _mm256_cvtepu8_epi16(_mm_or_si128(_mm_or_si128(a, b), _mm_shuffle_epi8(third, mosaic__load16(mosaic__split[c][2]))));
+    }
+}
+
+/* x * inverse / 2^32 of eight numbers below 2^32. */
+MOSAIC__TARGET("avx2") static __m256i mosaic__high_avx2(__m256i x, __m256i inverse)
+{
+    const __m256i even = _mm256_mul_epu32(x, inverse), odd = _mm256_mul_epu32(_mm256_srli_epi64(x, 32), inverse);
+    return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+}
+
+/* Two nodes of two pixels each, times their weights; 64 bits of each node are R, G, B, 0. */
+MOSAIC__TARGET("avx2")
+MOSAIC__INLINE void mosaic__tone_add_avx2(const int16_t *tone, const uint16_t first[2], const uint16_t second[2], __m128i weight0, __m128i weight1,
+                                          __m128i sum[2])
+{
+    const __m128i a = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)(tone + 4 * (size_t)first[0])),
+                                         _mm_loadl_epi64((const __m128i *)(const void *)(tone + 4 * (size_t)first[1])));
+    const __m128i b = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)(tone + 4 * (size_t)second[0])),
+                                         _mm_loadl_epi64((const __m128i *)(const void *)(tone + 4 * (size_t)second[1])));
+    sum[0] = _mm_add_epi32(sum[0], _mm_madd_epi16(_mm_unpacklo_epi16(a, b), weight0));
+    sum[1] = _mm_add_epi32(sum[1], _mm_madd_epi16(_mm_unpackhi_epi16(a, b), weight1));
+}
+
+/* Sixteen pixels at a time, the last ones overlapping those before. Which node comes next is sorted with the remainder it belongs to; the nodes then are
+   fetched pixel by pixel. */
+MOSAIC__TARGET("avx2") static void mosaic__tone_row_avx2(const int16_t *tone, const uint8_t *in, int n, uint8_t *out)
+{
+    enum { N = MOSAIC__TONE_NODES };
+    const __m256i seven = _mm256_set1_epi16(7), eight = _mm256_set1_epi16(8), nodes = _mm256_set1_epi16(N), step = _mm256_set1_epi16(2047);
+    const __m128i half = _mm_set1_epi32(256), pack = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+    int x, q, k;
+    for (x = 0; x < n; x += 16) {
+        uint16_t node[4][16];
+        __m128i weight[2][4], quad[4];
+        __m256i c[3], key[3], at, a, b, most, middle, least;
+        if (x > n - 16) x = n - 16;
+        mosaic__channels_avx2(in + 3 * x, c);
+        for (k = 0; k < 3; k++) {
+            key[k] = _mm256_or_si256(_mm256_slli_epi16(_mm256_and_si256(c[k], seven), 11), _mm256_set1_epi16(k == 0 ? N * N : k == 1 ? N : 1));
+            c[k] = _mm256_srli_epi16(c[k], 3);
+        }
+        most = _mm256_max_epi16(key[0], key[1]);
+        least = _mm256_min_epi16(key[0], key[1]);
+        a = _mm256_max_epi16(least, key[2]);
+        least = _mm256_min_epi16(least, key[2]);
+        middle = _mm256_min_epi16(most, a);
+        most = _mm256_max_epi16(most, a);
+        at = _mm256_add_epi16(_mm256_mullo_epi16(_mm256_add_epi16(_mm256_mullo_epi16(c[0], nodes), c[1]), nodes), c[2]);
+        _mm256_storeu_si256((__m256i *)(void *)node[0], at);
+        _mm256_storeu_si256((__m256i *)(void *)node[3], _mm256_add_epi16(at, _mm256_set1_epi16(N * N + N + 1)));
+        at = _mm256_add_epi16(at, _mm256_and_si256(most, step));
+        _mm256_storeu_si256((__m256i *)(void *)node[1], at);
+        _mm256_storeu_si256((__m256i *)(void *)node[2], _mm256_add_epi16(at, _mm256_and_si256(middle, step)));
+        most = _mm256_srli_epi16(most, 11);
+        middle = _mm256_srli_epi16(middle, 11);
+        least = _mm256_srli_epi16(least, 11);
+        for (k = 0; k < 2; k++) {
+            const __m256i own = k ? _mm256_sub_epi16(middle, least) : _mm256_sub_epi16(eight, most),
+                          next = k ? least : _mm256_sub_epi16(most, middle);
+            a = _mm256_unpacklo_epi16(own, next);
+            b = _mm256_unpackhi_epi16(own, next);
+            weight[k][0] = _mm256_castsi256_si128(a);
+            weight[k][1] = _mm256_castsi256_si128(b);
+            weight[k][2] = _mm256_extracti128_si256(a, 1);
+            weight[k][3] = _mm256_extracti128_si256(b, 1);
+        }
+        for (q = 0; q < 4; q++) {
+            const __m128i w = weight[0][q], v = weight[1][q];
+            __m128i first[2], last[2];
+            first[0] = first[1] = last[0] = last[1] = half;
+            mosaic__tone_add_avx2(tone, node[0] + 4 * q, node[1] + 4 * q, _mm_shuffle_epi32(w, 0x00), _mm_shuffle_epi32(w, 0x55), first);
+            mosaic__tone_add_avx2(tone, node[2] + 4 * q, node[3] + 4 * q, _mm_shuffle_epi32(v, 0x00), _mm_shuffle_epi32(v, 0x55), first);
+            mosaic__tone_add_avx2(tone, node[0] + 4 * q + 2, node[1] + 4 * q + 2, _mm_shuffle_epi32(w, 0xaa), _mm_shuffle_epi32(w, 0xff), last);
+            mosaic__tone_add_avx2(tone, node[2] + 4 * q + 2, node[3] + 4 * q + 2, _mm_shuffle_epi32(v, 0xaa), _mm_shuffle_epi32(v, 0xff), last);
+            for (k = 0; k < 2; k++) first[k] = _mm_srai_epi32(first[k], 9), last[k] = _mm_srai_epi32(last[k], 9);
+            quad[q] = _mm_shuffle_epi8(_mm_packus_epi16(_mm_packs_epi32(first[0], first[1]), _mm_packs_epi32(last[0], last[1])), pack);
+        }
+        _mm_storeu_si128((__m128i *)(void *)(out + 3 * x), _mm_or_si128(quad[0], _mm_slli_si128(quad[1], 12)));
+        _mm_storeu_si128((__m128i *)(void *)(out + 3 * x + 16), _mm_or_si128(_mm_srli_si128(quad[1], 4), _mm_slli_si128(quad[2], 8)));
+        _mm_storeu_si128((__m128i *)(void *)(out + 3 * x + 32), _mm_or_si128(_mm_srli_si128(quad[2], 8), _mm_slli_si128(quad[3], 4)));
+    }
+}
+#endif
+
+/* The kernels of finishing take rows of at least so many pixels; shorter ones are left to the scalar code. */
+#define MOSAIC__FINISH_PIXELS 16
+
+static void mosaic__tone_row(int level, const int16_t *tone, const uint8_t *in, int n, uint8_t *out)
+{
+    int x;
+#if MOSAIC__KERNELS_X86
+    if (level >= 1 && n >= MOSAIC__FINISH_PIXELS) {
+        mosaic__tone_row_avx2(tone, in, n, out);
+        return;
+    }
+#endif
+    (void)level;
+    for (x = 0; x < n; x++) mosaic__tone_pixel(tone, in + 3 * x, out + 3 * x);
+}
+
 typedef struct mosaic__finisher {
     const mosaic_grid *grid;
     const mosaic__settings *settings;
@@ -3221,6 +3399,7 @@ typedef struct mosaic__finisher {
     int16_t *tone;      /* null: colours stay */
     int32_t *scratch;   /* of one row of cells */
     size_t scratch_size;
+    int level;               /* of the kernels, as mosaic__cpu_level has it */
     uint8_t *first, *second; /* of each cell: to be blended and toned; to be raised */
     int width[3];            /* of borders, px: of the finest detail, finer, coarse */
     int radius, margin;      /* of local contrast; of the larger blur */
@@ -3241,34 +3420,78 @@ static mosaic__part mosaic__cell_part(const mosaic_grid *g, int col, int row)
 /* Row or column i of n, mirrored at both ends. */
 static int mosaic__mirrored(int i, int n) { return i < 0 ? -1 - i : i >= n ? 2 * n - 1 - i : i; }
 
+#if MOSAIC__KERNELS_X86
+/* Sums of 2 r + 1 pixels from differences of sums of all before, divided by n: sixteen values at a time, the last ones overlapping those before. Exact for
+   radii to SMOOTH_RADIUS. */
+MOSAIC__TARGET("avx2") static void mosaic__smooth_out_avx2(const int32_t *before, int apart, int count, uint32_t n, uint8_t *out)
+{
+    const __m256i inverse = _mm256_set1_epi64x(((long long)1 << 32) / (long long)n + 1), half = _mm256_set1_epi32((int)(n / 2));
+    int x, k;
+    for (x = 0; x < count; x += 16) {
+        __m256i mean[2];
+        __m128i bytes;
+        if (x > count - 16) x = count - 16;
+        for (k = 0; k < 2; k++) {
+            const int32_t *at = before + x + 8 * k;
+            mean[k] = mosaic__high_avx2(_mm256_add_epi32(_mm256_sub_epi32(mosaic__load32(at + apart), mosaic__load32(at)), half), inverse);
+        }
+        mean[0] = _mm256_permute4x64_epi64(_mm256_packs_epi32(mean[0], mean[1]), 0xd8);
+        bytes = _mm_packus_epi16(_mm256_castsi256_si128(mean[0]), _mm256_extracti128_si256(mean[0], 1));
+        _mm_storeu_si128((__m128i *)(void *)(out + x), bytes);
+    }
+}
+
+/* sum += next - last, as above, but the rest one by one: a sum can be moved on only once. */
+MOSAIC__TARGET("avx2") static int mosaic__slide_avx2(const uint8_t *next, const uint8_t *last, int n, int32_t *sum)
+{
+    int x;
+    for (x = 0; x + 8 <= n; x += 8) {
+        const __m256i in = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(next + x)));
+        const __m256i gone = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(last + x)));
+        _mm256_storeu_si256((__m256i *)(void *)(sum + x), _mm256_add_epi32(mosaic__load32(sum + x), _mm256_sub_epi32(in, gone)));
+    }
+    return x;
+}
+#endif
+
+/* The largest r with (2 r + 1)^4 * 255.5 < 2^32: from 1 to here a division by (2 r + 1)^2 is exact as a product. */
+#define MOSAIC__SMOOTH_RADIUS 31
+
 /* Means over (2 r + 1) x (2 r + 1) px within one cell of the canvas, which goes on mirrored beyond its borders. */
 static void mosaic__smooth_cell(const mosaic__finisher *f, const mosaic__part *part, int radius, int32_t *scratch, uint8_t *out)
 {
     const int w = part->x1 - part->x0, h = part->y1 - part->y0, most = (w < h ? w : h) - 1, r = radius < most ? radius : most;
-    const int32_t n = (2 * r + 1) * (2 * r + 1);
+    const int n = (2 * r + 1) * (2 * r + 1), apart = 3 * (2 * r + 1);
     const size_t stride = (size_t)f->grid->width * 3, at = (size_t)part->y0 * stride + (size_t)part->x0 * 3;
-    int32_t *column = scratch, *across = scratch + w * 3;
+    const uint8_t *in = f->canvas + at;
+    int32_t *column = scratch, *before = scratch + w * 3; /* sums down; sums of those to the left, of each channel */
     int x, y, c, k;
-    for (y = 0; y < h; y++)
-        for (c = 0; c < 3; c++) {
-            const uint8_t *in = f->canvas + at + (size_t)y * stride + (size_t)c;
-            int32_t sum = 0;
-            for (k = -r; k <= r; k++) sum += in[3 * mosaic__mirrored(k, w)];
-            for (x = 0; x < w; x++) {
-                across[(y * w + x) * 3 + c] = sum;
-                sum += in[3 * mosaic__mirrored(x + r + 1, w)] - in[3 * mosaic__mirrored(x - r, w)];
-            }
-        }
     memset(column, 0, (size_t)w * 3 * sizeof *column);
     for (k = -r; k <= r; k++)
-        for (x = 0; x < 3 * w; x++) column[x] += across[mosaic__mirrored(k, h) * w * 3 + x];
+        for (x = 0; x < 3 * w; x++) column[x] += in[(size_t)mosaic__mirrored(k, h) * stride + (size_t)x];
     for (y = 0; y < h; y++) {
-        const int32_t *next = across + mosaic__mirrored(y + r + 1, h) * w * 3, *last = across + mosaic__mirrored(y - r, h) * w * 3;
+        const uint8_t *next = in + (size_t)mosaic__mirrored(y + r + 1, h) * stride;
+        const uint8_t *last = in + (size_t)mosaic__mirrored(y - r, h) * stride;
         uint8_t *to = out + at + (size_t)y * stride;
-        for (x = 0; x < 3 * w; x++) {
-            to[x] = (uint8_t)((column[x] + n / 2) / n);
-            column[x] += next[x] - last[x];
+        int32_t *sum = before;
+        for (c = 0; c < 3; c++) sum[c] = 0;
+        for (x = -r; x < w + r; x++, sum += 3) {
+            const int32_t *of = column + 3 * mosaic__mirrored(x, w);
+            for (c = 0; c < 3; c++) sum[3 + c] = sum[c] + of[c];
         }
+        x = 0;
+#if MOSAIC__KERNELS_X86
+        if (f->level >= 1 && w >= MOSAIC__FINISH_PIXELS && r >= 1 && r <= MOSAIC__SMOOTH_RADIUS) {
+            mosaic__smooth_out_avx2(before, apart, 3 * w, (uint32_t)n, to);
+            x = 3 * w;
+        }
+#endif
+        for (; x < 3 * w; x++) to[x] = (uint8_t)((before[x + apart] - before[x] + n / 2) / n);
+        x = 0;
+#if MOSAIC__KERNELS_X86
+        if (f->level >= 1) x = mosaic__slide_avx2(next, last, 3 * w, column);
+#endif
+        for (; x < 3 * w; x++) column[x] += next[x] - last[x];
     }
 }
 
@@ -3296,110 +3519,316 @@ static int mosaic__across_border(int at, int begin, int end, int low, int high, 
 /* Share of the other side, of 256: just below a half at the border, nothing from `width` on. */
 static int mosaic__border_share(int distance, int width) { return distance < width ? (2 * (width - distance) - 1) * 256 / (4 * width) : 0; }
 
-/* A pixel between those that mirror it across two borders: 2^16 times its value. */
-static int32_t mosaic__between(const uint8_t *own, const uint8_t *side, const uint8_t *above, const uint8_t *corner, int across, int down)
-{
-    return (*own * (256 - across) + *side * across) * (256 - down) + (*above * (256 - across) + *corner * across) * down;
-}
-
 /* Cells that a mask leaves out stay as they are painted, and nothing is blended with them. */
 static int mosaic__left_out(const mosaic__finisher *f, int cell) { return f->draw[cell].photo < 0; }
 
-static void mosaic__blend_borders(const mosaic__finisher *f, const mosaic__part *part, int cell, int x, int y, uint8_t out[3])
+/* A part of a row of one cell and what lies left and right of it, between the rows that a border above or below mirrors: from the finest band to the
+   coarsest, what a picture has more than the smoother one, at the row and at the other row by their shares of 256, times the column's share. The sum is
+   2^16 times a level when the shares of a pixel and of its mirror image add up to 256. */
+typedef struct mosaic__weigh {
+    const uint8_t *picture[3];
+    int bands;
+    size_t own, other;    /* first value of the row, and of the one it is blended with */
+    int down[3];          /* of the other row, for each band */
+    const int32_t *share; /* of the columns, band after band */
+    int room;             /* values from band to band */
+} mosaic__weigh;
+
+static void mosaic__weigh_scalar(const mosaic__weigh *m, int n, int32_t *sum)
+{
+    int x, k;
+    for (x = 0; x < n; x++)
+        for (sum[x] = 0, k = 0; k < m->bands; k++) {
+            const uint8_t *more = m->picture[k] + x, *less = k + 1 < m->bands ? m->picture[k + 1] + x : 0;
+            const int own = more[m->own] - (less ? less[m->own] : 0), other = more[m->other] - (less ? less[m->other] : 0);
+            sum[x] += (own * (256 - m->down[k]) + other * m->down[k]) * m->share[k * m->room + x];
+        }
+}
+
+#if MOSAIC__KERNELS_X86
+/* Sixteen values at a time, the last ones overlapping those before. */
+MOSAIC__TARGET("avx2") static void mosaic__weigh_avx2(const mosaic__weigh *m, int n, int32_t *sum)
+{
+    int x, k;
+    for (x = 0; x < n; x += 16) {
+        __m256i own, other, low = _mm256_setzero_si256(), high = low;
+        if (x > n - 16) x = n - 16;
+        own = _mm256_cvtepu8_epi16(mosaic__load16(m->picture[0] + m->own + x));
+        other = _mm256_cvtepu8_epi16(mosaic__load16(m->picture[0] + m->other + x));
+        for (k = 0; k < m->bands; k++) {
+            const int32_t *share = m->share + k * m->room + x;
+            const __m256i down = _mm256_set1_epi32((256 - m->down[k]) | m->down[k] << 16);
+            __m256i a = own, b = other, l, h;
+            if (k + 1 < m->bands) {
+                own = _mm256_cvtepu8_epi16(mosaic__load16(m->picture[k + 1] + m->own + x));
+                other = _mm256_cvtepu8_epi16(mosaic__load16(m->picture[k + 1] + m->other + x));
+                a = _mm256_sub_epi16(a, own);
+                b = _mm256_sub_epi16(b, other);
+            }
+            l = _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), down);
+            h = _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), down);
+            low = _mm256_add_epi32(low, _mm256_mullo_epi32(l, mosaic__load_two(share, share + 8)));
+            high = _mm256_add_epi32(high, _mm256_mullo_epi32(h, mosaic__load_two(share + 4, share + 12)));
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(sum + x), _mm256_permute2x128_si256(low, high, 0x20));
+        _mm256_storeu_si256((__m256i *)(void *)(sum + x + 8), _mm256_permute2x128_si256(low, high, 0x31));
+    }
+}
+
+MOSAIC__TARGET("avx2") static int mosaic__weighed_avx2(const int32_t *sum, int n, uint8_t *out)
+{
+    const __m256i half = _mm256_set1_epi32(1 << 15);
+    int x;
+    for (x = 0; x + 16 <= n; x += 16) {
+        const __m256i low = _mm256_srai_epi32(_mm256_add_epi32(mosaic__load32(sum + x), half), 16);
+        const __m256i high = _mm256_srai_epi32(_mm256_add_epi32(mosaic__load32(sum + x + 8), half), 16);
+        const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
+        _mm_storeu_si128((__m128i *)(void *)(out + x), _mm_packus_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1)));
+    }
+    return x;
+}
+#endif
+
+/* How one cell's rows are blended with what is beside it: the columns that are needed, in values, and the shares of each. */
+typedef struct mosaic__beside {
+    int from, to;    /* columns: the part, and as many beyond its borders as are blended into it */
+    int left, right; /* how many those are */
+    int room;
+    int32_t *share; /* of each band, of each value */
+    int32_t *sum;
+} mosaic__beside;
+
+static void mosaic__beside_fill(const mosaic__finisher *f, const mosaic__part *part, int cell, mosaic__beside *b)
+{
+    const int begin = part->x0 - part->skip_x, end = begin + f->grid->cell_width, bands = f->smooth[0] ? 3 : 1;
+    int x, c, k;
+    b->left = mosaic__clamp(begin - f->x0, 0, f->width[2]);
+    b->right = mosaic__clamp(f->x1 - end, 0, f->width[2]);
+    b->from = part->x0 - b->left;
+    b->to = part->x1 + b->right;
+    b->room = (b->to - b->from) * 3;
+    b->sum = b->share + bands * b->room;
+    for (k = 0; k < bands; k++) {
+        const int width = f->width[bands == 3 ? k : 2];
+        int32_t *share = b->share + k * b->room;
+        for (x = b->from; x < b->to; x++) {
+            const int outside = x < begin || x >= end, at_left = x < begin + b->left, at_right = x >= end - b->right;
+            const int distance = at_left ? (outside ? begin - 1 - x : x - begin) : outside ? x - end : end - 1 - x;
+            const int none = !(at_left || at_right) || mosaic__left_out(f, cell + (at_left ? -1 : 1));
+            const int32_t other = none ? 0 : mosaic__border_share(distance, width);
+            for (c = 0; c < 3; c++) *share++ = outside ? other : 256 - other;
+        }
+    }
+}
+
+/* One row of a cell, blended. */
+static void mosaic__blend_borders(const mosaic__finisher *f, const mosaic__part *part, const mosaic__beside *b, int cell, int y, uint8_t *out)
 {
     const size_t stride = (size_t)f->grid->width * 3;
-    const int cx = part->x0 - part->skip_x, cy = part->y0 - part->skip_y, widest = f->width[2];
-    int dx, dy, c, k;
-    const int near_x = mosaic__across_border(x, cx, cx + f->grid->cell_width, f->x0, f->x1, widest, &dx);
-    const int near_y = mosaic__across_border(y, cy, cy + f->grid->cell_height, f->y0, f->y1, widest, &dy);
-    const int beside = near_x < 0 ? 0 : near_x < x ? -1 : 1, over = near_y < 0 ? 0 : near_y < y ? -f->grid->cols : f->grid->cols;
-    const int ox = mosaic__left_out(f, cell + beside) ? -1 : near_x;
-    const int oy = mosaic__left_out(f, cell + over) || mosaic__left_out(f, cell + beside + over) ? -1 : near_y;
-    const size_t own = (size_t)y * stride + (size_t)x * 3, side = (size_t)y * stride + (size_t)(ox < 0 ? x : ox) * 3;
-    const size_t above = (size_t)(oy < 0 ? y : oy) * stride + (size_t)x * 3, corner = above + side - own;
-    for (c = 0; c < 3; c++) {
-        int32_t value = 1 << 15;
-        for (k = 0; k < 3; k++) { /* from the finest to the coarsest; without smoothed pictures there is only this one */
-            const int band = f->smooth[0] ? k : 2, across = ox < 0 ? 0 : mosaic__border_share(dx, f->width[band]);
-            const int down = oy < 0 ? 0 : mosaic__border_share(dy, f->width[band]);
-            const uint8_t *more = (k == 0 ? f->canvas : f->smooth[k - 1]) + c, *less = k < 2 && f->smooth[0] ? f->smooth[k] + c : 0;
-            value += mosaic__between(more + own, more + side, more + above, more + corner, across, down);
-            if (!less) break;
-            value -= mosaic__between(less + own, less + side, less + above, less + corner, across, down);
-        }
-        out[c] = (uint8_t)mosaic__clamp(value >> 16, 0, 255);
+    const int cy = part->y0 - part->skip_y, w = (part->x1 - part->x0) * 3, reach = 3 * b->left;
+    const int left = part->x0 + b->left < b->to ? part->x0 + b->left : b->to;
+    const int to[3] = {left, part->x1 - b->right, b->to}; /* columns that end at the left border, the middle, the right border */
+    int32_t *sum = b->sum + reach;
+    mosaic__weigh m;
+    int dy, x, c, k;
+    const int near_y = mosaic__across_border(y, cy, cy + f->grid->cell_height, f->y0, f->y1, f->width[2], &dy);
+    const int over = near_y < 0 ? 0 : near_y < y ? -f->grid->cols : f->grid->cols;
+    int other[3];
+    m.bands = f->smooth[0] ? 3 : 1;
+    m.picture[0] = f->canvas;
+    for (k = 1; k < 3; k++) m.picture[k] = f->smooth[k - 1];
+    m.room = b->room;
+    for (k = 0; k < 3; k++) other[k] = over && !mosaic__left_out(f, cell + over) ? near_y : -1;
+    if (over && b->left && mosaic__left_out(f, cell + over - 1)) other[0] = -1;
+    if (over && b->right && mosaic__left_out(f, cell + over + 1)) other[2] = -1;
+    for (k = 0, x = b->from; k < 3; k++) {
+        const int first = x;
+        int band;
+        x = to[k] > x ? to[k] : x;
+        while (k < 2 && other[k + 1] == other[k]) k++, x = to[k] > x ? to[k] : x;
+        if (x == first) continue;
+        for (band = 0; band < m.bands; band++) m.down[band] = other[k] < 0 ? 0 : mosaic__border_share(dy, f->width[m.bands == 3 ? band : 2]);
+        m.own = (size_t)y * stride + (size_t)first * 3;
+        m.other = (size_t)(other[k] < 0 ? y : other[k]) * stride + (size_t)first * 3;
+        m.share = b->share + (first - b->from) * 3;
+#if MOSAIC__KERNELS_X86
+        if (f->level >= 1 && x - first >= MOSAIC__FINISH_PIXELS)
+            mosaic__weigh_avx2(&m, (x - first) * 3, b->sum + (first - b->from) * 3);
+        else
+#endif
+            mosaic__weigh_scalar(&m, (x - first) * 3, b->sum + (first - b->from) * 3);
     }
+    for (x = 0; x < b->left * 3 && x < w; x += 3)
+        for (c = 0; c < 3; c++) sum[x + c] += sum[c - 3 - x];
+    for (x = 0; x < b->right * 3 && x < w; x += 3)
+        for (c = 0; c < 3; c++) sum[w - 3 - x + c] += sum[w + x + c];
+    x = 0;
+#if MOSAIC__KERNELS_X86
+    if (f->level >= 1) x = mosaic__weighed_avx2(sum, w, out);
+#endif
+    for (; x < w; x++) out[x] = (uint8_t)mosaic__clamp((sum[x] + 32768) >> 16, 0, 255);
 }
 
 static void mosaic__blend_row(void *arg, int row)
 {
     const mosaic__finisher *f = (const mosaic__finisher *)arg;
     const size_t stride = (size_t)f->grid->width * 3;
-    const int soft = f->settings->border != MOSAIC_BORDER_HARD, widest = f->width[2];
-    int col, x, y;
+    mosaic__beside b;
+    int col, y;
+    memset(&b, 0, sizeof b);
+    b.share = f->scratch + (size_t)row * f->scratch_size;
     for (col = 0; col < f->grid->cols; col++) {
         const mosaic__part part = mosaic__cell_part(f->grid, col, row);
-        const int left = part.x0 - part.skip_x + widest, right = part.x0 - part.skip_x + f->grid->cell_width - widest;
-        const int top = part.y0 - part.skip_y + widest, bottom = part.y0 - part.skip_y + f->grid->cell_height - widest;
-        const int cell = row * f->grid->cols + col, left_out = mosaic__left_out(f, cell);
-        if (!f->first[cell]) continue;
-        for (y = part.y0; y < part.y1; y++)
-            for (x = part.x0; x < part.x1; x++) {
-                const size_t at = (size_t)y * stride + (size_t)x * 3;
-                const uint8_t *in = f->canvas + at;
-                uint8_t blended[3];
-                if (soft && !left_out && (x < left || x >= right || y < top || y >= bottom)) {
-                    mosaic__blend_borders(f, &part, cell, x, y, blended);
-                    in = blended;
-                }
-                if (f->tone && !left_out)
-                    mosaic__tone_pixel(f->tone, in, f->blended + at);
-                else
-                    memcpy(f->blended + at, in, 3);
+        const int w = part.x1 - part.x0, cell = row * f->grid->cols + col, left_out = mosaic__left_out(f, cell);
+        const int soft = f->width[2] > 0 && !left_out;
+        if (!f->first[cell] || w < 1) continue;
+        if (soft) mosaic__beside_fill(f, &part, cell, &b);
+        for (y = part.y0; y < part.y1; y++) {
+            const size_t at = (size_t)y * stride + (size_t)part.x0 * 3;
+            const uint8_t *in = f->canvas + at;
+            if (soft) {
+                uint8_t *blended = f->tone ? (uint8_t *)(b.sum + b.room) : f->blended + at;
+                mosaic__blend_borders(f, &part, &b, cell, y, blended);
+                in = blended;
             }
+            if (f->tone && !left_out)
+                mosaic__tone_row(f->level, f->tone, in, w, f->blended + at);
+            else if (!soft)
+                memcpy(f->blended + at, in, (size_t)w * 3);
+        }
     }
 }
 
 /* Luma in 1/16 level. */
-static int32_t mosaic__luma16(const uint8_t *p) { return (77 * p[0] + 150 * p[1] + 29 * p[2] + 8) >> 4; }
+static int16_t mosaic__luma16(const uint8_t *p) { return (int16_t)((77 * p[0] + 150 * p[1] + 29 * p[2] + 8) >> 4); }
 
-/* One cell's luma against its means. The area that cells cover goes on beyond its edge with the pixels at it. */
-static void mosaic__raise_cell(const mosaic__finisher *f, const mosaic__part *part, int left_out, int32_t *scratch)
+#if MOSAIC__KERNELS_X86
+MOSAIC__TARGET("avx2") static void mosaic__luma16_avx2(const uint8_t *in, int n, int16_t *out)
 {
-    static const int five[5] = {1, 2, 3, 2, 1};
-    const int m = f->margin, r = f->radius, w = part->x1 - part->x0, h = part->y1 - part->y0, wide = w + 2 * m, high = h + 2 * m;
-    const size_t stride = (size_t)f->grid->width * 3;
-    const int64_t n = (int64_t)(2 * r + 1) * (2 * r + 1), inverse = (((int64_t)1 << 32) + n - 1) / n; /* exact for sums of equal lumas */
-    int32_t *luma = scratch, *mean = luma + wide * high, *sharp = mean + w * high, *column = sharp + w * high;
-    int x, y, c, k;
-    for (y = 0; y < high; y++) {
-        const uint8_t *in = f->blended + (size_t)mosaic__clamp(part->y0 - m + y, f->y0, f->y1 - 1) * stride;
-        int32_t *line = luma + y * wide, sum = 0;
-        for (x = 0; x < wide; x++) line[x] = mosaic__luma16(in + (size_t)mosaic__clamp(part->x0 - m + x, f->x0, f->x1 - 1) * 3);
-        for (x = m - r; x < m + r; x++) sum += line[x];
-        for (x = 0; x < w; x++) {
-            sum += line[x + m + r];
-            mean[y * w + x] = sum;
-            sum -= line[x + m - r];
-            for (sharp[y * w + x] = 0, k = 0; k < 5; k++) sharp[y * w + x] += five[k] * line[x + m - 2 + k];
+    int x;
+    for (x = 0; x < n; x += 16) {
+        __m256i c[3], sum = _mm256_set1_epi16(8);
+        if (x > n - 16) x = n - 16;
+        mosaic__channels_avx2(in + 3 * x, c);
+        sum = _mm256_add_epi16(sum, _mm256_mullo_epi16(c[0], _mm256_set1_epi16(77)));
+        sum = _mm256_add_epi16(sum, _mm256_mullo_epi16(c[1], _mm256_set1_epi16(150)));
+        sum = _mm256_add_epi16(sum, _mm256_mullo_epi16(c[2], _mm256_set1_epi16(29)));
+        _mm256_storeu_si256((__m256i *)(void *)(out + x), _mm256_srli_epi16(sum, 4));
+    }
+}
+
+/* sum += next - last, and five lines of luma by 1 2 3 2 1: eight at a time. */
+MOSAIC__TARGET("avx2")
+static int mosaic__raise_down_avx2(const int16_t *next, const int16_t *last, const int16_t *five, int stride, int n, int32_t *sum, uint16_t *down)
+{
+    int x;
+    for (x = 0; x + 8 <= n; x += 8) {
+        const __m128i outer = _mm_add_epi16(mosaic__load16(five + x), mosaic__load16(five + 4 * stride + x));
+        const __m128i inner = _mm_add_epi16(mosaic__load16(five + stride + x), mosaic__load16(five + 3 * stride + x));
+        const __m128i middle = mosaic__load16(five + 2 * stride + x);
+        const __m256i more = _mm256_cvtepi16_epi32(_mm_sub_epi16(mosaic__load16(next + x), mosaic__load16(last + x)));
+        __m128i all = _mm_add_epi16(_mm_add_epi16(outer, middle), _mm_slli_epi16(_mm_add_epi16(inner, middle), 1));
+        _mm_storeu_si128((__m128i *)(void *)(down + x), all);
+        _mm256_storeu_si256((__m256i *)(void *)(sum + x), _mm256_add_epi32(mosaic__load32(sum + x), more));
+    }
+    return x;
+}
+
+/* Sixteen pixels at a time, the last ones overlapping those before. */
+MOSAIC__TARGET("avx2")
+static void mosaic__raise_out_avx2(const int16_t *luma, const int32_t *before, int apart, const uint16_t *down, uint32_t inverse, int local,
+                                   int sharp, int n, const uint8_t *in, uint8_t *out)
+{
+    const __m256i mean = _mm256_set1_epi64x((long long)inverse), by81 = _mm256_set1_epi64x(((long long)1 << 32) / 81 + 1);
+    const __m256i amount = _mm256_set1_epi32(local | sharp << 16), half = _mm256_set1_epi32(2048);
+    int x, g, k;
+    for (x = 0; x < n; x += 16) {
+        __m256i more[2];
+        if (x > n - 16) x = n - 16;
+        for (k = 0; k < 2; k++) {
+            const int at = x + 8 * k;
+            const __m256i own = _mm256_cvtepi16_epi32(mosaic__load16(luma + at));
+            const __m256i box = mosaic__high_avx2(_mm256_sub_epi32(mosaic__load32(before + at + apart), mosaic__load32(before + at)), mean);
+            const __m256i outer =
+                _mm256_add_epi32(_mm256_cvtepu16_epi32(mosaic__load16(down + at)), _mm256_cvtepu16_epi32(mosaic__load16(down + at + 4)));
+            const __m256i inner =
+                _mm256_add_epi32(_mm256_cvtepu16_epi32(mosaic__load16(down + at + 1)), _mm256_cvtepu16_epi32(mosaic__load16(down + at + 3)));
+            const __m256i middle = _mm256_cvtepu16_epi32(mosaic__load16(down + at + 2));
+            const __m256i five = _mm256_add_epi32(_mm256_add_epi32(outer, middle), _mm256_slli_epi32(_mm256_add_epi32(inner, middle), 1));
+            const __m256i sharper = _mm256_sub_epi32(own, mosaic__high_avx2(five, by81));
+            const __m256i both = _mm256_blend_epi16(_mm256_sub_epi32(own, box), _mm256_slli_epi32(sharper, 16), 0xaa);
+            more[k] = _mm256_srai_epi32(_mm256_add_epi32(_mm256_madd_epi16(both, amount), half), 12);
+        }
+        more[0] = _mm256_permute4x64_epi64(_mm256_packs_epi32(more[0], more[1]), 0xd8);
+        for (g = 0; g < 3; g++) { /* the first eight pixels in the lower half, the last eight in the upper one */
+            const __m256i thrice = _mm256_shuffle_epi8(more[0], mosaic__load_two(mosaic__thrice[g], mosaic__thrice[g]));
+            const __m128i low = _mm_loadl_epi64((const __m128i *)(const void *)(in + 3 * x + 8 * g));
+            const __m128i high = _mm_loadl_epi64((const __m128i *)(const void *)(in + 3 * x + 24 + 8 * g));
+            const __m256i value = _mm256_add_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi64(low, high)), thrice);
+            const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(value), _mm256_extracti128_si256(value, 1));
+            _mm_storel_epi64((__m128i *)(void *)(out + 3 * x + 8 * g), bytes);
+            _mm_storel_epi64((__m128i *)(void *)(out + 3 * x + 24 + 8 * g), _mm_srli_si128(bytes, 8));
         }
     }
-    memset(column, 0, (size_t)w * sizeof *column);
+}
+#endif
+
+/* One cell's luma against its means. The area that cells cover goes on beyond its edge with the pixels at it. */
+static void mosaic__raise_cell(const mosaic__finisher *f, const mosaic__part *part, int32_t *scratch)
+{
+    const int m = f->margin, r = f->radius, w = part->x1 - part->x0, h = part->y1 - part->y0, wide = w + 2 * m, high = h + 2 * m;
+    const int local = f->settings->local_contrast, sharp = f->settings->sharpness;
+    const size_t stride = (size_t)f->grid->width * 3;
+    const int64_t n = (int64_t)(2 * r + 1) * (2 * r + 1), inverse = (((int64_t)1 << 32) + n - 1) / n; /* exact for sums of equal lumas */
+    int32_t *column = scratch, *before = column + wide; /* sums of 2 r + 1 lines; and of all of those to the left */
+    uint16_t *down = (uint16_t *)(before + wide + 1);   /* of five lines by 1 2 3 2 1 */
+    int16_t *luma = (int16_t *)(void *)(down + wide), *line = luma;
+    const int left = mosaic__clamp(f->x0 - (part->x0 - m), 0, m), right = mosaic__clamp(f->x1 - (part->x0 - m), 0, wide); /* columns there are */
+    int x, y, k;
+    for (y = 0; y < high; y++, line += wide) {
+        const uint8_t *in = f->blended + (size_t)mosaic__clamp(part->y0 - m + y, f->y0, f->y1 - 1) * stride + (size_t)(part->x0 - m + left) * 3;
+        x = left;
+#if MOSAIC__KERNELS_X86
+        if (f->level >= 1 && right - left >= MOSAIC__FINISH_PIXELS) {
+            mosaic__luma16_avx2(in, right - left, line + left);
+            x = right;
+        }
+#endif
+        for (; x < right; x++) line[x] = mosaic__luma16(in + 3 * (x - left));
+        for (x = 0; x < left; x++) line[x] = line[left];
+        for (x = right; x < wide; x++) line[x] = line[right - 1];
+    }
+    memset(column, 0, (size_t)wide * sizeof *column);
     for (y = m - r; y < m + r; y++)
-        for (x = 0; x < w; x++) column[x] += mean[y * w + x];
+        for (x = 0; x < wide; x++) column[x] += luma[y * wide + x];
+    for (x = 0; x < wide; x++) column[x] += luma[(m - r) * wide + x]; /* which the first line takes away again */
     for (y = 0; y < h; y++) {
         const size_t at = (size_t)(part->y0 + y) * stride + (size_t)part->x0 * 3;
+        const int16_t *next = luma + (y + m + r) * wide, *last = luma + (y > 0 ? y + m - r - 1 : m - r) * wide, *five = luma + (y + m - 2) * wide;
+        const int16_t *own = luma + (y + m) * wide + m;
+        const int32_t *box = before + m - r;
+        const uint16_t *near_by = down + m - 2;
+        x = 0;
+#if MOSAIC__KERNELS_X86
+        if (f->level >= 1) x = mosaic__raise_down_avx2(next, last, five, wide, wide, column, down);
+#endif
+        for (; x < wide; x++) {
+            column[x] += next[x] - last[x];
+            down[x] = (uint16_t)(five[x] + 2 * five[wide + x] + 3 * five[2 * wide + x] + 2 * five[3 * wide + x] + five[4 * wide + x]);
+        }
+        for (before[0] = 0, x = 0; x < wide; x++) before[x + 1] = before[x] + column[x];
+#if MOSAIC__KERNELS_X86
+        if (f->level >= 1 && w >= MOSAIC__FINISH_PIXELS) {
+            mosaic__raise_out_avx2(own, box, 2 * r + 1, near_by, (uint32_t)inverse, local, sharp, w, f->blended + at, f->shown + at);
+            continue;
+        }
+#endif
         for (x = 0; x < w; x++) {
-            const int32_t own = luma[(y + m) * wide + x + m];
-            int32_t around = 0, more;
-            column[x] += mean[(y + m + r) * w + x];
-            for (k = 0; k < 5; k++) around += five[k] * sharp[(y + m - 2 + k) * w + x];
-            more = left_out
-                       ? 0
-                       : f->settings->local_contrast * (own - (int32_t)(column[x] * inverse >> 32)) + f->settings->sharpness * (own - around / 81);
-            for (c = 0; c < 3; c++)
-                f->shown[at + (size_t)(3 * x + c)] = (uint8_t)mosaic__clamp(f->blended[at + (size_t)(3 * x + c)] + ((more + 2048) >> 12), 0, 255);
-            column[x] -= mean[(y + m - r) * w + x];
+            const int32_t mean = (int32_t)((box[x + 2 * r + 1] - box[x]) * inverse >> 32);
+            const int32_t around = near_by[x] + 2 * near_by[x + 1] + 3 * near_by[x + 2] + 2 * near_by[x + 3] + near_by[x + 4];
+            const int32_t more = local * (own[x] - mean) + sharp * (own[x] - around / 81);
+            for (k = 3 * x; k < 3 * x + 3; k++)
+                f->shown[at + (size_t)k] = (uint8_t)mosaic__clamp(f->blended[at + (size_t)k] + ((more + 2048) >> 12), 0, 255);
         }
     }
 }
@@ -3407,11 +3836,18 @@ static void mosaic__raise_cell(const mosaic__finisher *f, const mosaic__part *pa
 static void mosaic__raise_row(void *arg, int row)
 {
     const mosaic__finisher *f = (const mosaic__finisher *)arg;
-    int col;
+    const size_t stride = (size_t)f->grid->width * 3;
+    int col, y;
     for (col = 0; col < f->grid->cols; col++) {
         const mosaic__part part = mosaic__cell_part(f->grid, col, row);
-        if (f->second[row * f->grid->cols + col] && part.x0 < part.x1 && part.y0 < part.y1)
-            mosaic__raise_cell(f, &part, mosaic__left_out(f, row * f->grid->cols + col), f->scratch + (size_t)row * f->scratch_size);
+        const int cell = row * f->grid->cols + col;
+        if (!f->second[cell] || part.x0 >= part.x1 || part.y0 >= part.y1) continue;
+        if (mosaic__left_out(f, cell))
+            for (y = part.y0; y < part.y1; y++)
+                memcpy(f->shown + (size_t)y * stride + (size_t)part.x0 * 3, f->blended + (size_t)y * stride + (size_t)part.x0 * 3,
+                       (size_t)(part.x1 - part.x0) * 3);
+        else
+            mosaic__raise_cell(f, &part, f->scratch + (size_t)row * f->scratch_size);
     }
 }
 
@@ -3453,7 +3889,7 @@ static void mosaic__finisher_close(mosaic__finisher *f, void *alloc_ctx)
 }
 
 /* All that finishing needs, for a canvas (null: the table alone). Returns 0 when memory is short; to be closed even then. */
-static int mosaic__finisher_open(mosaic__finisher *f, const mosaic_grid *g, const mosaic__settings *s, uint8_t *canvas, void *alloc_ctx)
+static int mosaic__finisher_open(mosaic__finisher *f, const mosaic_grid *g, const mosaic__settings *s, uint8_t *canvas, int level, void *alloc_ctx)
 {
     const int shorter = g->cell_width < g->cell_height ? g->cell_width : g->cell_height, raises = s->local_contrast > 0 || s->sharpness > 0;
     const size_t bytes = (size_t)g->width * 3 * (size_t)g->height, cells = (size_t)g->cols * (size_t)g->rows;
@@ -3463,6 +3899,7 @@ static int mosaic__finisher_open(mosaic__finisher *f, const mosaic_grid *g, cons
     f->grid = g;
     f->settings = s;
     f->canvas = canvas;
+    f->level = level;
     if (s->toned) {
         f->tone = (int16_t *)mosaic__allocate(alloc_ctx, MOSAIC__TONE_VALUES, sizeof *f->tone);
         if (!f->tone) return 0;
@@ -3483,7 +3920,7 @@ static int mosaic__finisher_open(mosaic__finisher *f, const mosaic_grid *g, cons
     f->radius = s->local_contrast > 0 ? (shorter / 8 > 2 ? shorter / 8 : 2) : 0;
     f->margin = f->radius > 2 ? f->radius : 2;
     if (!mosaic__multiply((size_t)(g->cell_width + 2 * f->margin), (size_t)(g->cell_height + 2 * f->margin), &area)) return 0;
-    f->scratch_size = 3 * area + 3 * (size_t)(g->cell_width + 2 * f->margin);
+    f->scratch_size = area / 2 + 4 * (size_t)(g->cell_width + 2 * f->margin) + 32 * (size_t)g->cell_width; /* the most of any step */
     if (!mosaic__multiply(f->scratch_size, (size_t)g->rows, &all)) return 0;
     f->scratch = (int32_t *)mosaic__allocate(alloc_ctx, all, sizeof *f->scratch);
     f->first = (uint8_t *)mosaic__allocate(alloc_ctx, cells, 1);
@@ -4910,7 +5347,7 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     }
     for (photo = 0; photo < e->photos; photo++)
         e->capacity[photo] = e->settings.max_uses && e->settings.max_uses < e->filled ? e->settings.max_uses : e->filled;
-    if (!mosaic__finisher_open(&e->finisher, g, &e->settings, e->canvas, ctx)) return 0;
+    if (!mosaic__finisher_open(&e->finisher, g, &e->settings, e->canvas, e->level, ctx)) return 0;
     problem = mosaic__problem(e);
     e->lap_work_size = mosaic_lap_work_size(&problem);
     e->lap_work = mosaic__allocate(ctx, e->lap_work_size, 1);

@@ -496,14 +496,53 @@ static void soft(mosaic__settings *s, int round)
     CHECK(mosaic__settings_of(&o, s) == MOSAIC_OK);
 }
 
-static void finish(mosaic__finisher *f, const mosaic_grid *g, const mosaic__settings *s, uint8_t *canvas, const mosaic_draw *draw)
+static void finish_at(int level, mosaic__finisher *f, const mosaic_grid *g, const mosaic__settings *s, uint8_t *canvas, const mosaic_draw *draw)
 {
     int threads = 1 + test_range(0, 3);
     mosaic__look look;
     memset(&look, 0, sizeof look);
-    CHECK(mosaic__finisher_open(f, g, s, canvas, NULL));
+    CHECK(mosaic__finisher_open(f, g, s, canvas, level, NULL));
     mosaic__finish_table(f, &look, 1, 1, test_run, &threads);
     mosaic__finish(f, draw, 1, test_run, &threads);
+}
+
+static void finish(mosaic__finisher *f, const mosaic_grid *g, const mosaic__settings *s, uint8_t *canvas, const mosaic_draw *draw)
+{
+    finish_at(test_range(0, mosaic__cpu_level()), f, g, s, canvas, draw);
+}
+
+/* Each level of kernels makes the same of a canvas, with cells left out and cells too large for some of the kernels among them. */
+static void test_levels(void)
+{
+    mosaic_draw draw[20];
+    int round, i;
+    memset(draw, 0, sizeof draw);
+    for (round = 0; round < 200; round++) {
+        mosaic_grid g = any_grid(round);
+        mosaic__settings s;
+        mosaic__finisher want, got;
+        uint8_t *canvas;
+        size_t bytes, k;
+        const int extreme = test_range(0, 1);
+        if (round % 3 == 0) g.cell_width = test_range(16, 70);
+        if (round % 41 == 0) g.cell_width = g.cell_height = 130 + round / 41;
+        if (round % 4) g.width = g.cols * g.cell_width, g.height = g.rows * g.cell_height;
+        bytes = (size_t)g.width * 3 * (size_t)g.height;
+        canvas = (uint8_t *)malloc(bytes);
+        soft(&s, round);
+        if (round % 41 == 0) s.border_width = 64;
+        for (k = 0; k < bytes; k++) canvas[k] = (uint8_t)(extreme ? 255 * test_range(0, 1) : test_range(0, 255));
+        for (i = 0; i < 20; i++) draw[i].photo = round % 3 == 1 && !test_range(0, 3) ? -1 : 0;
+        finish_at(0, &want, &g, &s, canvas, draw);
+        for (i = 1; i <= mosaic__cpu_level(); i++) {
+            finish_at(i, &got, &g, &s, canvas, draw);
+            CHECK_MSG((want.shown == NULL) == (got.shown == NULL) && (!want.shown || memcmp(want.shown, got.shown, bytes) == 0),
+                      "round %d, level %d: %d x %d cells of %d x %d", round, i, g.cols, g.rows, g.cell_width, g.cell_height);
+            mosaic__finisher_close(&got, NULL);
+        }
+        mosaic__finisher_close(&want, NULL);
+        free(canvas);
+    }
 }
 
 /* Flat stays flat, to the last pixel, whatever is done at borders. */
@@ -755,6 +794,7 @@ int main(void)
     test_saturation();
     test_other_tones();
     test_table();
+    test_levels();
     test_flat();
     test_borders();
     test_raise();
