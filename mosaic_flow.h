@@ -51,12 +51,14 @@
                   raft in float32 differs from torchvision's RAFT-small by 1e-5 px in the mean, 5e-4 px at most (12 iterations, pairs as above). Pictures
                   of any size are taken; below 128 pixels a side the coarse levels of the correlation have little to say. Without a fused
                   multiply-add in hardware (x86 before 2013, WebAssembly) it is emulated exactly, and float32 is for tests only.
-                  raft in integers, RAFT-small, 12 iterations: EPE 0.3196 RubberWhale, 0.2716 alley_1, 1.1704 cave_2 (float32 and PyTorch 0.3199, 0.2714,
-                  1.1702), 0.007 to 0.008 px from float32 on average at 480 x 272. Where motion is so large that the network does not settle, each
-                  arithmetic finds another answer: over 15 pictures shifted by 18 to 100 px the error is 0.2 % above float32's, on single ones -5 to +6 %
-                  (16 % on the worst synthetic pair ever tried, with the direct convolutions of before); float32 itself moves by 2 to 5 % there with
-                  noise of 1e-3 in its features. Weights other than the authors' RAFT-small need mosaic_flow_weights_calibrate.
-                  options.warm_start: on two films of small motion worth no iteration; carrying the hidden state on as well made results worse.
+                  raft in integers, RAFT-small, 12 iterations: EPE 0.3201 RubberWhale, 0.2715 alley_1, 1.1704 cave_2 (float32 and PyTorch 0.3199, 0.2714,
+                  1.1702), 0.004 to 0.006 px from float32 on average. 56 pairs of 480 x 272, pictures shifted by 20 to 80 px, enlarged by 1.2 and 1.4 or
+                  turned by 10 and 20 degrees: the sum of their errors is 0.1 % above float32's, and on most of them half the pixels are within 0.005 px
+                  of it; 32 iterations go 0.005 to 0.011 px from it on the pairs above. Where the network does not settle (what leaves the
+                  picture, shifts of a sixth of its width), noise of any kind finds another answer: on one pair of 960 x 544 shifted by 150 px the
+                  error is 1.04 for 0.93. Weights other than the authors' RAFT-small need mosaic_flow_weights_calibrate.
+                  options.warm_start: to come as near to what 32 iterations give as 12 of a pair alone, a stream takes 12 or 13 on the three films
+                  tried: it saves no iteration. Carrying the hidden state on as well made results worse.
    PERFORMANCE    dis, AMD EPYC (Zen 4) VM, AVX-512, gcc 12 -O2, one thread, one direction of a pair at 480 x 272 from RGB, medians beside OpenCV 4.14's from
                   grey in the same run ("make bench"): ultrafast 1.2 ... 1.4 ms / 1.4 ... 1.5, fast 2.3 ... 2.7 / 2.8 ... 2.9, medium 9.6 ... 10.8 /
                   13 ... 14. AVX2 takes a tenth more at most, scalar code six times as long.
@@ -64,10 +66,12 @@
                   of the processor's 58 billion multiply-adds a second for the 19.7 billion done (23.2 as the network is written: what does
                   not change from iteration to iteration is done once); correlation on demand 0.45 s. PyTorch 2.15, torchvision 0.29: 0.64 s.
                   raft in integers, the same pair and machine: 0.19 s with VNNI, 0.21 s with AVX-512, 0.23 s with AVX2; PyTorch 2.15 in the same run
-                  0.64 s. 10.4 billion multiply-adds are done in place of 19.7; the processor's best is 117 billion a second with VNNI, 95 with AVX2.
+                  0.65 to 0.68 s. 10.7 billion multiply-adds are done in place of 19.7; the processor's best is 117 billion a second with VNNI, 95 with AVX2.
                   Of the time features of a picture take 0.019 s, context 0.017 s, each iteration 0.010 s. In a stream the features of a frame
-                  serve two pairs: forward alone a frame takes 0.91 of a pair, both directions 0.79 of two.
-                  Memory of the process at 1920 x 1088, correlation on demand: 450 MB in float32, 690 MB in integers.
+                  serve two pairs: forward alone a frame takes 0.91 of a pair, both directions 0.79 of two. SSE2, NEON and WebAssembly have kernels for
+                  the products; what goes before and after them, the tiles' sums too, are plain loops there.
+                  Memory of the process at 1920 x 1088, correlation on demand: 450 MB in float32, 655 MB in integers, of which
+                  the flow takes 623 (both directions: 675).
    LAST CHANGES   0.2.0  RAFT and its weights; dis; cells
                   0.1.0  the interface, with `none`
 */
@@ -2815,11 +2819,12 @@ static const mosaic_flow__backend mosaic_flow__float_backend = {mosaic_flow__flo
    - In the encoders 15 bits of input are too few, as instance norm enlarges the faint differences that flat parts of a picture consist of.
      There a number is v = 256 * high + low, 0 <= low < 256; both are convolved with the same weights and high + ((low + 128) >> 8) is the sum.
 
-   Convolutions of 3 x 3 in the update block are done for tiles of 2 x 2 outputs at once, with 4 products for each output instead of 9 (Winograd's
+   Convolutions of 3 x 3 in the update block, but for one, are done for tiles of 2 x 2 outputs at once, with 4 products for each output instead of 9 (Winograd's
    minimal filtering; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015). The 4 x 4 inputs d of a tile become
    v = B d B', which are sums of four inputs, so that inputs of 13 bits make 15; the kernel g becomes u = G g G', rounded to 16 bits, and these are the
    layer's weights. At each of the 16 places, a segment each, products u * v are added over the channels; what the 16 segments give, m, becomes the
-   outputs A m A'. All of it is proven to stay inside 32 bits like any other sum. */
+   outputs A m A'. All of it is proven to stay inside 32 bits like any other sum. The one is the second layer of the flow's branch: its inputs grow
+   with the motion, to 40 and more where others stay below 10, and where motion is large 13 bits of them were the largest error of all. */
 
 #define MOSAIC_FLOW__QF 13 /* fraction bits inside the encoders: 20 bits, values below 128 */
 #define MOSAIC_FLOW__QMAX ((1 << 20) - 1)
@@ -2828,8 +2833,10 @@ static const mosaic_flow__backend mosaic_flow__float_backend = {mosaic_flow__flo
 #define MOSAIC_FLOW__QINPUTS 576  /* most inputs of a convolution, padding included */
 #define MOSAIC_FLOW__QOUTPUTS 256 /* most channels of a norm, and most inputs of a convolution in tiles */
 #define MOSAIC_FLOW__QREACH (1 << 25)
-#define MOSAIC_FLOW__QTILES 24  /* tiles of 2 x 2 outputs whose inputs are transformed at once */
-#define MOSAIC_FLOW__QHIDDEN 12 /* fraction bits of the hidden state as an input; it is kept with 15 */
+#define MOSAIC_FLOW__QTILES 24 /* tiles of 2 x 2 outputs whose inputs are transformed at once */
+/* Fraction bits of the hidden state as an input; it is kept with 15. What a sum of the gates may be leaves 22 fraction bits to its products: with
+   more here the weights have too few, and theirs are errors that every iteration repeats. */
+#define MOSAIC_FLOW__QHIDDEN 10
 
 /* A picture of 16-bit numbers, channel after channel in each pixel, with a border of zeros all around. */
 typedef struct mosaic_flow__qmap {
@@ -2920,7 +2927,7 @@ typedef struct mosaic_flow__qraft {
     int32_t scale[MOSAIC_FLOW__SCALES], limit[MOSAIC_FLOW__SCALES]; /* limit: 13 bits where convolutions in tiles read it, else 15 */
     int32_t *tanh_table, *exp_table;
     /* encoders: for each of three sizes */
-    mosaic_flow__qmap image, whole[3][2], inner[3][2], before[3], across[3];
+    mosaic_flow__qmap image, whole[3][2], inner[3][2], across[3];
     int32_t *sums;
     int16_t *tile_inputs;      /* v of each job; where the sums of the encoders were */
     mosaic_flow__qstat *stats; /* [bands] */
@@ -3872,11 +3879,9 @@ static const mosaic_flow__qmap *mosaic_flow__qencoder(const mosaic_flow__qraft *
             mosaic_flow__qlayer(q, layer + model->bottleneck, x, skip, 0, 0);
         }
         for (i = 0; i + 1 < model->bottleneck; i++) {
-            const mosaic_flow__qmap *to;
             size += model->layers[layer + i].stride - 1;
-            to = model->layers[layer + i + 1].stride == 2 ? &q->before[size] : &q->inner[size][i];
-            mosaic_flow__qlayer(q, layer + i, y, to, 0, 1);
-            y = to;
+            mosaic_flow__qlayer(q, layer + i, y, &q->inner[size][i], 0, 1);
+            y = &q->inner[size][i];
         }
         side = smaller ? 0 : 1 - side;
         x = &q->whole[size][side];
@@ -4349,7 +4354,7 @@ static void mosaic_flow__qmap_take(mosaic_flow__arena *arena, mosaic_flow__qmap 
 }
 
 static void mosaic_flow__qconv_take(mosaic_flow__arena *arena, mosaic_flow__qconv *c, int height, int width, int stride, int in, int out, int pieces,
-                                    int merged, int part)
+                                    int merged, int part, int tiled)
 {
     c->in = in;
     c->out = out;
@@ -4358,8 +4363,8 @@ static void mosaic_flow__qconv_take(mosaic_flow__arena *arena, mosaic_flow__qcon
     c->width = width;
     c->stride = stride;
     c->merged = merged;
-    c->tiled = part && height == 3 && width == 3;
-    if (c->tiled) pieces = in > 96 ? 2 : 1;
+    c->tiled = tiled;
+    if (tiled) pieces = in > 96 ? 2 : 1;
     c->segments = (c->tiled ? 16 : merged ? height : height * width) * pieces;
     c->pairs = (c->tiled ? 16 : height * width) * in / 2 / c->segments;
     c->part = part;
@@ -4382,6 +4387,8 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
     const mosaic_flow__model *model = flow->o.weights->model;
     const mosaic_flow__layer *layers = model->layers, *update = layers + model->update;
     size_t count, sums, tile_inputs, volume = 0;
+    /* Forward alone, the context of a picture is used by one pair only, as soon as it is known. */
+    const int contexts = flow->o.forward_only ? 1 : 2;
     int i, l, size, width, height, layer, motion, use_volume, context_layers = 0;
     if (!q) {
         q = &counted;
@@ -4394,7 +4401,7 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
            sizeof q->scale);
     for (i = 0; i < MOSAIC_FLOW__SCALES; i++) { /* they are for 15 bits */
         const int separable = model->bottleneck == 2 && (i == MOSAIC_FLOW__SCALE_CONTEXT || i == MOSAIC_FLOW__SCALE_MERGE);
-        const int tiled = i != MOSAIC_FLOW__SCALE_CORR && i != MOSAIC_FLOW__SCALE_MASK && !separable;
+        const int tiled = i != MOSAIC_FLOW__SCALE_CORR && i != MOSAIC_FLOW__SCALE_FLOW1 && i != MOSAIC_FLOW__SCALE_MASK && !separable;
         q->limit[i] = tiled ? 8191 : 32767;
         if (tiled) q->scale[i] = q->scale[i] > 2 ? q->scale[i] - 2 : 0;
     }
@@ -4413,14 +4420,12 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
     mosaic_flow__qmap_take(arena, &q->image, q->shape.width, q->shape.height, 4, 3, 0);
     for (layer = 1, size = 0; size < 3; size++) {
         const int out = layers[layer + model->bottleneck - 1].out;
-        if (size) {
-            if (model->bottleneck == 3)
-                mosaic_flow__qmap_take(arena, &q->before[size - 1], 2 * width, 2 * height, (layers[layer].out + 15) / 16 * 16, 1, 1);
-            mosaic_flow__qmap_take(arena, &q->across[size], width, height, out, 1, 1);
-        }
+        if (size) mosaic_flow__qmap_take(arena, &q->across[size], width, height, out, 1, 1);
         for (i = 0; i < 2; i++) {
+            /* The first block of the next size begins with a layer of this size: its output goes where this size no longer needs it. */
+            const int next = i == 0 && size < 2 && model->bottleneck == 3, inner = layers[next ? layer + 6 + (size > 0) : layer].out;
             mosaic_flow__qmap_take(arena, &q->whole[size][i], width, height, out, 1, 1);
-            if (i + 1 < model->bottleneck) mosaic_flow__qmap_take(arena, &q->inner[size][i], width, height, (layers[layer].out + 15) / 16 * 16, 1, 1);
+            if (i + 1 < model->bottleneck) mosaic_flow__qmap_take(arena, &q->inner[size][i], width, height, (inner + 15) / 16 * 16, 1, 1);
         }
         if (sums < (size_t)width * (size_t)height * (size_t)((out + 15) / 16 * 16))
             sums = (size_t)width * (size_t)height * (size_t)((out + 15) / 16 * 16);
@@ -4431,7 +4436,7 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
     for (i = 0; i < model->update; i++) {
         const mosaic_flow__layer *c = &layers[i];
         const int stem = i == 0 || i == model->cnet;
-        mosaic_flow__qconv_take(arena, &q->conv[i], c->height, c->width, c->stride, stem ? 4 : c->in, c->out, 1, stem, 0);
+        mosaic_flow__qconv_take(arena, &q->conv[i], c->height, c->width, c->stride, stem ? 4 : c->in, c->out, 1, stem, 0, 0);
     }
     tile_inputs = (size_t)q->bands * 16 * MOSAIC_FLOW__QTILES * MOSAIC_FLOW__QOUTPUTS / 2;
     q->sums = (int32_t *)mosaic_flow__take(arena, sums > tile_inputs ? sums : tile_inputs, sizeof(int32_t));
@@ -4464,7 +4469,7 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
     for (i = 0; i < 2; i++) {
         mosaic_flow__qmap_take(arena, &q->feature_map[i], q->shape.w8, q->shape.h8, model->features, 0, 0);
         q->feature[i] = q->feature_map[i].at;
-        q->hidden_start[i] = (int16_t *)mosaic_flow__take(arena, count * (size_t)model->hidden, sizeof(int16_t));
+        if (i < contexts) q->hidden_start[i] = (int16_t *)mosaic_flow__take(arena, count * (size_t)model->hidden, sizeof(int16_t));
     }
     for (i = 0; i < 2; i++)
         if (!use_volume) q->level_feature[i][0] = q->feature[i];
@@ -4473,27 +4478,35 @@ static mosaic_flow_result mosaic_flow__qplan(mosaic_flow *flow, mosaic_flow__are
     for (i = MOSAIC_FLOW__Z1; i <= MOSAIC_FLOW__Q2; i++) context_layers += update[i].name != 0;
     for (i = 0; i < 2; i++) {
         const mosaic_flow__layer *z = &update[i ? MOSAIC_FLOW__Z2 : MOSAIC_FLOW__Z1];
-        const int part = z->height * z->width > 8 ? 4 : 3;
+        const int square = z->height == 3, part = square ? 4 : 3;
         if (!z->name) continue;
-        mosaic_flow__qconv_take(arena, &q->gates[i], z->height, z->width, 1, model->hidden + motion, 2 * model->hidden, 1, 0, part);
-        mosaic_flow__qconv_take(arena, &q->news[i], z->height, z->width, 1, model->hidden + motion, model->hidden, 1, 0, part);
-        mosaic_flow__qconv_take(arena, &q->context[i], z->height, z->width, 1, model->context, 3 * model->hidden, 1, 0, part);
+        mosaic_flow__qconv_take(arena, &q->gates[i], z->height, z->width, 1, model->hidden + motion, 2 * model->hidden, 1, 0, part, square);
+        mosaic_flow__qconv_take(arena, &q->news[i], z->height, z->width, 1, model->hidden + motion, model->hidden, 1, 0, part, square);
+        mosaic_flow__qconv_take(arena, &q->context[i], z->height, z->width, 1, model->context, 3 * model->hidden, 1, 0, part, square);
     }
     for (i = MOSAIC_FLOW__CORR1; i < MOSAIC_FLOW__UPDATE_LAYERS; i++) {
         const mosaic_flow__layer *c = &update[i];
-        const int corr = i == MOSAIC_FLOW__CORR1, one = c->width == 1 && c->height == 1;
+        const int corr = i == MOSAIC_FLOW__CORR1, one = c->width == 1, square = c->width == 3;
         if (!c->name || (i >= MOSAIC_FLOW__Z1 && i <= MOSAIC_FLOW__Q2)) continue;
         mosaic_flow__qconv_take(arena, &q->conv[model->update + i], c->height, c->width, 1,
                                 corr                      ? 4 * (2 * model->radius + 1) * q->taps_span
                                 : i == MOSAIC_FLOW__FLOW1 ? 4
                                                           : c->in,
-                                c->out, one ? 8 : 1, i == MOSAIC_FLOW__FLOW1, one || i == MOSAIC_FLOW__FLOW1 ? 3 : 4);
+                                c->out,
+                                one                       ? 8
+                                : i == MOSAIC_FLOW__FLOW2 ? c->in / 64
+                                                          : 1,
+                                i == MOSAIC_FLOW__FLOW1, square ? 4 : 3, square && i != MOSAIC_FLOW__FLOW2);
     }
     width = q->shape.w8;
     height = q->shape.h8;
-    for (i = 0; i < 2; i++)
+    for (i = 0; i < contexts; i++)
         q->context_sums[i] =
             (int32_t *)mosaic_flow__take(arena, (count + MOSAIC_FLOW__QTILE) * (size_t)(context_layers * model->hidden), sizeof(int32_t));
+    if (contexts == 1) {
+        q->hidden_start[1] = q->hidden_start[0];
+        q->context_sums[1] = q->context_sums[0];
+    }
     mosaic_flow__qmap_take(arena, &q->context_map, width, height, model->context, 2, 0);
     mosaic_flow__qmap_take(arena, &q->taps, width, height, 4 * (2 * model->radius + 1) * q->taps_span, 0, 0);
     mosaic_flow__qmap_take(arena, &q->flow_map, width, height, 4, 3, 0);

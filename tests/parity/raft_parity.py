@@ -61,14 +61,14 @@ def numbers(library, weights):
     return out
 
 
-def pair(library, weights, a, b, iterations, shapes=None):
+def pair(library, weights, a, b, iterations, shapes=None, arithmetic=1):
     """a, b: height x width x 3 bytes. The flow, and with shapes (channels, a list) also the stages."""
     height, width = a.shape[:2]
     out = np.empty((height, width, 2), np.float32)
     eighth = ((height + 7) // 8, (width + 7) // 8)
     stages = np.empty(eighth[0] * eighth[1] * sum(shapes), np.float32) if shapes else None
     pointer = lambda x: ctypes.c_void_p(x.ctypes.data) if x is not None else None
-    result = library.parity_pair(weights, width, height, pointer(a), pointer(b), iterations, 1, None, pointer(out), pointer(stages))
+    result = library.parity_pair(weights, width, height, pointer(a), pointer(b), iterations, arithmetic, None, pointer(out), pointer(stages))
     assert result == 0, result
     if not shapes:
         return out
@@ -145,6 +145,11 @@ def compare_flow(library, what, model, weights, a, b, mean_bound=1e-3, worst_bou
     check(distance.mean() <= mean_bound and distance.max() <= worst_bound, "%s, %d iterations: %.1e px mean, %.1e px worst, vectors up to %.1f px" % (
         what, iterations, distance.mean(), distance.max(), np.abs(theirs).max()))
     return ours
+
+
+def compare_integers(what, integers, floats, bound, typical=np.mean):
+    distance = np.hypot(*(integers - floats).reshape(-1, 2).T)
+    check(typical(distance) <= bound, "%s: integers from float32 %.4f px in the mean, median %.4f" % (what, distance.mean(), np.median(distance)))
 
 
 def torchvision_name(k):
@@ -237,6 +242,15 @@ def main():
             known = (np.abs(truth) < 1e9).all(2)
             error = float(np.hypot(*(ours[known].astype(np.float64) - truth[known]).T).mean())
             check(abs(error - epe) <= 0.001, "%s: end-point error %.4f, torchvision's %.4f" % (name, error, epe))
+            integers = pair(library, weights, a, b, 12, arithmetic=0)
+            exact = error
+            error = float(np.hypot(*(integers[known].astype(np.float64) - truth[known]).T).mean())
+            check(abs(error - exact) <= 0.01 * exact, "%s in integers: end-point error %.4f" % (name, error))
+            compare_integers(name, integers, ours, 0.007)
+            # Motion that grows to a fifth of the picture's size at its edges. What enters or leaves the picture there settles anywhere: the median tells.
+            centre = a.shape[1] * (1 - 1 / 1.4) / 2, a.shape[0] * (1 - 1 / 1.4) / 2
+            b = np.array(Image.fromarray(a).transform((a.shape[1], a.shape[0]), Image.AFFINE, (1 / 1.4, 0, centre[0], 0, 1 / 1.4, centre[1]), Image.BICUBIC))
+            compare_integers(name + " enlarged", pair(library, weights, a, b, 12, arithmetic=0), pair(library, weights, a, b, 12), 0.06, np.median)
     print("raft parity: %d passed, %d failed" % (passed, failed))
     return failed > 0
 

@@ -101,10 +101,10 @@ static void test_same_bits(void)
     } sizes[] = {{64, 48, 2}, {1, 1, 2}, {130, 9, 1}, {9, 130, 1}, {113, 65, 1}};
     /* of the scalar code; to see new ones: build with -DWRITE_GOLDEN */
     static const uint64_t golden[2][STAGES] = {
-        {0x9ec906393759c165u, 0xf22016da44c8761du, 0x8653d0c36f8c0f0bu, 0x5857cc7479da6b4bu, 0xfbb09dcbbf400ba2u, 0x3c619ab6ace4a779u,
-         0x5ab6ac76b5be7a90u, 0x0429875c804acf9cu, 0x6922be6d0db3c8dcu, 0xd2e5b53b81a01d60u, 0x579102df9b9fa99bu, 0x78ce36051beafd5cu},
-        {0x9ec906393759c165u, 0xed393668b9bce342u, 0x382f1faede37f21au, 0x903be871c9f1424cu, 0x8a8fc020df0b70dbu, 0x954f3edc128ad429u,
-         0x8c5350d2e1ba6d38u, 0x9a809efe0d3f43f3u, 0x36143c603ee0854du, 0x35b3987612b538ceu, 0xc1f851081eb3519fu, 0xaa96ea812d2a50feu}};
+        {0x9ec906393759c165u, 0xf22016da44c8761du, 0x8653d0c36f8c0f0bu, 0x5857cc7479da6b4bu, 0xfbb09dcbbf400ba2u, 0x0f6b5d4bf1b6a8a3u,
+         0x66b06781fc8b83aeu, 0x7b84dedadcbb386fu, 0x908b457bd20bbdd6u, 0xbec48d3979511f40u, 0x240a95976b00420au, 0x1866e0925b15dd05u},
+        {0x9ec906393759c165u, 0xed393668b9bce342u, 0x382f1faede37f21au, 0x903be871c9f1424cu, 0x8a8fc020df0b70dbu, 0xf62297c203039263u,
+         0x4be9408a9d57da15u, 0x2f940da27472c2ccu, 0xa07e16f5d0d92ca4u, 0x6803c3ea4bc9baabu, 0xdf27fdf7c29f7257u, 0xf2ea4dd75b87038cu}};
     int large, s, k, threads;
     const int best = 1 + mosaic__cpu_level();
     for (large = 0; large < 2; large++) {
@@ -382,7 +382,7 @@ static void test_tiles(void)
     static const int sizes[][2] = {{8, 8}, {56, 24}, {113, 65}};
     mosaic_flow_weights *w = random_weights(0, 31, 1.5);
     int size, level;
-    for (size = 0; size < 6; size++) /* of features of the flow, where the weights are easily found; then of the candidate, which takes two pieces */
+    for (size = 0; size < 6; size++) /* of the flow's head, where the weights are easily found; then of the candidate, which takes two pieces */
         for (level = 0; level <= 1 + mosaic__cpu_level(); level++) { /* the 128-bit one, then all levels */
             mosaic_flow_options o;
             mosaic_flow *f = NULL;
@@ -390,7 +390,7 @@ static void test_tiles(void)
             const mosaic_flow__qconv *c;
             const float *g;
             const mosaic_flow__qmap *map;
-            int out_step;
+            int out_step, from;
             mosaic_flow__qop op;
             int x, y, i, j, k, n, out, layer, threads = 1 + level;
             int32_t *sums;
@@ -408,23 +408,25 @@ static void test_tiles(void)
 #if MOSAIC_FLOW__Q128
             if (level == 0) q->mac = mosaic_flow__qmac_128;
 #endif
-            layer = q->shape.model->update + MOSAIC_FLOW__FLOW2;
+            layer = q->shape.model->update + MOSAIC_FLOW__HEAD1;
             c = size < 3 ? &q->conv[layer] : &q->news[0];
-            map = size < 3 ? &q->flow1 : &q->state;
+            map = &q->state;
+            from = size < 3 ? q->hidden_channel : 0;
             out_step = c->blocks * 16;
             g = w->weight[layer];
-            CHECK(c->tiled && c->in == (size < 3 ? 64 : 180) && c->segments == (size < 3 ? 16 : 32));
+            CHECK(c->tiled && c->in == (size < 3 ? 96 : 180) && c->segments == (size < 3 ? 16 : 32));
             for (y = 0; y < q->shape.h8; y++)
                 for (x = 0; x < q->shape.w8; x++)
                     for (n = 0; n < c->in; n++)
-                        map->at[y * map->pitch + x * map->channels + n] = (int16_t)(n % 3              ? test_range(c->low[n], c->high[n])
-                                                                                    : test_range(0, 1) ? c->low[n]
-                                                                                                       : c->high[n]);
+                        map->at[y * map->pitch + x * map->channels + from + n] = (int16_t)(n % 3              ? test_range(c->low[n], c->high[n])
+                                                                                           : test_range(0, 1) ? c->low[n]
+                                                                                                              : c->high[n]);
             mosaic_flow__qop_start(q, &op, c, map, 0, MOSAIC_FLOW__QSUMS);
             sums = (int32_t *)malloc((size_t)op.width * (size_t)op.height * (size_t)out_step * sizeof *sums);
             op.sums = sums;
             op.sums_step = out_step;
             op.sums_block = 32;
+            op.from_channel = from;
             mosaic_flow__qpass(q, &op, 0);
             for (y = 0; y < op.height; y++)
                 for (x = 0; x < op.width; x++)
@@ -441,7 +443,7 @@ static void test_tiles(void)
                                     for (j = 0; j < 4; j++) {
                                         const int py = y / 2 * 2 - 1 + i, px = x / 2 * 2 - 1 + j;
                                         if (b[k / 4][i] && b[k % 4][j] && py >= 0 && px >= 0 && py < op.height && px < op.width)
-                                            v += b[k / 4][i] * b[k % 4][j] * map->at[py * map->pitch + px * map->channels + n];
+                                            v += b[k / 4][i] * b[k % 4][j] * map->at[py * map->pitch + px * map->channels + from + n];
                                     }
                                 m += (int64_t)v * u[(k * c->in / 2 + n / 2) * 32 + n % 2];
                                 if ((n + 1) % (2 * c->pairs)) continue;
@@ -455,11 +457,11 @@ static void test_tiles(void)
                             for (k = 0; k < 9; k++) {
                                 const int py = y - 1 + k / 3, px = x - 1 + k % 3;
                                 if (py >= 0 && px >= 0 && py < op.height && px < op.width)
-                                    exact += (double)g[(out * c->in + n) * 9 + k] * map->at[py * map->pitch + px * map->channels + n];
+                                    exact += (double)g[(out * c->in + n) * 9 + k] * map->at[py * map->pitch + px * map->channels + from + n];
                             }
-                        exact = ldexp(exact, -q->scale[MOSAIC_FLOW__SCALE_FLOW1]) + (double)w->bias[layer][out];
+                        exact = ldexp(exact, -MOSAIC_FLOW__QHIDDEN) + (double)w->bias[layer][out];
                         largest = fabs(exact) > largest ? fabs(exact) : largest;
-                        exact -= ldexp((double)sum, -c->shift[out] - q->scale[MOSAIC_FLOW__SCALE_FLOW2]);
+                        exact -= ldexp((double)(sum - (1 << c->shift[out] >> 1)), -c->shift[out] - q->scale[MOSAIC_FLOW__SCALE_HEAD]);
                         worst = fabs(exact) > worst ? fabs(exact) : worst;
                     }
             CHECK_MSG(wrong == 0, "%d x %d, level %d: %ld numbers differ", op.width, op.height, level, wrong);
