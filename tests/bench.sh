@@ -13,4 +13,9 @@ if [ "$(cat "$venv/bench-packages" 2>/dev/null)" != "$packages" ]; then
     ${PYTHON:-python3} -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check $packages || { echo "bench: pip could not install $packages"; exit 1; }
     echo "$packages" >"$venv/bench-packages"
 fi
+# PyTorch as pip has it today is much faster than Debian's; where it cannot be had, that is the peer.
+torch=$BUILD/torch-venv
+[ -x "$torch/bin/python" ] || ${PYTHON:-python3} -m venv "$torch"
+"$torch/bin/python" -c "import torchvision" 2>/dev/null || "$torch/bin/pip" install -q --disable-pip-version-check torch torchvision ||
+    echo "bench: pip could not install torch and torchvision"
 exec "$venv/bin/python" tests/bench/bench.py "$BUILD" "$DATA" "$@"

@@ -354,15 +354,17 @@ def raft(lib, run, pair):
     with open(path, "rb") as file:
         data = file.read()
     lib.flow_bench_raft.restype = lib.flow_bench_weights.restype = ctypes.c_void_p
-    lib.flow_bench_raft.argtypes = [ctypes.c_void_p] + 4 * [ctypes.c_int]
+    lib.flow_bench_raft.argtypes = [ctypes.c_void_p] + 6 * [ctypes.c_int]
     lib.flow_bench_weights.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
     lib.flow_bench_peak.restype = ctypes.c_double
     weights = lib.flow_bench_weights(data, len(data))
     levels = {("float", "AVX-512"): (1, 3), ("float", "AVX2"): (1, 2), ("integer", "VNNI"): (0, 4), ("integer", "AVX-512"): (0, 3), ("integer", "AVX2"): (0, 2)}
-    handles = {name: lib.flow_bench_raft(weights, 480, 272, *kind) for name, kind in levels.items()}
+    handles = {name: lib.flow_bench_raft(weights, 480, 272, *kind, 12, 0) for name, kind in levels.items()}
     handles = {name: handle for name, handle in handles.items() if handle}
     peer = None
-    for python in dict.fromkeys((sys.executable, "/usr/bin/python3")):
+    for python in dict.fromkeys((os.path.join(BUILD, "torch-venv", "bin", "python"), sys.executable, "/usr/bin/python3")):
+        if not os.path.exists(python):
+            continue
         if subprocess.call([python, "-c", "import torchvision"], stderr=subprocess.DEVNULL) == 0:
             peer = subprocess.Popen([python, os.path.join(HERE, "raft_torch.py"), "480", "272", "12"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             break
@@ -379,7 +381,7 @@ def raft(lib, run, pair):
 
         calls.append(torch)
     else:
-        print("flow: RAFT without its peer: no torchvision for this Python or the system's ('make deps' installs Debian's)")
+        print("flow: RAFT without its peer: no torchvision in build/torch-venv, for this Python or the system's ('make deps' installs Debian's)")
     taken = interleaved(20, *calls)
     for (arithmetic, level), t in zip(handles, taken):
         note = ""
@@ -392,6 +394,58 @@ def raft(lib, run, pair):
     if peer:
         peer.stdin.close()
         peer.wait()
+    for name in CLIPS:
+        stream(lib, weights, name, run)
+
+
+def stream(lib, weights, name, run, frames=8):
+    """What a stream with warm start saves: consecutive frames of a film, forward only, with as few iterations as come as near to what 32 give to a pair
+    alone as 12 do without."""
+    import cv2
+
+    film = cv2.VideoCapture(os.path.join(DATA, "video", name + ".mp4"))
+    film.set(cv2.CAP_PROP_POS_FRAMES, 60)
+    pictures = [np.ascontiguousarray(cv2.resize(film.read()[1], (480, 272), interpolation=cv2.INTER_AREA)[:, :, ::-1]) for _ in range(frames)]
+    lib.flow_bench_push.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p]
+    opened = lambda iterations, warm: lib.flow_bench_raft(weights, 480, 272, 0, 0, iterations, warm)
+    steady = range(2, frames - 1)  # the pairs that others have gone before
+    settled, cold = opened(32, 0), opened(12, 0)
+    goal = [run(settled, *pictures[i:i + 2]) for i in steady]
+    distance = lambda fields: float(np.mean([np.hypot(*(f - g).reshape(-1, 2).T).mean() for f, g in zip(fields, goal)]))
+    bound = distance([np.round(run(cold, *pictures[i:i + 2]) * 64) / 64 for i in steady])
+
+    def pushed(handle):
+        fields = []
+        for picture in pictures:
+            out = np.empty((272, 480, 2), np.float32)
+            assert lib.flow_bench_push(handle, picture.ctypes.data, 480, 272, out.ctypes.data) == 0
+            fields.append(out)
+        return [fields[i + 1] for i in steady]
+
+    best = reached = None
+    for iterations in range(16, 5, -1):
+        handle = opened(iterations, 1)
+        off = distance(pushed(handle))
+        lib.flow_bench_close(handle)
+        if off > bound:
+            break
+        best, reached = iterations, off
+    if best is None:
+        print(f"flow: stream of {name}: 16 iterations do not come as near as 12 of a pair alone ({bound:.3f} px)")
+    else:
+        handle, turn = opened(best, 1), [0]
+        pushed(handle)
+
+        def push():
+            lib.flow_bench_push(handle, pictures[turn[0] % frames].ctypes.data, 480, 272, np.empty((272, 480, 2), np.float32).ctypes.data)
+            turn[0] += 1
+
+        ours, pair = interleaved(4, push, lambda: run(cold, *pictures[:2]))
+        add(f"RAFT-small stream: {name}, 480x272", 1 / ours, 1 / pair, "the same, pairs alone", "frames/s", 1,
+            f"{best} iterations for 12: {reached:.3f} px from 32 iterations for {bound:.3f}")
+        lib.flow_bench_close(handle)
+    for h in (settled, cold):
+        lib.flow_bench_close(h)
 
 
 def video(clip, output, *more):

@@ -18,7 +18,7 @@ mosaic_flow *flow_bench_dis(int width, int height, int preset, int simd)
 }
 
 /* Null when it cannot be had. The weights must outlive it. */
-mosaic_flow *flow_bench_raft(const mosaic_flow_weights *weights, int width, int height, int arithmetic, int simd)
+mosaic_flow *flow_bench_raft(const mosaic_flow_weights *weights, int width, int height, int arithmetic, int simd, int iterations, int warm_start)
 {
     mosaic_flow_options o;
     mosaic_flow *flow = 0;
@@ -27,6 +27,8 @@ mosaic_flow *flow_bench_raft(const mosaic_flow_weights *weights, int width, int 
     o.weights = weights;
     o.arithmetic = arithmetic;
     o.simd = simd;
+    o.iterations = iterations;
+    o.warm_start = warm_start;
     o.forward_only = 1;
     mosaic_flow_open(width, height, &o, &flow);
     return flow;
@@ -71,6 +73,16 @@ double flow_bench_peak(int simd)
 int flow_bench_pair(mosaic_flow *flow, const uint8_t *a, const uint8_t *b, size_t stride, float *out)
 {
     return (int)mosaic_flow_pair(flow, a, stride, b, stride, 0, out);
+}
+
+/* The next frame of a stream of width x height pixels; out: as above, left alone after the first frame. */
+int flow_bench_push(mosaic_flow *flow, const uint8_t *rgb, int width, int height, float *out)
+{
+    const mosaic_flow_field *field = 0;
+    const int result = (int)mosaic_flow_push(flow, rgb, (size_t)width * 3, &field);
+    int i;
+    for (i = 0; field && i < width * height * 2; i++) out[i] = (float)field->forward[i] / 64;
+    return result;
 }
 
 void flow_bench_close(mosaic_flow *flow) { mosaic_flow_close(flow); }
