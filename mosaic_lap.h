@@ -1319,13 +1319,22 @@ MOSAIC_LAP__INLINE MOSAIC_LAP__AVX512 __m512i mosaic_lap__listed_avx512(const mo
                             _mm512_i32gather_epi32(_mm512_loadu_si512(slot), t->narrow, 4));
 }
 
+/* The answers of a comparison as a number that may become 64 bits wide. gcc 12 at -O1 for 32-bit x86 widens them in memory of which it has
+   written the lowest byte or two; the empty statement hides where they come from. */
+MOSAIC_LAP__INLINE uint32_t mosaic_lap__mask_avx512(uint32_t mask)
+{
+    __asm__("" : "+r"(mask));
+    return mask;
+}
+
 MOSAIC_LAP__AVX512 static uint64_t mosaic_lap__below_avx512(const mosaic_lap__table *t, const int32_t *slot, const int32_t *cost, int32_t count,
                                                             int64_t limit)
 {
     const __m512i lim = _mm512_set1_epi32(mosaic_lap__clamp(limit));
     uint64_t bits = 0;
     int32_t i;
-    for (i = 0; i < count; i += 16) bits |= (uint64_t)_mm512_cmplt_epi32_mask(mosaic_lap__listed_avx512(t, slot + i, cost + i), lim) << i;
+    for (i = 0; i < count; i += 16)
+        bits |= (uint64_t)mosaic_lap__mask_avx512(_mm512_cmplt_epi32_mask(mosaic_lap__listed_avx512(t, slot + i, cost + i), lim)) << i;
     return count < 64 ? bits & (((uint64_t)1 << count) - 1) : bits;
 }
 
@@ -1360,7 +1369,9 @@ MOSAIC_LAP__AVX512 static uint64_t mosaic_lap__under_avx512(const mosaic_lap__ta
     const __m512i most = _mm512_set1_epi32(mosaic_lap__clamp(limit));
     uint64_t bits = 0;
     for (i = 0; i < 4; i++)
-        bits |= (uint64_t)_mm512_cmplt_epi32_mask(mosaic_lap__reduced_avx512(t, mosaic_lap__load_avx512(c, size, i), w, size, i), most) << (16 * i);
+        bits |= (uint64_t)mosaic_lap__mask_avx512(
+                    _mm512_cmplt_epi32_mask(mosaic_lap__reduced_avx512(t, mosaic_lap__load_avx512(c, size, i), w, size, i), most))
+                << (16 * i);
     return bits;
 }
 
@@ -3473,12 +3484,12 @@ MOSAIC_LAP__AVX512 static double mosaic_lap__sweep_avx512(const double *cost, in
     return _mm512_reduce_min_pd(least);
 }
 MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__same_avx512, MOSAIC_LAP__AVX512, MOSAIC_LAP__SAME_OF, 8, const __m512d one = _mm512_set1_pd(equal);
-                         , _mm512_cmp_pd_mask(_mm512_loadu_pd(key + k), one, _CMP_EQ_OQ), &open[j / 64])
+                         , mosaic_lap__mask_avx512(_mm512_cmp_pd_mask(_mm512_loadu_pd(key + k), one, _CMP_EQ_OQ)), &open[j / 64])
 MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__tight_avx512, MOSAIC_LAP__AVX512, MOSAIC_LAP__TIGHT_OF, 8, const __m512d own = _mm512_set1_pd(u);
                          const __m512d limit = _mm512_set1_pd(slack);
                          ,
-                         _mm512_cmp_pd_mask(_mm512_sub_pd(_mm512_sub_pd(_mm512_loadu_pd(cost + k), own), _mm512_loadu_pd(v + k)), limit,
-                                            _CMP_LE_OQ), )
+                         mosaic_lap__mask_avx512(_mm512_cmp_pd_mask(
+                             _mm512_sub_pd(_mm512_sub_pd(_mm512_loadu_pd(cost + k), own), _mm512_loadu_pd(v + k)), limit, _CMP_LE_OQ)), )
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif

@@ -47,7 +47,9 @@ on() { # NAME RUNNER LEVELS PACKAGES COMPILER...
     for level in $levels; do same "$name, $*, SIMD level $level" $runner "$out/bits" $level 1; done
 }
 
-on "32-bit x86" "" "0 1" "gcc-i686-linux-gnu libc6-dev-i386-cross" i686-linux-gnu-gcc -static -msse2 -mfpmath=sse -O2
+for optimised in -O1 -O2; do # gcc 12 widens AVX-512 masks wrongly at -O1 only
+    on "32-bit x86" "" "0 1" "gcc-i686-linux-gnu libc6-dev-i386-cross" i686-linux-gnu-gcc -static -msse2 -mfpmath=sse $optimised
+done
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 for optimised in -O1 -O3; do
     on arm64 qemu-aarch64 "0 1" "$arm64" aarch64-linux-gnu-gcc -static $optimised
