@@ -2100,6 +2100,12 @@ static void mosaic_lap__keep_words(mosaic_lap__ties *g, int32_t row)
     }
 }
 
+/* Gives those of 64 rows that `bits` names the node, in their maps. */
+static void mosaic_lap__spread(uint64_t bits, uint64_t *maps, int32_t words, int32_t node)
+{
+    for (; bits; bits &= bits - 1) maps[(size_t)mosaic_lap__lowest(bits) * (size_t)words + (size_t)(node / 64)] |= (uint64_t)1 << (node % 64);
+}
+
 /* How many words a row has, and one of them: its bits, and which it is. */
 static int32_t mosaic_lap__word_count(const mosaic_lap__ties *g, int32_t row) { return g->count[row] < 0 ? g->words : g->count[row]; }
 
@@ -3014,7 +3020,7 @@ static void mosaic_lap__collect_ties(mosaic_lap__solver *s)
             uint64_t bits;
             if (q->t.lower[(size_t)j * (size_t)q->t.blocks + (size_t)b] > q->u[j]) continue;
             bits = q->kernels->under(&q->t, j, b, q->u[j] + 1);
-            for (; bits; bits &= bits - 1) s->maps[(size_t)mosaic_lap__lowest(bits) * (size_t)g->words + (size_t)(j / 64)] |= (uint64_t)1 << (j % 64);
+            mosaic_lap__spread(bits, s->maps, g->words, j);
         }
         for (i = 0; i < mosaic_lap__block_size(&q->t, b); i++) {
             int32_t row = b * MOSAIC_LAP__BLOCK + i;
@@ -3191,18 +3197,22 @@ static mosaic_lap_result mosaic_lap__solve_table(const mosaic_lap_problem *probl
 /* a += x * 2^shift, or a -= that */
 static void mosaic_lap__many_add(uint64_t *a, int words, int64_t x, int shift, int subtract)
 {
-    const uint64_t sign = x < 0 ? ~(uint64_t)0 : 0;
-    int at = shift / 64, bit = shift % 64, i;
-    uint64_t carry = subtract ? 1 : 0; /* a - b is a + ~b + 1 */
-    for (i = at; i < words; i++) {
-        uint64_t b = sign, sum;
-        if (i == at) b = (uint64_t)x << bit;
-        if (i == at + 1 && bit) b = (uint64_t)x >> (64 - bit) | sign << bit;
-        if (subtract) b = ~b;
-        sum = b + carry;
+    int i = shift / 64, bit = shift % 64;
+    uint64_t low = (uint64_t)x << bit, sign = x < 0 ? ~(uint64_t)0 : 0, high = bit ? (uint64_t)x >> (64 - bit) | sign << bit : sign, carry;
+    if (i >= words) return;
+    if (subtract) {
+        high = ~high + (low == 0);
+        low = ~low + 1;
+        sign = high >> 63 ? ~(uint64_t)0 : 0;
+    }
+    a[i] += low;
+    carry = a[i] < low;
+    for (i++; i < words; i++, high = sign) {
+        uint64_t sum = high + carry;
         carry = sum < carry;
         a[i] += sum;
         carry |= a[i] < sum;
+        if (carry == (sign & 1)) break; /* the rest of it adds 0 */
     }
 }
 
@@ -3221,8 +3231,12 @@ static void mosaic_lap__many_add_many(uint64_t *a, const uint64_t *b, int words,
     uint64_t carry = 0, over = subtract ? 1 : 0;
     int i;
     for (i = 0; i < words; i++) {
-        uint64_t low = (b[i] & 0xffffffffu) * times + carry, high = (b[i] >> 32) * times + (low >> 32), product = high << 32 | (low & 0xffffffffu);
-        carry = high >> 32;
+        uint64_t product = b[i];
+        if (times != 1) {
+            uint64_t low = (b[i] & 0xffffffffu) * times + carry, high = (b[i] >> 32) * times + (low >> 32);
+            product = high << 32 | (low & 0xffffffffu);
+            carry = high >> 32;
+        }
         if (subtract) product = ~product;
         product += over;
         over = product < over;
@@ -4275,7 +4289,8 @@ static int mosaic_lap__direct_load(mosaic_lap__direct *d, const mosaic_lap_probl
     int32_t i, j, k;
     for (i = 0; i < p->rows && !d->turned; i++) mosaic_lap__doubles(p, (size_t)i * stride, p->cols, infinite, d->cost + (size_t)i * (size_t)d->wide);
     for (i = 0; i < p->rows && d->turned; i += 8) {
-        for (k = 0; k < 8 && i + k < p->rows; k++) mosaic_lap__doubles(p, (size_t)(i + k) * stride, p->cols, infinite, d->rows + k * d->lines);
+        const int32_t count = p->rows - i < 8 ? p->rows - i : 8, at_once = stride == (size_t)p->cols ? count : 1;
+        for (k = 0; k < count; k += at_once) mosaic_lap__doubles(p, (size_t)(i + k) * stride, at_once * p->cols, infinite, d->rows + k * d->lines);
         for (j = 0; j < p->cols; j++) {
             double *to = d->cost + (size_t)j * (size_t)d->wide + i;
             for (k = 0; k < 8; k++) to[k] = d->rows[k * d->lines + j];
@@ -4468,7 +4483,7 @@ static void mosaic_lap__shift_prices(mosaic_lap__exact *q, const uint64_t *x, in
     for (i = 0; i < q->cols; i++) mosaic_lap__long_add_long(q->v + (size_t)i * words, x, (int)words, 1, !subtract);
 }
 
-/* Writes the prices and totals; everything is known. */
+/* Writes the prices and totals; everything is known. Null prices: they exist, but nobody wants them. */
 static mosaic_lap_result mosaic_lap__exact_answer(mosaic_lap__exact *q, mosaic_lap_solution *out)
 {
     const mosaic_lap_problem *p = q->s.p;
@@ -4477,12 +4492,12 @@ static mosaic_lap_result mosaic_lap__exact_answer(mosaic_lap__exact *q, mosaic_l
     int32_t i, j;
     int needed = 0, pass;
     /* the pseudo-row and the pseudo-column have the price 0 */
-    if (q->closed || turned)
+    if (q->u && (q->closed || turned))
         mosaic_lap__shift_prices(q, turned ? q->v + (size_t)q->cols * (size_t)words : q->u + (size_t)q->rows * (size_t)words, !turned);
     memset(primal, 0, sizeof primal);
     memset(dual, 0, sizeof dual);
     for (pass = 0; pass < 2; pass++) /* rows, columns */
-        for (i = 0; i < (pass ? q->cols : q->rows); i++) {
+        for (i = 0; q->u && i < (pass ? q->cols : q->rows); i++) {
             uint64_t *price = (pass ? q->v : q->u) + (size_t)i * (size_t)words;
             int bits;
             if (p->maximise) { /* -c - 1 was the cost of whole numbers */
@@ -4527,6 +4542,7 @@ static mosaic_lap_result mosaic_lap__exact_answer(mosaic_lap__exact *q, mosaic_l
     out->exponent = q->s.exponent;
     out->total = mosaic_lap__long_double(primal, words, q->s.exponent);
     out->primal = mosaic_lap__long_clamp(primal, words);
+    if (!q->u) memcpy(dual, primal, sizeof dual);
     out->dual = mosaic_lap__long_clamp(dual, words);
     mosaic_lap__long_add_long(primal, dual, words, 1, 1);
     out->gap = mosaic_lap__long_clamp(primal, words);
@@ -4603,6 +4619,7 @@ typedef struct mosaic_lap__settling {
     int32_t *line, *slot; /* entries within the slack, other than those in use */
     int64_t *left;        /* how much more than its line's own slot each costs, by the prices; in the end what the right prices leave */
     uint64_t *tight;      /* lines: their tight entries, a bit for each slot */
+    uint64_t *maps;       /* the same of 64 rows, when these are the slots */
     int64_t *correction;  /* slots: what their prices lack; the last is that of all slots that no line has */
 } mosaic_lap__settling;
 
@@ -4697,6 +4714,7 @@ static void mosaic_lap__small_layout(mosaic_lap__exact *q, mosaic_lap__direct *d
     q->v = (uint64_t *)mosaic_lap__take(a, cols + 1, MOSAIC_LAP__SMALL_WORDS * sizeof(uint64_t));
     q->col_of = (int32_t *)mosaic_lap__take(a, rows, sizeof(int32_t));
     t->tight = (uint64_t *)mosaic_lap__take(a, (size_t)d->lines * (((size_t)d->wide + 63) / 64), sizeof(uint64_t));
+    t->maps = (uint64_t *)mosaic_lap__take(a, d->turned ? 64 * ((cols + 2 + 63) / 64) : 0, sizeof(uint64_t));
 }
 
 /* The power of two that its absolute value is below. */
@@ -4708,17 +4726,13 @@ static int mosaic_lap__magnitude(double x)
     return power + mosaic_lap__bits((uint64_t)(mantissa < 0 ? -mantissa : mantissa));
 }
 
-static int mosaic_lap__is_zero(const uint64_t *price, int words)
-{
-    while (words > 0 && price[words - 1] == 0) words--;
-    return words == 0;
-}
-
 /* Marks the tight entries of each line in `tight`, and returns whether the optimum is the only one: whether there is no cycle in the graph of the
    slots (see the one optimum, above). Slots that nothing leads on from, or to, are crossed out again and again; what is left then has a cycle.
-   All the slots that no line has are one node, the hub, from which it goes on to those whose price is 0. */
-static int mosaic_lap__small_unique(const mosaic_lap__exact *q, mosaic_lap__direct *d, const mosaic_lap__settling *t, int settled)
+   All the slots that no line has are one node, the hub, from which it goes on to those whose price is 0: these are left in `open`. `slack` is that of
+   settled prices, 0 for others. */
+static int mosaic_lap__small_unique(mosaic_lap__direct *d, const mosaic_lap__settling *t, double slack)
 {
+    const int settled = slack > 0;
     const int32_t words = (d->wide + 63) / 64;
     uint64_t *alive = d->same, *entered = (uint64_t *)(void *)d->key, *zero = d->open;
     int32_t i, w, e;
@@ -4733,7 +4747,7 @@ static int mosaic_lap__small_unique(const mosaic_lap__exact *q, mosaic_lap__dire
             for (w = 0; w < words; w++) t->tight[(size_t)i * (size_t)words + (size_t)w] = w == slot / 64 ? (uint64_t)1 << (slot % 64) : 0;
         else
             d->kernels->tight(d->cost + (size_t)i * (size_t)d->wide, d->wide, d->u[i], d->v, 0, t->tight + (size_t)i * (size_t)words);
-        if (mosaic_lap__is_zero((d->turned ? q->u : q->v) + (size_t)slot * (size_t)q->s.words, q->s.words))
+        if (-d->v[slot] <= slack && (!settled || (int64_t)t->units[slot] == t->correction[d->slots] - t->correction[slot]))
             zero[slot / 64] |= (uint64_t)1 << (slot % 64);
     }
     for (e = 0; settled && e < t->count; e++)
@@ -4780,24 +4794,49 @@ static void mosaic_lap__small_ties(mosaic_lap__exact *q, const mosaic_lap__direc
 {
     mosaic_lap__ties *g = &q->ties;
     const int32_t words = (d->wide + 63) / 64;
-    const uint64_t *price = d->turned ? q->u : q->v;
-    int32_t i, j, w;
+    int32_t i, j;
     mosaic_lap__ties_start(g);
+    for (i = 0; i < words; i++) d->open[i] |= d->vacant[i]; /* slots whose price is 0 */
     for (i = 0; i < q->rows; i++) mosaic_lap__ties_put(g, i, q->col_of[i]);
     for (j = 0; !d->turned && j < q->cols; j++)
-        if (mosaic_lap__is_zero(price + (size_t)j * (size_t)q->s.words, q->s.words)) g->map[j / 64] |= (uint64_t)1 << (j % 64);
+        if (d->open[j / 64] >> (j % 64) & 1) g->map[j / 64] |= (uint64_t)1 << (j % 64);
     mosaic_lap__keep_words(g, q->rows);
     for (i = 0; i < q->rows; i++) {
-        for (w = 0; w < words && !d->turned; w++) g->map[w] = t->tight[(size_t)i * (size_t)words + (size_t)w];
-        for (j = 0; j < q->cols && d->turned; j++)
-            g->map[j / 64] |= (t->tight[(size_t)j * (size_t)words + (size_t)(i / 64)] >> (i % 64) & 1) << (j % 64);
-        if (d->turned && mosaic_lap__is_zero(price + (size_t)i * (size_t)q->s.words, q->s.words))
-            g->map[q->cols / 64] |= (uint64_t)1 << (q->cols % 64);
+        if (d->turned && i % 64 == 0) {
+            memset(t->maps, 0, 64 * (size_t)g->words * sizeof *t->maps);
+            for (j = 0; j < q->cols; j++) mosaic_lap__spread(t->tight[(size_t)j * (size_t)words + (size_t)(i / 64)], t->maps, g->words, j);
+        }
+        memcpy(g->map, d->turned ? t->maps + (size_t)(i % 64) * (size_t)g->words : t->tight + (size_t)i * (size_t)words,
+               (size_t)(d->turned ? g->words : words) * sizeof *g->map);
+        if (d->turned && (d->open[i / 64] >> (i % 64) & 1)) g->map[q->cols / 64] |= (uint64_t)1 << (q->cols % 64);
         mosaic_lap__keep_words(g, i);
     }
 }
 
 static size_t mosaic_lap__small_words(const mosaic_lap_problem *p) { return (size_t)p->rows * (((size_t)p->cols + 2 + 63) / 64); }
+
+/* The prices in units; `t` is null when those found need no correction. */
+static void mosaic_lap__small_prices(mosaic_lap__exact *q, const mosaic_lap__direct *d, const mosaic_lap__settling *t)
+{
+    uint64_t *line_price = d->turned ? q->v : q->u, *slot_price = d->turned ? q->u : q->v;
+    const int words = q->s.words;
+    int32_t i;
+    memset(q->u, 0, ((size_t)q->rows + 1) * (size_t)words * sizeof *q->u);
+    memset(q->v, 0, ((size_t)q->cols + 1) * (size_t)words * sizeof *q->v);
+    for (i = 0; i < d->lines; i++) {
+        int32_t slot = d->slot_of[i];
+        uint64_t *line = line_price + (size_t)i * (size_t)words, *price = slot_price + (size_t)slot * (size_t)words;
+        int64_t mantissa;
+        int shift;
+        mosaic_lap__split(d->v[slot], &mantissa, &shift);
+        mosaic_lap__rescale(&mantissa, &shift, q->s.exponent);
+        mosaic_lap__long_add(price, words, mantissa, shift, 0);
+        if (t) mosaic_lap__long_add(price, words, t->correction[slot] - t->correction[d->slots], 0, 0);
+        mosaic_lap__cost_at(&q->s, d->turned ? (size_t)slot * q->s.stride + (size_t)i : (size_t)i * q->s.stride + (size_t)slot, &mantissa, &shift);
+        mosaic_lap__long_add(line, words, mantissa, shift, 0);
+        mosaic_lap__long_add_long(line, price, words, 1, 1);
+    }
+}
 
 /* Whether this way is possible, and is wished for or promises to be the quickest: the lists for tables of int32 make up for their cost early when there
    are far more slots than lines. */
@@ -4820,7 +4859,7 @@ static int mosaic_lap__solve_small(const mosaic_lap_problem *p, const mosaic_lap
     mosaic_lap__settling t;
     mosaic_lap_options defaults;
     mosaic_lap__arena a;
-    double least[3] = {DBL_MAX, DBL_MAX, DBL_MAX}, largest;
+    double least[3] = {DBL_MAX, DBL_MAX, DBL_MAX}, largest, slack = 0;
     void *memory;
     int level, size_bits, top, bits, exact, done = 0;
     int32_t i;
@@ -4855,30 +4894,20 @@ static int mosaic_lap__solve_small(const mosaic_lap_problem *p, const mosaic_lap
         }
         top = mosaic_lap__magnitude(largest) - q.s.exponent;
         if (top < 1) top = 1;
-        bits = top - 40;
-        if (done && !exact) done = bits <= 56 && mosaic_lap__settle(&q.s, &d, &t, mosaic_lap__scaled(1, bits + q.s.exponent), bits);
+        bits = top > 42 ? top - 40 : 2;
+        if (done && !exact) {
+            slack = mosaic_lap__scaled(1, bits + q.s.exponent);
+            done = bits <= 56 && mosaic_lap__settle(&q.s, &d, &t, slack, bits);
+        }
     }
     if (done) {
-        uint64_t *line_price = d.turned ? q.v : q.u, *slot_price = d.turned ? q.u : q.v;
-        int words = (top + size_bits + 1 + 63) / 64; /* with the sign */
-        q.s.words = words;
-        memset(q.u, 0, ((size_t)q.rows + 1) * (size_t)words * sizeof *q.u);
-        memset(q.v, 0, ((size_t)q.cols + 1) * (size_t)words * sizeof *q.v);
-        for (i = 0; i < d.lines; i++) {
-            int32_t slot = d.slot_of[i];
-            uint64_t *line = line_price + (size_t)i * (size_t)words, *price = slot_price + (size_t)slot * (size_t)words;
-            int64_t mantissa;
-            int shift;
-            mosaic_lap__split(d.v[slot], &mantissa, &shift);
-            mosaic_lap__rescale(&mantissa, &shift, q.s.exponent);
-            mosaic_lap__long_add(price, words, mantissa, shift, 0);
-            if (!exact) mosaic_lap__long_add(price, words, t.correction[slot] - t.correction[d.slots], 0, 0);
-            mosaic_lap__cost_at(&q.s, d.turned ? (size_t)slot * q.s.stride + (size_t)i : (size_t)i * q.s.stride + (size_t)slot, &mantissa, &shift);
-            mosaic_lap__long_add(line, words, mantissa, shift, 0);
-            mosaic_lap__long_add_long(line, price, words, 1, 1);
-        }
+        q.s.words = (top + size_bits + 1 + 63) / 64; /* with the sign */
+        if (out->u || out->v)
+            mosaic_lap__small_prices(&q, &d, exact ? NULL : &t);
+        else
+            q.u = NULL;
         for (i = 0; i < q.rows; i++) q.col_of[i] = !d.turned ? d.slot_of[i] : d.line_of[i] < 0 ? q.cols : d.line_of[i];
-        q.unique = mosaic_lap__small_unique(&q, &d, &t, !exact);
+        q.unique = mosaic_lap__small_unique(&d, &t, exact ? 0 : slack);
         if (!q.unique && p->order == MOSAIC_LAP_ORDER_ROWS) {
             mosaic_lap__ties_layout(&q.ties, mosaic_lap__small_words(p), &a);
             mosaic_lap__small_ties(&q, &d, &t);
@@ -4987,6 +5016,12 @@ static void mosaic_lap__turn(mosaic_lap__turned *q, const mosaic_lap_problem *p)
             q->index[to] = i;
             memcpy(q->cost + (size_t)to * size, (const unsigned char *)p->cost + (size_t)at * size, size);
         }
+}
+
+static int mosaic_lap__is_zero(const uint64_t *price, int words)
+{
+    while (words > 0 && price[words - 1] == 0) words--;
+    return words == 0;
 }
 
 /* The one optimum in the order of rows, from the entries that are tight. */

@@ -92,6 +92,16 @@ static inline mosaic_lap_result lap_solve(const mosaic_lap_problem *p, const mos
         CHECK(r.primal == s->primal && r.dual == s->dual && r.gap == 0 && s->gap == 0 && r.matched == s->matched);
         CHECK(r.violations == 0 && r.worst_violation == 0);
         CHECK(s->matched == (p->rows < room ? p->rows : room) && s->row == -1 && s->col == -1);
+        if (!o || !o->start) { /* whether prices are wanted makes no difference */
+            mosaic_lap_solution bare;
+            int32_t *column = (int32_t *)grab((size_t)p->rows, sizeof *column);
+            memset(&bare, 0, sizeof bare);
+            bare.col_of_row = column;
+            CHECK(mosaic_lap_solve(p, o, &bare) == MOSAIC_LAP_OK && bare.unique == s->unique && bare.exponent == s->exponent);
+            CHECK(!s->col_of_row || memcmp(column, s->col_of_row, (size_t)p->rows * sizeof *column) == 0);
+            CHECK(bare.primal == s->primal && bare.dual == s->dual && bare.gap == 0 && bare.matched == s->matched && bare.total == s->total);
+            free(column);
+        }
     } else if (result == MOSAIC_LAP_ERROR_INFEASIBLE) {
         int turned = p->rows > room && p->groups == 0, open = 0;
         int64_t rows = 0, clash = lap_room(p, s->clash_cols);

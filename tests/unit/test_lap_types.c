@@ -665,6 +665,22 @@ static void test_one_unit(void)
     fixture_free(&f);
 }
 
+/* So many columns that sums of numbers of 36 bits count as rounded. */
+static void test_long_row(void)
+{
+    enum { N = 70000 };
+    fixture f;
+    int j, best = 0;
+    fixture_make(&f, MOSAIC_LAP_DOUBLE, 1, N);
+    for (j = 0; j < N; j++) {
+        set(&f, 0, j, 1, wide_random() >> 28 & (((int64_t)1 << 36) - 1), 0);
+        if (((double *)f.cost)[j] < ((double *)f.cost)[best]) best = j;
+    }
+    solve(&f, 0);
+    CHECK(f.col_of_row[0] == best && f.s.unique);
+    fixture_free(&f);
+}
+
 /* The check must object to everything that can be wrong, however small beside the costs. */
 static void test_check(void)
 {
@@ -719,6 +735,7 @@ int main(void)
     test_bad_input();
     test_sparse_large();
     test_one_unit();
+    test_long_row();
     test_check();
     CHECK(alloc_live == 0);
     return test_end("lap types");
