@@ -1491,6 +1491,83 @@ static int32_t mosaic_lap__heap_pop(mosaic_lap__heap *h)
     return id;
 }
 
+/* ---- a search: Dijkstra's, from slot to slot by way of the lines in them ---- */
+typedef struct mosaic_lap__search {
+    int32_t slots;                            /* ids from there on mean something else to those who put them into the heap */
+    int64_t distance;                         /* how far it has come */
+    int64_t nearest;                          /* distance of the nearest slot with room so far */
+    int32_t sink;                             /* that slot */
+    int64_t *dist;                            /* slots: distance from the start, FAR when not reached */
+    int32_t *from;                            /* slots: where it was reached from */
+    int64_t *at;                              /* lines: the distance at which */
+    int32_t *touched, *popped, *stack, *seen; /* slots reached; those that are final; those to be final next; lines reached */
+    int32_t touched_count, popped_count, stack_count, seen_count;
+    mosaic_lap__heap heap;
+} mosaic_lap__search;
+
+static void mosaic_lap__search_layout(mosaic_lap__search *s, size_t slots, size_t lines, size_t ids, mosaic_lap__arena *a)
+{
+    const size_t i = sizeof(int32_t);
+    s->slots = (int32_t)slots;
+    s->dist = (int64_t *)mosaic_lap__take(a, slots, sizeof(int64_t));
+    s->from = (int32_t *)mosaic_lap__take(a, slots, i);
+    s->at = (int64_t *)mosaic_lap__take(a, lines, sizeof(int64_t));
+    s->touched = (int32_t *)mosaic_lap__take(a, slots, i);
+    s->popped = (int32_t *)mosaic_lap__take(a, slots, i);
+    s->stack = (int32_t *)mosaic_lap__take(a, slots, i);
+    s->seen = (int32_t *)mosaic_lap__take(a, lines, i);
+    mosaic_lap__heap_layout(&s->heap, ids, a);
+}
+
+static void mosaic_lap__search_start(mosaic_lap__search *s)
+{
+    s->distance = 0;
+    s->nearest = MOSAIC_LAP__FAR;
+    s->sink = -1;
+    s->touched_count = s->popped_count = s->stack_count = s->seen_count = 0;
+}
+
+/* A slot is reached at distance x; `room`: that is what is looked for. Slots at the distance at which the search stands wait on a stack, not in the
+   heap. */
+MOSAIC_LAP__INLINE void mosaic_lap__search_reach(mosaic_lap__search *s, int32_t slot, int32_t from, int64_t x, int room)
+{
+    if (x >= s->nearest || x >= s->dist[slot]) return;
+    if (s->dist[slot] == MOSAIC_LAP__FAR) s->touched[s->touched_count++] = slot;
+    s->dist[slot] = x;
+    s->from[slot] = from;
+    if (room) {
+        s->nearest = x;
+        s->sink = slot;
+    } else if (x == s->distance && s->heap.place[slot] < 0) {
+        s->stack[s->stack_count++] = slot;
+    } else {
+        mosaic_lap__heap_put(&s->heap, x, slot);
+    }
+}
+
+/* What comes next: a slot, or another id; -1 when nothing is nearer than the sink. */
+static int32_t mosaic_lap__search_next(mosaic_lap__search *s)
+{
+    int32_t id;
+    if (s->nearest <= s->distance) return -1;
+    if (s->stack_count > 0) {
+        id = s->stack[--s->stack_count];
+    } else {
+        if (s->heap.count == 0 || s->heap.entry[0].key >= s->nearest) return -1;
+        s->distance = s->heap.entry[0].key;
+        id = mosaic_lap__heap_pop(&s->heap);
+    }
+    if (id < s->slots) s->popped[s->popped_count++] = id;
+    return id;
+}
+
+static void mosaic_lap__search_end(mosaic_lap__search *s)
+{
+    int32_t i;
+    for (i = 0; i < s->touched_count; i++) s->dist[s->touched[i]] = MOSAIC_LAP__FAR;
+    mosaic_lap__heap_clear(&s->heap);
+}
+
 /* ---- the solver's core: every unit of every line gets a slot ---- */
 #define MOSAIC_LAP__FROM_SPARE (-2) /* a slot was reached from the spare line */
 #define MOSAIC_LAP__FROM_GROUP (-3) /* from group g: FROM_GROUP - g */
@@ -1521,21 +1598,12 @@ typedef struct mosaic_lap__core {
     int64_t level, surplus, waiting, spare_at; /* spare_at: the distance at which a search reached it, FAR when it did not */
     int32_t spare_from;                        /* the slot it was reached from */
 
-    /* one search */
-    int64_t distance; /* how far the search has come */
-    int64_t nearest;  /* distance of the nearest slot with room so far */
-    int32_t sink;     /* that slot */
-    int64_t *dist;    /* slots: distance from the start, FAR when not reached */
-    int32_t *from;    /* slots: the line it was reached from, or FROM_... */
-    int32_t *touched, *popped, *stack, *seen;
-    int32_t touched_count, popped_count, stack_count, seen_count;
-    int32_t *via;        /* lines: the unit through which the line was reached, -1 when it was not */
-    int64_t *at;         /* lines: the distance at which */
-    int64_t *group_at;   /* groups: the distance at which, FAR when not reached */
-    int32_t *group_from; /* groups: the slot it was reached from */
+    mosaic_lap__search search; /* slots are reached from lines, or FROM_...; its heap also has slots + line, the marker of a line */
+    int32_t *via;              /* lines: the unit through which the line was reached, -1 when it was not */
+    int64_t *group_at;         /* groups: the distance at which, FAR when not reached */
+    int32_t *group_from;       /* groups: the slot it was reached from */
     int32_t *group_seen;
     int32_t group_seen_count;
-    mosaic_lap__heap heap; /* ids: slots, and slots + line for the marker of a line */
 
     uint64_t *vacant;              /* blocks: which of their slots take a unit, at the beginning */
     int32_t *picked, *picked_cost; /* slots + 16: what `collect` hands back */
@@ -1570,15 +1638,8 @@ static void mosaic_lap__core_layout(mosaic_lap__core *q, mosaic_lap__arena *a)
     q->list_count = (int32_t *)mosaic_lap__take(a, lines, i);
     q->bound = (int64_t *)mosaic_lap__take(a, lines, l);
     q->gap = (int64_t *)mosaic_lap__take(a, lines, l);
-    q->dist = (int64_t *)mosaic_lap__take(a, slots, l);
-    q->from = (int32_t *)mosaic_lap__take(a, slots, i);
-    q->touched = (int32_t *)mosaic_lap__take(a, slots, i);
-    q->popped = (int32_t *)mosaic_lap__take(a, slots, i);
-    q->stack = (int32_t *)mosaic_lap__take(a, slots, i);
-    q->seen = (int32_t *)mosaic_lap__take(a, lines, i);
     q->via = (int32_t *)mosaic_lap__take(a, lines, i);
-    q->at = (int64_t *)mosaic_lap__take(a, lines, l);
-    mosaic_lap__heap_layout(&q->heap, slots + lines, a);
+    mosaic_lap__search_layout(&q->search, slots, lines, slots + lines, a);
     q->vacant = (uint64_t *)mosaic_lap__take(a, (size_t)q->t.blocks, sizeof(uint64_t));
     q->picked = (int32_t *)mosaic_lap__take(a, slots + 16, i);
     q->picked_cost = (int32_t *)mosaic_lap__take(a, slots + 16, i);
@@ -1765,28 +1826,17 @@ static void mosaic_lap__set_price(mosaic_lap__core *q, int32_t slot, int64_t pri
 
 /* ---- the searches ---- */
 
-/* A slot is reached from a line at a distance. Slots at the distance at which the search stands wait on a stack, not in the heap. */
 static void mosaic_lap__reach(mosaic_lap__core *q, int32_t slot, int32_t from, int64_t x)
 {
-    if (x >= q->nearest || x >= q->dist[slot]) return;
-    if (q->dist[slot] == MOSAIC_LAP__FAR) q->touched[q->touched_count++] = slot;
-    q->dist[slot] = x;
-    q->from[slot] = from;
-    if (mosaic_lap__takes(q, slot)) {
-        q->nearest = x;
-        q->sink = slot;
-    } else if (x == q->distance && q->heap.place[slot] < 0) {
-        q->stack[q->stack_count++] = slot;
-    } else {
-        mosaic_lap__heap_put(&q->heap, x, slot);
-    }
+    mosaic_lap__search_reach(&q->search, slot, from, x, mosaic_lap__takes(q, slot));
 }
 
 static void mosaic_lap__reach_listed(mosaic_lap__core *q, int32_t line)
 {
     const int32_t *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST, *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
-    int64_t shift = q->at[line] - q->u[line];
-    uint64_t bits = q->kernels->below(&q->t, slot, cost, q->list_count[line], q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift);
+    int64_t shift = q->search.at[line] - q->u[line];
+    uint64_t bits =
+        q->kernels->below(&q->t, slot, cost, q->list_count[line], q->search.nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->search.nearest - shift);
     for (; bits; bits &= bits - 1) {
         int32_t i = mosaic_lap__lowest(bits);
         mosaic_lap__reach(q, slot[i], line, mosaic_lap__reduced(&q->t, cost[i], slot[i]) + shift);
@@ -1797,8 +1847,8 @@ static void mosaic_lap__reach_block(mosaic_lap__core *q, int32_t line)
 {
     int32_t room[MOSAIC_LAP__BLOCK];
     const int32_t *cost = mosaic_lap__costs(&q->t, line, 0, room);
-    int64_t shift = q->at[line] - q->u[line];
-    uint64_t bits = q->kernels->under(&q->t, line, 0, q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift);
+    int64_t shift = q->search.at[line] - q->u[line];
+    uint64_t bits = q->kernels->under(&q->t, line, 0, q->search.nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->search.nearest - shift);
     for (; bits; bits &= bits - 1) {
         int32_t slot = mosaic_lap__lowest(bits);
         mosaic_lap__reach(q, slot, line, mosaic_lap__reduced(&q->t, cost[slot], slot) + shift);
@@ -1811,8 +1861,8 @@ static void mosaic_lap__reach_block(mosaic_lap__core *q, int32_t line)
 static void mosaic_lap__reach_beyond(mosaic_lap__core *q, int32_t line)
 {
     const int32_t *slot = q->list_slot + (size_t)line * MOSAIC_LAP__LIST, *cost = q->list_cost + (size_t)line * MOSAIC_LAP__LIST;
-    int64_t shift = q->at[line] - q->u[line], known = q->distance - shift,
-            wanted = q->nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->nearest - shift;
+    int64_t shift = q->search.at[line] - q->u[line], known = q->search.distance - shift,
+            wanted = q->search.nearest == MOSAIC_LAP__FAR ? MOSAIC_LAP__FAR : q->search.nearest - shift;
     int64_t least[2], limit = wanted;
     int32_t found, i;
     q->kernels->best(&q->t, slot, cost, q->list_count[line], least);
@@ -1820,7 +1870,7 @@ static void mosaic_lap__reach_beyond(mosaic_lap__core *q, int32_t line)
     found = mosaic_lap__collect(q, line, &limit, MOSAIC_LAP__NO_SHRINK);
     for (i = 0; i < found; i++) mosaic_lap__reach(q, q->picked[i], line, mosaic_lap__half(q->value[i]) + shift);
     mosaic_lap__make_list(q, line, found, limit);
-    if (limit < wanted) mosaic_lap__heap_put(&q->heap, limit + shift, q->t.slots + line);
+    if (limit < wanted) mosaic_lap__heap_put(&q->search.heap, limit + shift, q->t.slots + line);
 }
 
 /* A line is reached through one of its units. */
@@ -1831,20 +1881,20 @@ static void mosaic_lap__scan(mosaic_lap__core *q, int32_t unit)
     if (q->via[line] >= 0) return;
     if (q->t.blocks > 1 && q->list_count[line] < 0) mosaic_lap__first_list(q, line);
     q->via[line] = unit;
-    q->at[line] = q->distance;
-    q->seen[q->seen_count++] = line;
+    q->search.at[line] = q->search.distance;
+    q->search.seen[q->search.seen_count++] = line;
     if (q->t.blocks == 1) { /* a single block is as good as a list */
         mosaic_lap__reach_block(q, line);
         return;
     }
     mosaic_lap__reach_listed(q, line);
     if (q->bound[line] == MOSAIC_LAP__FAR) return;
-    key = q->bound[line] > q->u[line] ? q->distance + (q->bound[line] - q->u[line]) : q->distance;
-    if (key >= q->nearest) return;
-    if (key == q->distance)
+    key = q->bound[line] > q->u[line] ? q->search.distance + (q->bound[line] - q->u[line]) : q->search.distance;
+    if (key >= q->search.nearest) return;
+    if (key == q->search.distance)
         mosaic_lap__reach_beyond(q, line);
     else
-        mosaic_lap__heap_put(&q->heap, key, q->t.slots + line);
+        mosaic_lap__heap_put(&q->search.heap, key, q->t.slots + line);
 }
 
 /* The spare line is reached through a slot at the level. What it has itself (the slots at the level, where no unit is) is left out: their
@@ -1853,11 +1903,11 @@ static void mosaic_lap__reach_spare(mosaic_lap__core *q, int32_t slot)
 {
     int32_t j;
     if (q->spare_at != MOSAIC_LAP__FAR) return;
-    q->spare_at = q->distance;
+    q->spare_at = q->search.distance;
     q->spare_from = slot;
     for (j = 0; j < q->t.slots; j++)
         if (q->first[j] >= 0 || (q->left[j] > 0 && q->t.price[j] < q->level))
-            mosaic_lap__reach(q, j, MOSAIC_LAP__FROM_SPARE, q->distance + q->level - q->t.price[j]);
+            mosaic_lap__reach(q, j, MOSAIC_LAP__FROM_SPARE, q->search.distance + q->level - q->t.price[j]);
 }
 
 /* A group with no room is reached through a slot with room: any unit in it may go for another one in that slot. */
@@ -1865,12 +1915,12 @@ static void mosaic_lap__reach_group(mosaic_lap__core *q, int32_t g, int32_t slot
 {
     int32_t i;
     if (q->group_at[g] != MOSAIC_LAP__FAR) return;
-    q->group_at[g] = q->distance;
+    q->group_at[g] = q->search.distance;
     q->group_from[g] = slot;
     q->group_seen[q->group_seen_count++] = g;
     for (i = q->member_start[g]; i < q->member_start[g + 1]; i++) {
         int32_t j = q->member[i];
-        if (q->first[j] >= 0) mosaic_lap__reach(q, j, MOSAIC_LAP__FROM_GROUP - g, q->distance + q->group_price[g] - q->t.price[j]);
+        if (q->first[j] >= 0) mosaic_lap__reach(q, j, MOSAIC_LAP__FROM_GROUP - g, q->search.distance + q->group_price[g] - q->t.price[j]);
     }
 }
 
@@ -1888,13 +1938,13 @@ static void mosaic_lap__count_surplus(mosaic_lap__core *q)
 /* The prices after a search: all that was reached before the sink falls, or rises, by what it was nearer. */
 static void mosaic_lap__update_prices(mosaic_lap__core *q)
 {
-    int64_t level = q->spare_at < q->nearest ? q->level - (q->nearest - q->spare_at) : q->level;
+    int64_t level = q->spare_at < q->search.nearest ? q->level - (q->search.nearest - q->spare_at) : q->level;
     int32_t i, j;
-    for (i = 0; i < q->popped_count; i++) {
-        j = q->popped[i];
-        mosaic_lap__set_price(q, j, q->t.price[j] - (q->nearest - q->dist[j]));
+    for (i = 0; i < q->search.popped_count; i++) {
+        j = q->search.popped[i];
+        mosaic_lap__set_price(q, j, q->t.price[j] - (q->search.nearest - q->search.dist[j]));
     }
-    for (i = 0; i < q->seen_count; i++) q->u[q->seen[i]] += q->nearest - q->at[q->seen[i]];
+    for (i = 0; i < q->search.seen_count; i++) q->u[q->search.seen[i]] += q->search.nearest - q->search.at[q->search.seen[i]];
     if (level < q->level) {
         for (j = 0; j < q->t.slots; j++)
             if ((q->left[j] > 0 || q->first[j] < 0) && q->t.price[j] > level) mosaic_lap__set_price(q, j, level);
@@ -1902,7 +1952,7 @@ static void mosaic_lap__update_prices(mosaic_lap__core *q)
     }
     for (i = 0; i < q->group_seen_count; i++) {
         int32_t g = q->group_seen[i];
-        q->group_price[g] -= q->nearest - q->group_at[g];
+        q->group_price[g] -= q->search.nearest - q->group_at[g];
         for (j = q->member_start[g]; j < q->member_start[g + 1]; j++) { /* slots that are not full have the price of their group, none has more */
             int32_t slot = q->member[j];
             if ((q->left[slot] > 0 || q->first[slot] < 0) && q->t.price[slot] > q->group_price[g]) mosaic_lap__set_price(q, slot, q->group_price[g]);
@@ -1916,39 +1966,30 @@ static int mosaic_lap__enter(mosaic_lap__core *q, int32_t unit)
 {
     int64_t level;
     int32_t i, slot;
-    q->distance = 0;
-    q->nearest = q->spare_at = MOSAIC_LAP__FAR;
-    q->sink = -1;
-    q->touched_count = q->popped_count = q->stack_count = q->seen_count = q->group_seen_count = 0;
+    mosaic_lap__search_start(&q->search);
+    q->spare_at = MOSAIC_LAP__FAR;
+    q->group_seen_count = 0;
     mosaic_lap__scan(q, unit);
-    while (q->nearest > q->distance) {
-        if (q->stack_count > 0) {
-            slot = q->stack[--q->stack_count];
-        } else {
-            if (q->heap.count == 0 || q->heap.entry[0].key >= q->nearest) break;
-            q->distance = q->heap.entry[0].key;
-            slot = mosaic_lap__heap_pop(&q->heap);
-            if (slot >= q->t.slots) {
-                mosaic_lap__reach_beyond(q, slot - q->t.slots);
-                continue;
-            }
+    while ((slot = mosaic_lap__search_next(&q->search)) >= 0) {
+        if (slot >= q->t.slots) {
+            mosaic_lap__reach_beyond(q, slot - q->t.slots);
+            continue;
         }
-        q->popped[q->popped_count++] = slot;
-        for (i = q->first[slot]; i >= 0 && q->nearest > q->distance; i = q->next[i]) mosaic_lap__scan(q, i);
-        if (q->left[slot] > 0 && q->nearest > q->distance) {
+        for (i = q->first[slot]; i >= 0 && q->search.nearest > q->search.distance; i = q->next[i]) mosaic_lap__scan(q, i);
+        if (q->left[slot] > 0 && q->search.nearest > q->search.distance) {
             if (q->groups > 0 && q->group[slot] >= 0)
                 mosaic_lap__reach_group(q, q->group[slot], slot);
             else
                 mosaic_lap__reach_spare(q, slot);
         }
     }
-    if (q->sink < 0) return 0;
+    if (q->search.sink < 0) return 0;
 
     level = q->level;
-    mosaic_lap__used(q, q->sink);
+    mosaic_lap__used(q, q->search.sink);
     mosaic_lap__update_prices(q);
-    for (slot = q->sink;;) {
-        int32_t from = q->from[slot], mover, left;
+    for (slot = q->search.sink;;) {
+        int32_t from = q->search.from[slot], mover, left;
         if (from < 0) {
             slot = from == MOSAIC_LAP__FROM_SPARE ? q->spare_from : q->group_from[MOSAIC_LAP__FROM_GROUP - from];
             continue;
@@ -1959,10 +2000,9 @@ static int mosaic_lap__enter(mosaic_lap__core *q, int32_t unit)
         if (left < 0) break;
         slot = left;
     }
-    for (i = 0; i < q->touched_count; i++) q->dist[q->touched[i]] = MOSAIC_LAP__FAR;
-    for (i = 0; i < q->seen_count; i++) q->via[q->seen[i]] = -1;
+    for (i = 0; i < q->search.seen_count; i++) q->via[q->search.seen[i]] = -1;
     for (i = 0; i < q->group_seen_count; i++) q->group_at[q->group_seen[i]] = MOSAIC_LAP__FAR;
-    mosaic_lap__heap_clear(&q->heap);
+    mosaic_lap__search_end(&q->search);
     if (q->level < level) mosaic_lap__count_surplus(q);
     return 1;
 }
@@ -2703,7 +2743,7 @@ static void mosaic_lap__prepare(mosaic_lap__solver *s, int level)
         q->t.narrow[i] = q->t.sign;
         q->first[i] = -1;
         q->left[i] = !s->turned && p->capacity ? p->capacity[mosaic_lap__index(s, i)] : 1;
-        q->dist[i] = MOSAIC_LAP__FAR;
+        q->search.dist[i] = MOSAIC_LAP__FAR;
     }
     for (i = 0; i <= q->groups; i++) q->member_start[i] = 0;
     for (i = 0; i < q->groups; i++) {
@@ -2720,7 +2760,7 @@ static void mosaic_lap__prepare(mosaic_lap__solver *s, int level)
         for (i = q->t.slots; i-- > 0;)
             if (q->group[i] >= 0) q->member[--q->member_start[q->group[i]]] = i;
     }
-    mosaic_lap__heap_start(&q->heap, q->t.slots + q->t.lines);
+    mosaic_lap__heap_start(&q->search.heap, q->t.slots + q->t.lines);
 }
 
 static void mosaic_lap__place(mosaic_lap__core *q, int32_t unit, int32_t slot)
@@ -2734,7 +2774,7 @@ static void mosaic_lap__take_start(mosaic_lap__solver *s)
     const mosaic_lap_solution *start = s->options->start;
     mosaic_lap__core *q = &s->core;
     const int64_t *price = s->turned ? start->u : start->v, lowest = -((int64_t)1 << 50);
-    int32_t *next_unit = q->seen, *slot_of_col = q->touched, i, unit = 0;
+    int32_t *next_unit = q->search.seen, *slot_of_col = q->search.touched, i, unit = 0;
     for (i = 0; i < q->t.lines; i++) {
         next_unit[i] = unit;
         while (unit < q->units && q->line_of[unit] == i) unit++;
@@ -2859,7 +2899,7 @@ static int32_t mosaic_lap__loosen(mosaic_lap__core *q, int64_t slack, int32_t *q
 
 static void mosaic_lap__auction(mosaic_lap__core *q)
 {
-    int32_t *queue = q->seen, lines = q->t.lines;
+    int32_t *queue = q->search.seen, lines = q->t.lines;
     int64_t range = q->high - q->low, eps = range / 128, bids = (int64_t)lines * MOSAIC_LAP__BIDS, least[2];
     for (;; eps /= 8) {
         int32_t waiting, head = 0;
@@ -3079,8 +3119,8 @@ static void mosaic_lap__clash(const mosaic_lap__solver *s, int32_t unit, mosaic_
         out->col = q->line_of[unit];
     else
         out->row = q->line_of[unit];
-    for (i = 0; lines && i < q->seen_count; i++) lines[q->seen[i]] = 1;
-    for (i = 0; slots && i < q->touched_count; i++) slots[mosaic_lap__index(s, q->touched[i])] = 1;
+    for (i = 0; lines && i < q->search.seen_count; i++) lines[q->search.seen[i]] = 1;
+    for (i = 0; slots && i < q->search.touched_count; i++) slots[mosaic_lap__index(s, q->search.touched[i])] = 1;
 }
 
 /* An arena that only measures. */
@@ -3764,11 +3804,8 @@ typedef struct mosaic_lap__exact {
     int64_t *value, *add_u, *add_v;
     int32_t *first, *next, *prev;
 
-    /* one search, as in the solver for tables */
-    int64_t distance, nearest, *dist, *at;
-    int32_t sink, *from, *touched, *popped, *stack, *seen, door; /* door: the slot from which the pseudo-row was reached */
-    int32_t touched_count, popped_count, stack_count, seen_count;
-    mosaic_lap__heap heap;
+    mosaic_lap__search search;
+    int32_t door; /* the slot from which the pseudo-row was reached */
     mosaic_lap__ties ties;
 } mosaic_lap__exact;
 
@@ -3779,30 +3816,17 @@ static int32_t mosaic_lap__all_places(const mosaic_lap__exact *q, int32_t slot)
 
 static int32_t mosaic_lap__places(const mosaic_lap__exact *q, int32_t slot) { return q->left[slot] - q->spare[slot]; }
 
-static void mosaic_lap__net_reach(mosaic_lap__exact *q, int32_t slot, int32_t line, int64_t x)
-{
-    if (x >= q->nearest || x >= q->dist[slot]) return;
-    if (q->dist[slot] == MOSAIC_LAP__FAR) q->touched[q->touched_count++] = slot;
-    q->dist[slot] = x;
-    q->from[slot] = line;
-    if (mosaic_lap__places(q, slot) > 0) {
-        q->nearest = x;
-        q->sink = slot;
-    } else if (x == q->distance && q->heap.place[slot] < 0) {
-        q->stack[q->stack_count++] = slot;
-    } else {
-        mosaic_lap__heap_put(&q->heap, x, slot);
-    }
-}
-
 static void mosaic_lap__net_scan(mosaic_lap__exact *q, int32_t line)
 {
-    int64_t shift = q->distance - q->add_u[line];
+    mosaic_lap__search *s = &q->search;
+    const int64_t shift = s->distance - q->add_u[line];
     size_t e, end = q->start[line + 1];
-    q->at[line] = q->distance;
-    q->seen[q->seen_count++] = line;
-    for (e = q->start[line]; e < end && q->nearest > q->distance; e++)
-        mosaic_lap__net_reach(q, q->slot[e], line, q->value[e] - q->add_v[q->slot[e]] + shift);
+    s->at[line] = s->distance;
+    s->seen[s->seen_count++] = line;
+    for (e = q->start[line]; e < end && s->nearest > s->distance; e++) {
+        int32_t slot = q->slot[e];
+        mosaic_lap__search_reach(s, slot, line, q->value[e] - q->add_v[slot] + shift, mosaic_lap__places(q, slot) > 0);
+    }
 }
 
 /* Gives a row a slot, moving others along the cheapest path; 0 when no path leads to a slot with a place left. */
@@ -3810,37 +3834,27 @@ static int mosaic_lap__net_enter(mosaic_lap__exact *q, int32_t row)
 {
     int32_t i, slot;
     size_t e;
-    q->distance = 0;
-    q->nearest = MOSAIC_LAP__FAR;
-    q->sink = q->door = -1;
-    q->touched_count = q->popped_count = q->stack_count = q->seen_count = 0;
+    mosaic_lap__search_start(&q->search);
+    q->door = -1;
     q->add_u[row] = MOSAIC_LAP__FAR;
     for (e = q->start[row]; e < q->start[row + 1]; e++) {
         int64_t x = q->value[e] - q->add_v[q->slot[e]];
         if (x < q->add_u[row]) q->add_u[row] = x;
     }
     mosaic_lap__net_scan(q, row);
-    while (q->nearest > q->distance) {
-        if (q->stack_count > 0) {
-            slot = q->stack[--q->stack_count];
-        } else {
-            if (q->heap.count == 0 || q->heap.entry[0].key >= q->nearest) break;
-            q->distance = q->heap.entry[0].key;
-            slot = mosaic_lap__heap_pop(&q->heap);
-        }
-        q->popped[q->popped_count++] = slot;
-        for (i = q->first[slot]; i >= 0 && q->nearest > q->distance; i = q->next[i]) mosaic_lap__net_scan(q, i);
-        if (q->spare[slot] > 0 && q->door < 0 && q->nearest > q->distance) {
+    while ((slot = mosaic_lap__search_next(&q->search)) >= 0) {
+        for (i = q->first[slot]; i >= 0 && q->search.nearest > q->search.distance; i = q->next[i]) mosaic_lap__net_scan(q, i);
+        if (q->spare[slot] > 0 && q->door < 0 && q->search.nearest > q->search.distance) {
             q->door = slot;
             mosaic_lap__net_scan(q, q->rows);
         }
     }
-    if (q->sink < 0) return 0;
+    if (q->search.sink < 0) return 0;
 
-    for (i = 0; i < q->popped_count; i++) q->add_v[q->popped[i]] -= q->nearest - q->dist[q->popped[i]];
-    for (i = 0; i < q->seen_count; i++) q->add_u[q->seen[i]] += q->nearest - q->at[q->seen[i]];
-    for (slot = q->sink; slot >= 0;) {
-        int32_t line = q->from[slot], left = line == q->rows ? q->door : q->col_of[line];
+    for (i = 0; i < q->search.popped_count; i++) q->add_v[q->search.popped[i]] -= q->search.nearest - q->search.dist[q->search.popped[i]];
+    for (i = 0; i < q->search.seen_count; i++) q->add_u[q->search.seen[i]] += q->search.nearest - q->search.at[q->search.seen[i]];
+    for (slot = q->search.sink; slot >= 0;) {
+        int32_t line = q->search.from[slot], left = line == q->rows ? q->door : q->col_of[line];
         if (line == q->rows) {
             q->spare[slot]++;
             q->spare[left]--;
@@ -3849,8 +3863,7 @@ static int mosaic_lap__net_enter(mosaic_lap__exact *q, int32_t row)
         }
         slot = left;
     }
-    for (i = 0; i < q->touched_count; i++) q->dist[q->touched[i]] = MOSAIC_LAP__FAR;
-    mosaic_lap__heap_clear(&q->heap);
+    mosaic_lap__search_end(&q->search);
     return 1;
 }
 
@@ -3945,14 +3958,7 @@ static void mosaic_lap__round_layout(mosaic_lap__exact *q, size_t entries, mosai
     q->first = (int32_t *)mosaic_lap__take(a, slots, i);
     q->next = (int32_t *)mosaic_lap__take(a, lines, i);
     q->prev = (int32_t *)mosaic_lap__take(a, lines, i);
-    q->dist = (int64_t *)mosaic_lap__take(a, slots, l);
-    q->at = (int64_t *)mosaic_lap__take(a, lines, l);
-    q->from = (int32_t *)mosaic_lap__take(a, slots, i);
-    q->touched = (int32_t *)mosaic_lap__take(a, slots, i);
-    q->popped = (int32_t *)mosaic_lap__take(a, slots, i);
-    q->stack = (int32_t *)mosaic_lap__take(a, slots, i);
-    q->seen = (int32_t *)mosaic_lap__take(a, lines, i);
-    mosaic_lap__heap_layout(&q->heap, slots, a);
+    mosaic_lap__search_layout(&q->search, slots, lines, slots, a);
     q->ties.rows = q->rows;
     q->ties.cols = q->cols;
     q->ties.groups = 0;
@@ -3970,9 +3976,9 @@ static int32_t mosaic_lap__round_serve(mosaic_lap__exact *q)
         q->add_v[i] = 0;
         q->first[i] = -1;
         q->left[i] = mosaic_lap__all_places(q, i);
-        q->dist[i] = MOSAIC_LAP__FAR;
+        q->search.dist[i] = MOSAIC_LAP__FAR;
     }
-    mosaic_lap__heap_start(&q->heap, slots);
+    mosaic_lap__heap_start(&q->search.heap, slots);
     for (line = 0; line < lines; line++) {
         int64_t least = MOSAIC_LAP__FAR, own = MOSAIC_LAP__FAR;
         int32_t before = line < q->rows ? q->col_of[line] : -1;
@@ -4024,11 +4030,11 @@ static void mosaic_lap__round_clash(const mosaic_lap__exact *q, int32_t row, mos
     int32_t i;
     if (out->clash_rows) memset(out->clash_rows, other, (size_t)q->rows);
     if (out->clash_cols) memset(out->clash_cols, other, (size_t)q->cols);
-    for (i = 0; out->clash_rows && i < q->seen_count; i++) out->clash_rows[q->seen[i]] = !other;
-    for (i = 0; out->clash_cols && i < q->touched_count; i++)
-        if (q->touched[i] < q->cols) out->clash_cols[q->touched[i]] = !other;
+    for (i = 0; out->clash_rows && i < q->search.seen_count; i++) out->clash_rows[q->search.seen[i]] = !other;
+    for (i = 0; out->clash_cols && i < q->search.touched_count; i++)
+        if (q->search.touched[i] < q->cols) out->clash_cols[q->search.touched[i]] = !other;
     if (other) {
-        for (i = 0; i < q->cols && (q->dist[i] != MOSAIC_LAP__FAR || mosaic_lap__places(q, i) <= 0); i++) {
+        for (i = 0; i < q->cols && (q->search.dist[i] != MOSAIC_LAP__FAR || mosaic_lap__places(q, i) <= 0); i++) {
         }
         out->col = i;
     } else {
