@@ -2880,7 +2880,8 @@ static void mosaic_lap__raise(mosaic_lap__core *q)
    from a 128th of the range of the costs to 1, each time from the prices so far; what is not exact then is left to the searches, which have
    next to nothing to do. (Bertsekas 1979; scaling 1988.) Without it they flood the whole table when many lines want the same few slots. The
    number of bids is bounded; with the bound reached the searches do the rest. */
-#define MOSAIC_LAP__BIDS 400 /* for each line */
+#define MOSAIC_LAP__BIDS 400       /* for each line */
+#define MOSAIC_LAP__ROUND_BIDS 100 /* for each row of the rounds below */
 
 /* Takes its slot from each line that is more than `slack` from its cheapest one, and puts the lines without a slot into `queue`. */
 static int32_t mosaic_lap__loosen(mosaic_lap__core *q, int64_t slack, int32_t *queue)
@@ -3967,6 +3968,63 @@ static void mosaic_lap__round_layout(mosaic_lap__exact *q, size_t entries, mosai
     mosaic_lap__ties_layout(&q->ties, entries, a); /* an entry takes a word at most */
 }
 
+/* The cheapest slot of a row, -1 when it has none, and how cheap that and the next one are. */
+static int32_t mosaic_lap__round_best(const mosaic_lap__exact *q, int32_t row, int64_t least[2])
+{
+    int32_t slot = -1;
+    size_t e;
+    least[0] = least[1] = MOSAIC_LAP__FAR;
+    for (e = q->start[row]; e < q->start[row + 1]; e++) {
+        int64_t x = q->value[e] - q->add_v[q->slot[e]];
+        if (x >= least[1]) continue;
+        least[1] = x < least[0] ? least[0] : x;
+        if (x >= least[0]) continue;
+        least[0] = x;
+        slot = q->slot[e];
+    }
+    return slot;
+}
+
+/* For as many rows as columns, one use each: the auction of the solver for tables, on these entries. */
+static void mosaic_lap__round_auction(mosaic_lap__exact *q)
+{
+    const int64_t lowest = -((int64_t)1 << 59); /* all sums stay within 64 bits */
+    int64_t bids = MOSAIC_LAP__ROUND_BIDS * (int64_t)q->rows, high = 0, eps, least[2], *own = q->search.at;
+    int32_t row, slot, other, head, count, *queue = q->search.seen;
+    size_t e;
+    for (e = 0; e < q->start[q->rows]; e++)
+        if (q->value[e] > high) high = q->value[e];
+    for (row = 0; row < q->rows; row++) own[row] = q->add_u[row]; /* what the slot costs that it has: no price has fallen yet */
+    for (eps = high / 64 + 1;; eps /= 8) {
+        count = 0;
+        for (row = 0; row < q->rows; row++) {
+            mosaic_lap__round_best(q, row, least);
+            q->add_u[row] = least[0];
+            slot = q->col_of[row];
+            if (slot >= 0 && own[row] - q->add_v[slot] - least[0] > eps)
+                mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->left, row, slot = -1);
+            if (slot < 0) queue[count++] = row;
+        }
+        if (eps == 0) return;
+        for (head = 0; head < count && bids > 0; bids--) {
+            row = queue[head];
+            slot = mosaic_lap__round_best(q, row, least);
+            if (slot < 0 || q->add_v[slot] < lowest) bids = 1; /* the last one */
+            if (slot < 0) continue;
+            if (least[1] == MOSAIC_LAP__FAR) least[1] = least[0] + high;
+            own[row] = least[0] + q->add_v[slot];
+            q->add_v[slot] -= least[1] - least[0] + eps;
+            other = q->first[slot];
+            if (other >= 0) mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->left, other, -1);
+            mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->left, row, slot);
+            if (other >= 0)
+                queue[head] = other; /* it bids next */
+            else
+                head++;
+        }
+    }
+}
+
 /* Every row its slot, in the numbers of this round; rows that have the cheapest one keep it. Returns the row for which there is none, or -1. */
 static int32_t mosaic_lap__round_serve(mosaic_lap__exact *q)
 {
@@ -3991,6 +4049,7 @@ static int32_t mosaic_lap__round_serve(mosaic_lap__exact *q)
         q->col_of[line] = -1;
         if (before >= 0 && own == least) mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->left, line, before);
     }
+    if (q->rows == q->room && !q->s.p->capacity) mosaic_lap__round_auction(q);
     for (i = 0; i < q->rows; i++)
         if (q->col_of[i] < 0 && !mosaic_lap__net_enter(q, i)) return i;
     return -1;
