@@ -5,31 +5,39 @@
        nvcc -O3 -fmad=false -Xcompiler=-fno-threadsafe-statics,-fno-exceptions,-fno-rtti -arch=native -c mosaic_cuda.cu
        cc -O2 -DMOSAIC_CUDA ... mosaic_cuda.o -L/usr/local/cuda/lib64 -lcudart_static -lpthread -ldl -lrt
 
-   A COMPLETE PROGRAM would be that of mosaic_temporal.h with these lines before mosaic_open (examples/util/gpu.h is what the examples do):
+   A COMPLETE PROGRAM is that of mosaic_temporal.h with these lines before mosaic_open (examples/util/gpu.h is what the examples do):
 
        mosaic_cuda *gpu;
-       if (mosaic_cuda_open(NULL, &gpu, NULL) == MOSAIC_CUDA_OK) options.device = mosaic_cuda_engine(gpu);
+       if (mosaic_cuda_open(NULL, &gpu, NULL) == MOSAIC_CUDA_OK) {
+           options.device = mosaic_cuda_engine(gpu);
+           flow_options.device = mosaic_cuda_flow(gpu);
+       }
 
-   Whatever stage the device cannot do, or can do no longer, the engine does on the processor: the result is the same, and mosaic_cuda_status() tells.
+   Whatever stage the device cannot do, or can do no longer, is done on the processor: the result is the same, and mosaic_cuda_status() tells.
 
    WHAT IS ON THE DEVICE
      costs       the table of costs of all cells and photographs (int32), from descriptions made on the processor
      paint       recolouring, curves, target bleed and assembly, straight from the draw list
+     RAFT        small and large, in integers, from the picture to the field, with correlation kept or made when needed; only what is carried from pair
+                 to pair (a warm start) is moved on the processor
      SSIM        8-bit pictures, uniform windows, the exact arithmetic: mean, map (mosaic_cuda_ssim, on device memory of the caller)
    NOT YET ON THE DEVICE, and done on the processor: describing cells, prediction, the assignment itself and its pricing passes, re-ranking, making the
-     colour maps, borders and finishing, optical flow, YUV to RGB and back, decoding and encoding. Pictures go to the device and come back in every
-     frame; SSIM of floats, 16 bits, Gaussian windows and in scikit-image's arithmetic is not here.
+     colour maps, borders and finishing, RAFT in float32, DIS, YUV to RGB and back, decoding and encoding. Pictures go to the device and come back in
+     every frame, there is one stream and no graph; integer tensor cores are not used. SSIM of floats, 16 bits, Gaussian windows and in scikit-image's
+     arithmetic is not here.
 
-   MEMORY         On the device: for an engine 4 bytes for each cell and photograph, 3 for each pixel of the photographs, the source and the output, and
-                  small things, taken at mosaic_open and never more than options.max_memory for all that is open. On the host a few hundred bytes.
-   THREADS        A mosaic_cuda is used by one thread at a time, with every engine that uses it.
+   MEMORY         On the device: for an engine 4 bytes for each cell and photograph, 3 for each pixel of the photographs, the source and the output; for
+                  RAFT what mosaic_flow.h takes on the host (which is taken there too); taken at open, and never more than options.max_memory for all that
+                  is open. On the host small things, and for RAFT 8 bytes for each pixel of the field.
+   THREADS        A mosaic_cuda is used by one thread at a time, with every engine and flow that uses it. The host waits for the device once for the costs,
+                  once for the painting and once for each field of motion.
    DETERMINISM    The kernels do on integers, and for SSIM in doubles rounded operation by operation, what the headers' own code does, and mostly are that
                   code. No floating-point atomics, no fused, flushed or approximate operation: -fmad=false is part of the build, and at
                   mosaic_cuda_open a kernel tries the operations and the device is refused if one differs.
    ACCURACY AND LIMITS
                   Needs a device of compute capability 7.5 and a driver for the toolkit it was compiled with. Costs of more cells and photographs than
-                  the engine keeps a table for are computed on the processor. Cells and photographs of one engine: up to 2^31 costs.
-   PERFORMANCE    Not measured: no figure stands here until "make gpu-check" has run on a device.
+                  the engine keeps a table for are computed on the processor.
+   PERFORMANCE    Not measured: these kernels have been run over a stand-in for the device only (tests/gpu/emulate.h). "make gpu-check" measures.
    LAST CHANGES   0.1.0  first version
 */
 #ifndef MOSAIC_CUDA_H
@@ -86,8 +94,9 @@ void mosaic_cuda_close(mosaic_cuda *cuda); /* null is allowed */
 mosaic_cuda_result mosaic_cuda_status(const mosaic_cuda *cuda, const char **error);
 const char *mosaic_cuda_name(const mosaic_cuda *cuda); /* of the device */
 
-/* For mosaic_options.device; valid until close. */
+/* For mosaic_options.device, and for mosaic_flow_options.device; valid until close. */
 const mosaic_device *mosaic_cuda_engine(mosaic_cuda *cuda);
+const mosaic_flow_device *mosaic_cuda_flow(mosaic_cuda *cuda);
 
 /* mosaic_ssim_compare() of two pictures in device memory: 8 bits, one channel, uniform window, the exact arithmetic (options as there, null = defaults;
    OPTION for anything else). Strides are bytes from row to row, not less than width. map: null, or device memory for (height - w + 1) rows of map_stride
@@ -109,12 +118,14 @@ mosaic_cuda_result mosaic_cuda_ssim(mosaic_cuda *cuda, void *stream, const uint8
 #if defined(__CUDACC__)
 #define MOSAIC_CUDA__LAUNCH(kernel, grid, block, shared, stream, ...) kernel<<<grid, block, shared, stream>>>(__VA_ARGS__)
 #define MOSAIC_CUDA__LAUNCH_TOGETHER(kernel, grid, block, shared, stream, ...) kernel<<<grid, block, shared, stream>>>(__VA_ARGS__)
+#define MOSAIC_CUDA__UNROLL _Pragma("unroll") /* before loops over arrays that live in registers */
 #define MOSAIC_CUDA__SHARED(type, name)                                                                                                              \
     extern __shared__ __align__(16) unsigned char mosaic_cuda__shared[];                                                                             \
     type *name = (type *)mosaic_cuda__shared
 #else
 #define MOSAIC_CUDA__LAUNCH(kernel, grid, block, shared, stream, ...) emulate_launch(grid, block, shared, stream, 0, kernel, __VA_ARGS__)
 #define MOSAIC_CUDA__LAUNCH_TOGETHER(kernel, grid, block, shared, stream, ...) emulate_launch(grid, block, shared, stream, 1, kernel, __VA_ARGS__)
+#define MOSAIC_CUDA__UNROLL
 #define MOSAIC_CUDA__SHARED(type, name) type *name = (type *)(void *)emulate_shared_memory
 #endif
 
@@ -122,6 +133,32 @@ mosaic_cuda_result mosaic_cuda_ssim(mosaic_cuda *cuda, void *stream, const uint8
 static __device__ __forceinline__ double mosaic_cuda__add(double a, double b) { return __dadd_rn(a, b); }
 static __device__ __forceinline__ double mosaic_cuda__mul(double a, double b) { return __dmul_rn(a, b); }
 static __device__ __forceinline__ double mosaic_cuda__div(double a, double b) { return __ddiv_rn(a, b); }
+
+/* Dot products of a pair of 16-bit numbers, x, with two of the bytes of w, added to sum modulo 2^32: with the lower two, which are not negative, and with
+   the upper two, which may be. */
+#if defined(__CUDACC__)
+static __device__ __forceinline__ int32_t mosaic_cuda__lower(int32_t x, int32_t w, int32_t sum)
+{
+    int32_t out;
+    asm("dp2a.lo.s32.u32 %0, %1, %2, %3;" : "=r"(out) : "r"(x), "r"(w), "r"(sum));
+    return out;
+}
+static __device__ __forceinline__ int32_t mosaic_cuda__upper(int32_t x, int32_t w, int32_t sum)
+{
+    int32_t out;
+    asm("dp2a.hi.s32.s32 %0, %1, %2, %3;" : "=r"(out) : "r"(x), "r"(w), "r"(sum));
+    return out;
+}
+#else
+static int32_t mosaic_cuda__lower(int32_t x, int32_t w, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)((int16_t)x * (uint8_t)w) + (uint32_t)((x >> 16) * (uint8_t)(w >> 8)));
+}
+static int32_t mosaic_cuda__upper(int32_t x, int32_t w, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)((int16_t)x * (int8_t)(w >> 16)) + (uint32_t)((x >> 16) * (w >> 24)));
+}
+#endif
 
 /* ==== The device ==== */
 
@@ -131,6 +168,7 @@ struct mosaic_cuda {
     cudaStream_t stream;
     size_t limit, used;
     mosaic_device engine;
+    mosaic_flow_device flow;
     char name[256];
 };
 
@@ -176,10 +214,10 @@ static int mosaic_cuda__fail(mosaic_cuda *c, mosaic_cuda_result result, cudaErro
     return 0;
 }
 
-/* 1 when a call of the runtime went well; the first one that did not is remembered. */
+/* 1 when a call of the runtime went well, and all before it; the first one that did not is remembered. */
 static int mosaic_cuda__ok(mosaic_cuda *c, cudaError_t e)
 {
-    if (e == cudaSuccess) return 1;
+    if (e == cudaSuccess) return c->result == MOSAIC_CUDA_OK;
     cudaGetLastError(); /* else it would be taken for that of the next launch */
     return mosaic_cuda__fail(c, mosaic_cuda__result(e), e);
 }
@@ -231,7 +269,8 @@ static uint8_t *mosaic_cuda__allocate(mosaic_cuda *c, size_t size)
 static void mosaic_cuda__release(mosaic_cuda *c, uint8_t *p, size_t size)
 {
     if (!p) return;
-    if (cudaFree(p) != cudaSuccess) cudaGetLastError(); /* a device that is gone took its memory along */
+    if (c->result == MOSAIC_CUDA_OK) mosaic_cuda__wait(c, c->stream); /* for who still reads or writes there */
+    if (cudaFree(p) != cudaSuccess) cudaGetLastError();               /* a device that is gone took its memory along */
     c->used -= size;
 }
 
@@ -243,7 +282,7 @@ typedef struct mosaic_cuda__trial {
     int32_t i, j;
 } mosaic_cuda__trial;
 
-enum { MOSAIC_CUDA__TRIALS = 12 };
+enum { MOSAIC_CUDA__TRIALS = 14 };
 
 static __global__ void mosaic_cuda__try_operations(mosaic_cuda__trial t, int64_t *out)
 {
@@ -259,6 +298,8 @@ static __global__ void mosaic_cuda__try_operations(mosaic_cuda__trial t, int64_t
     out[9] = (int16_t)t.i;
     out[10] = (int64_t)t.i * t.j;
     out[11] = __double_as_longlong(mosaic_cuda__add(t.d, 0.0));
+    out[12] = mosaic_cuda__lower(t.j, t.i, t.i);
+    out[13] = mosaic_cuda__upper(t.i, t.i, t.j);
 }
 
 static int64_t mosaic_cuda__bits(double v)
@@ -300,6 +341,9 @@ static void mosaic_cuda__self_test(mosaic_cuda *c)
     want[9] = (int16_t)t.i;
     want[10] = (int64_t)t.i * t.j;
     want[11] = mosaic_cuda__bits(t.d);
+    /* i is -19 * 65536 + 10617, or -1 * 2^24 + 237 * 65536 + 41 * 256 + 121; j is 116 * 65536 + 52145, which is -13391 in 16 bits */
+    want[12] = t.i + -13391 * 121 + 116 * 41;
+    want[13] = t.j + 10617 * -19 + -19 * -1;
     mosaic__fp_leave(fp);
     out = (int64_t *)mosaic_cuda__allocate(c, sizeof got);
     if (!out) return;
@@ -344,6 +388,10 @@ static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e);
 static int mosaic_cuda__engine_costs(void *state, const mosaic_engine *e);
 static int mosaic_cuda__engine_paint(void *state, const mosaic_engine *e);
 static void mosaic_cuda__engine_close(void *state);
+static void *mosaic_cuda__flow_open(void *ctx, mosaic_flow *flow);
+static int mosaic_cuda__flow_encode(void *state, mosaic_flow *flow, int slot);
+static int mosaic_cuda__flow_estimate(void *state, mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out);
+static void mosaic_cuda__flow_close(void *state, mosaic_flow *flow);
 
 extern "C" void mosaic_cuda_close(mosaic_cuda *c)
 {
@@ -371,6 +419,12 @@ extern "C" mosaic_cuda_result mosaic_cuda_open(const mosaic_cuda_options *option
     c->engine.costs = mosaic_cuda__engine_costs;
     c->engine.paint = mosaic_cuda__engine_paint;
     c->engine.close = mosaic_cuda__engine_close;
+    c->flow.ctx = c;
+    c->flow.layout = mosaic_flow__layout();
+    c->flow.open = mosaic_cuda__flow_open;
+    c->flow.encode = mosaic_cuda__flow_encode;
+    c->flow.estimate = mosaic_cuda__flow_estimate;
+    c->flow.close = mosaic_cuda__flow_close;
     mosaic_cuda__start(c, device);
     result = mosaic_cuda_status(c, error);
     if (result == MOSAIC_CUDA_OK)
@@ -381,6 +435,7 @@ extern "C" mosaic_cuda_result mosaic_cuda_open(const mosaic_cuda_options *option
 }
 
 extern "C" const mosaic_device *mosaic_cuda_engine(mosaic_cuda *c) { return c ? &c->engine : 0; }
+extern "C" const mosaic_flow_device *mosaic_cuda_flow(mosaic_cuda *c) { return c ? &c->flow : 0; }
 
 /* ==== SSIM ====
 
@@ -821,6 +876,715 @@ static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e)
         mosaic_cuda__fail(c, MOSAIC_CUDA_ERROR_HOST_MEMORY, cudaSuccess);
     mosaic_cuda__engine_close(s);
     return 0;
+}
+
+/* ==== RAFT in integers ====
+
+   The stream's whole block of memory is there twice, here and on the device, with everything in the same place: so the functions of mosaic_flow.h, which
+   lay out the network and say which step follows which, are taken as they are, and only the steps themselves (mosaic_flow__qstep) are kernels. What
+   becomes of the sums is again mosaic_flow.h's own code.
+
+   Weights are 16 bits, and devices multiply pairs of 16 bits by pairs of bytes in one instruction: so a pair of weights lies in a word as its two low
+   bytes and its two high ones, and a product is two of these instructions. Sums are taken modulo 2^32, where that changes nothing. */
+
+typedef struct mosaic_cuda__extent {
+    int32_t largest, shift;
+    unsigned long long longest;
+} mosaic_cuda__extent;
+
+typedef struct mosaic_cuda__norm {
+    unsigned long long sum[MOSAIC_FLOW__QOUTPUTS], deviation[MOSAIC_FLOW__QOUTPUTS], square[MOSAIC_FLOW__QOUTPUTS]; /* modulo 2^64 */
+    int32_t low[MOSAIC_FLOW__QOUTPUTS], high[MOSAIC_FLOW__QOUTPUTS];
+} mosaic_cuda__norm;
+
+typedef struct mosaic_cuda__flow {
+    mosaic_cuda *cuda;
+    mosaic_flow *flow;
+    uint8_t *memory; /* what lies at `flow` on the host, then the rest */
+    size_t size;
+    mosaic_flow__qraft *q;
+    mosaic_flow__model *model;
+    mosaic_cuda__extent *extent;
+    mosaic_cuda__norm *norm;
+    int32_t *out;            /* 1/512 px, for mosaic_flow_pair */
+    int32_t *host_out;       /* the same here */
+    mosaic_flow__qraft copy; /* of the network's plan, as the device needs it */
+} mosaic_cuda__flow;
+
+/* Where on the device something of the stream's block is. */
+template <class T> static T *mosaic_cuda__there(const mosaic_cuda__flow *s, T *p)
+{
+    return p ? (T *)((uintptr_t)p - (uintptr_t)s->flow + (uintptr_t)s->memory) : 0;
+}
+static void mosaic_cuda__move(const mosaic_cuda__flow *s, mosaic_flow__qmap *m) { m->at = mosaic_cuda__there(s, m->at); }
+static void mosaic_cuda__move(const mosaic_cuda__flow *s, mosaic_flow__qconv *c)
+{
+    c->weights = mosaic_cuda__there(s, c->weights);
+    c->bias = mosaic_cuda__there(s, c->bias);
+    c->shift = mosaic_cuda__there(s, c->shift);
+    c->low = mosaic_cuda__there(s, c->low);
+    c->high = mosaic_cuda__there(s, c->high);
+}
+
+static void mosaic_cuda__move_network(const mosaic_cuda__flow *s, mosaic_flow__qraft *q)
+{
+    int i, k;
+    q->flow = 0;
+    q->shape.model = s->model;
+    for (i = 0; i < MOSAIC_FLOW__MAX_LAYERS; i++) mosaic_cuda__move(s, &q->conv[i]);
+    for (i = 0; i < 2; i++) {
+        mosaic_cuda__move(s, &q->gates[i]);
+        mosaic_cuda__move(s, &q->news[i]);
+        mosaic_cuda__move(s, &q->context[i]);
+        mosaic_cuda__move(s, &q->feature_map[i]);
+        q->feature[i] = mosaic_cuda__there(s, q->feature[i]);
+        q->hidden_start[i] = mosaic_cuda__there(s, q->hidden_start[i]);
+        q->context_sums[i] = mosaic_cuda__there(s, q->context_sums[i]);
+        q->carried[i] = 0; /* this is done on the host */
+        for (k = 0; k < 4; k++) {
+            q->packed[i][k] = mosaic_cuda__there(s, q->packed[i][k]);
+            q->level_feature[i][k] = mosaic_cuda__there(s, q->level_feature[i][k]);
+        }
+        for (k = 0; k < 3; k++) {
+            mosaic_cuda__move(s, &q->whole[k][i]);
+            mosaic_cuda__move(s, &q->inner[k][i]);
+        }
+    }
+    for (k = 0; k < 3; k++) mosaic_cuda__move(s, &q->across[k]);
+    for (k = 0; k < 4; k++) {
+        mosaic_cuda__move(s, &q->level_conv[k]);
+        mosaic_cuda__move(s, &q->volume_map[k]);
+        q->volume[k] = mosaic_cuda__there(s, q->volume[k]);
+    }
+    mosaic_cuda__move(s, &q->image);
+    mosaic_cuda__move(s, &q->context_map);
+    mosaic_cuda__move(s, &q->taps);
+    mosaic_cuda__move(s, &q->flow_map);
+    mosaic_cuda__move(s, &q->corr1);
+    mosaic_cuda__move(s, &q->flow1);
+    mosaic_cuda__move(s, &q->merge);
+    mosaic_cuda__move(s, &q->state);
+    mosaic_cuda__move(s, &q->head);
+    mosaic_cuda__move(s, &q->mask);
+    q->tanh_table = mosaic_cuda__there(s, q->tanh_table);
+    q->exp_table = mosaic_cuda__there(s, q->exp_table);
+    q->sums = mosaic_cuda__there(s, q->sums);
+    q->tile_inputs = 0;
+    q->stats = 0;
+    q->scales = mosaic_cuda__there(s, q->scales);
+    q->hidden = mosaic_cuda__there(s, q->hidden);
+    q->z = mosaic_cuda__there(s, q->z);
+    q->sources = 0;
+    q->distance = 0;
+    q->vectors = mosaic_cuda__there(s, q->vectors);
+    q->zeros = mosaic_cuda__there(s, q->zeros);
+}
+
+static mosaic_flow__qop mosaic_cuda__moved_op(const mosaic_cuda__flow *s, const mosaic_flow__qop *op)
+{
+    mosaic_flow__qop o = *op;
+    o.q = s->q;
+    o.conv = mosaic_cuda__there(s, op->conv);
+    o.from = mosaic_cuda__there(s, op->from);
+    o.to = mosaic_cuda__there(s, op->to);
+    o.skip = mosaic_cuda__there(s, op->skip);
+    o.start = mosaic_cuda__there(s, op->start);
+    o.sums = mosaic_cuda__there(s, op->sums);
+    o.hidden = mosaic_cuda__there(s, op->hidden);
+    return o;
+}
+
+enum { MOSAIC_CUDA__THREADS = 128 };
+static unsigned mosaic_cuda__blocks(size_t threads, size_t of) { return (unsigned)((threads + of - 1) / of); }
+static __device__ __forceinline__ size_t mosaic_cuda__index(void) { return (size_t)blockIdx.x * blockDim.x + threadIdx.x; }
+
+/* ---- convolutions ---- */
+
+/* Two weights as the instructions want them. */
+static __device__ __forceinline__ int32_t mosaic_cuda__word(int32_t pair)
+{
+    const uint32_t p = (uint32_t)pair;
+    return (int32_t)((p & 0xff0000ffu) | (p >> 8 & 0xff00u) | (p << 8 & 0xff0000u));
+}
+
+static __global__ void mosaic_cuda__pack_weights(int32_t *words, size_t count)
+{
+    const size_t i = mosaic_cuda__index();
+    if (i < count) words[i] = mosaic_cuda__word(words[i]);
+}
+
+typedef struct __align__(16) mosaic_cuda__four { int32_t v[4]; }
+mosaic_cuda__four;
+
+/* 16 outputs' sums, in two parts each. */
+typedef struct mosaic_cuda__sums {
+    int32_t lower[16], upper[16];
+} mosaic_cuda__sums;
+
+static __device__ __forceinline__ void mosaic_cuda__clear(mosaic_cuda__sums *s)
+{
+    int j;
+    MOSAIC_CUDA__UNROLL
+    for (j = 0; j < 16; j++) s->lower[j] = s->upper[j] = 0;
+}
+
+/* A pair of inputs into the sums. */
+static __device__ __forceinline__ void mosaic_cuda__multiply(mosaic_cuda__sums *s, int32_t x, const mosaic_cuda__four *w)
+{
+    int i, j;
+    MOSAIC_CUDA__UNROLL
+    for (i = 0; i < 4; i++) {
+        const mosaic_cuda__four four = w[i];
+        MOSAIC_CUDA__UNROLL
+        for (j = 0; j < 4; j++) {
+            s->lower[4 * i + j] = mosaic_cuda__lower(x, four.v[j], s->lower[4 * i + j]);
+            s->upper[4 * i + j] = mosaic_cuda__upper(x, four.v[j], s->upper[4 * i + j]);
+        }
+    }
+}
+
+/* acc += (sums + half) >> part */
+static __device__ __forceinline__ void mosaic_cuda__flush(mosaic_cuda__sums *s, int part, int32_t *acc)
+{
+    const uint32_t half = part ? 1u << (part - 1) : 0;
+    int j;
+    MOSAIC_CUDA__UNROLL
+    for (j = 0; j < 16; j++) acc[j] += (int32_t)(((uint32_t)s->upper[j] << 8) + (uint32_t)s->lower[j] + half) >> part;
+    mosaic_cuda__clear(s);
+}
+
+static __device__ __forceinline__ const mosaic_cuda__four *mosaic_cuda__weights(const mosaic_flow__qconv *c, int o, int segment)
+{
+    return (const mosaic_cuda__four *)(const void *)c->weights + ((size_t)o * (size_t)c->segments + (size_t)segment) * (size_t)c->pairs * 4;
+}
+
+/* mosaic_flow__qmac for one pixel, whose inputs are at x, and for block o of 16 outputs. */
+static __device__ __forceinline__ void mosaic_cuda__mac(const mosaic_flow__qconv *c, const mosaic_flow__qmap *m, const int16_t *x, int o,
+                                                        int32_t *acc)
+{
+    const int taps = c->merged ? c->height : c->height * c->width, pieces = c->segments / taps, across = c->merged ? 1 : c->width;
+    mosaic_cuda__sums sums;
+    int i, k, p;
+    mosaic_cuda__clear(&sums);
+    for (i = 0; i < taps; i++) {
+        const int16_t *at = x + (i / across - (c->height - 1) / 2) * m->pitch + (ptrdiff_t)(i % across - (c->width - 1) / 2) * m->channels;
+        for (k = 0; k < pieces; k++) {
+            const mosaic_cuda__four *w = mosaic_cuda__weights(c, o, i * pieces + k);
+            const int32_t *pair = (const int32_t *)(const void *)(at + 2 * k * c->pairs);
+            for (p = 0; p < c->pairs; p++) mosaic_cuda__multiply(&sums, pair[p], w + 4 * p);
+            if (c->part) mosaic_cuda__flush(&sums, c->part, acc);
+        }
+    }
+    if (!c->part) mosaic_cuda__flush(&sums, 0, acc);
+}
+
+/* Each thread has a pixel and 16 outputs. */
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS, 3) mosaic_cuda__rows(mosaic_flow__qop op)
+{
+    const mosaic_flow__qconv *c = op.conv;
+    const mosaic_flow__qmap *m = op.from;
+    const int pixel = (int)mosaic_cuda__index(), pixels = op.width * op.height, o = (int)blockIdx.y;
+    const int y = pixel / op.width, x = pixel - y * op.width;
+    const int32_t *start = op.start ? op.start + mosaic_flow__qplace(pixels, pixel, 16 * o) : c->bias + 16 * o;
+    const int16_t *at = m->at + (ptrdiff_t)y * c->stride * m->pitch + (ptrdiff_t)x * c->stride * m->channels + op.from_channel;
+    int32_t acc[16];
+    int j;
+    if (pixel >= pixels) return;
+    MOSAIC_CUDA__UNROLL
+    for (j = 0; j < 16; j++) acc[j] = start[j];
+    mosaic_cuda__mac(c, m, at, o, acc);
+    if (m->low) {
+        int32_t low[16];
+        MOSAIC_CUDA__UNROLL
+        for (j = 0; j < 16; j++) low[j] = 128;
+        mosaic_cuda__mac(c, m, at + m->low, o, low);
+        MOSAIC_CUDA__UNROLL
+        for (j = 0; j < 16; j++) acc[j] += low[j] >> 8;
+    }
+    if (op.kind == MOSAIC_FLOW__QNORM) {
+        int32_t *sums = op.sums + (ptrdiff_t)pixel * op.sums_step + 16 * o;
+        MOSAIC_CUDA__UNROLL
+        for (j = 0; j < 16; j++) sums[j] = acc[j];
+    } else
+        mosaic_flow__qfinish(&op, acc, x, y, 16 * o);
+}
+
+enum { MOSAIC_CUDA__TILES = 32 }; /* of a block: one thread for each of their 16 places */
+
+/* a + b or a - b, of two numbers of 16 bits. */
+static __device__ __forceinline__ int32_t mosaic_cuda__both(int32_t a, int32_t b, int plus)
+{
+    const uint32_t u = (uint32_t)a, v = (uint32_t)b, low = plus ? u + v : u - v, high = plus ? (u >> 16) + (v >> 16) : (u >> 16) - (v >> 16);
+    return (int32_t)(high << 16 | (low & 0xffffu));
+}
+
+/* Convolutions in tiles of 2 x 2 outputs, see mosaic_flow.h. Each place of v is made of four inputs on the way. */
+static __global__ void __launch_bounds__(MOSAIC_CUDA__TILES * 16) mosaic_cuda__tiles(mosaic_flow__qop op)
+{
+    MOSAIC_CUDA__SHARED(int32_t, places); /* [place][output][tile] */
+    const mosaic_flow__qconv *c = op.conv;
+    const mosaic_flow__qmap *m = op.from;
+    const int t = (int)threadIdx.x, place = (int)threadIdx.y, o = (int)blockIdx.y, across = (op.width + 1) / 2;
+    const int tile = (int)blockIdx.x * MOSAIC_CUDA__TILES + t, there = tile < across * ((op.height + 1) / 2);
+    const int left = tile % across * 2, top = tile / across * 2, i = place / 4, k = place % 4, pieces = c->segments / 16;
+    int32_t acc[16];
+    int j, p, s;
+    MOSAIC_CUDA__UNROLL
+    for (j = 0; j < 16; j++) acc[j] = 0;
+    if (there) {
+        /* B: differences and sums of lines 0 and 2, 1 and 2, 2 and 1, 1 and 3. */
+        const int i0 = i == 2 ? 2 : i != 0, i1 = i == 2 ? 1 : i == 3 ? 3 : 2, k0 = k == 2 ? 2 : k != 0, k1 = k == 2 ? 1 : k == 3 ? 3 : 2;
+        const int16_t *from = m->at + (top - 1) * m->pitch + (ptrdiff_t)(left - 1) * m->channels + op.from_channel;
+        const int32_t *d00 = (const int32_t *)(const void *)(from + i0 * m->pitch + (ptrdiff_t)k0 * m->channels);
+        const int32_t *d01 = (const int32_t *)(const void *)(from + i0 * m->pitch + (ptrdiff_t)k1 * m->channels);
+        const int32_t *d10 = (const int32_t *)(const void *)(from + i1 * m->pitch + (ptrdiff_t)k0 * m->channels);
+        const int32_t *d11 = (const int32_t *)(const void *)(from + i1 * m->pitch + (ptrdiff_t)k1 * m->channels);
+        mosaic_cuda__sums sums;
+        mosaic_cuda__clear(&sums);
+        for (s = 0; s < pieces; s++) {
+            const mosaic_cuda__four *w = mosaic_cuda__weights(c, o, place * pieces + s);
+            const int first = s * c->pairs;
+            for (p = 0; p < c->pairs; p++) {
+                const int32_t a = mosaic_cuda__both(d00[first + p], d10[first + p], i == 1),
+                              b = mosaic_cuda__both(d01[first + p], d11[first + p], i == 1);
+                mosaic_cuda__multiply(&sums, mosaic_cuda__both(a, b, k == 1), w + 4 * p);
+            }
+            mosaic_cuda__flush(&sums, c->part, acc);
+        }
+    }
+    MOSAIC_CUDA__UNROLL
+    for (j = 0; j < 16; j++) places[(place * 16 + j) * MOSAIC_CUDA__TILES + t] = acc[j];
+    __syncthreads();
+    if (place < 4 && there) { /* now the output of the tile: A m A' */
+        const int x = left + place % 2, y = top + place / 2, lower = place / 2, right = place % 2;
+        const int32_t *start = c->bias + 16 * o;
+        if (x >= op.width || y >= op.height) return;
+        if (op.start) start = op.start + mosaic_flow__qplace((ptrdiff_t)op.width * op.height, (ptrdiff_t)y * op.width + x, 16 * o);
+        MOSAIC_CUDA__UNROLL
+        for (j = 0; j < 16; j++) {
+            const int32_t *at = places + j * MOSAIC_CUDA__TILES + t;
+            int32_t line[4];
+            MOSAIC_CUDA__UNROLL
+            for (p = 0; p < 4; p++) {
+                const int32_t *column = at + p * 16 * MOSAIC_CUDA__TILES;
+                const int32_t u = column[64 * MOSAIC_CUDA__TILES], v = column[128 * MOSAIC_CUDA__TILES];
+                line[p] = lower ? u - v - column[192 * MOSAIC_CUDA__TILES] : column[0] + u + v;
+            }
+            acc[j] = start[j] + (right ? line[1] - line[2] - line[3] : line[0] + line[1] + line[2]);
+        }
+        mosaic_flow__qfinish(&op, acc, x, y, 16 * o);
+    }
+}
+
+/* ---- instance norm ---- */
+
+static __global__ void mosaic_cuda__norm_clear(mosaic_cuda__norm *n)
+{
+    const int c = (int)threadIdx.x;
+    n->sum[c] = n->deviation[c] = n->square[c] = 0;
+    n->low[c] = 0x7fffffff;
+    n->high[c] = -0x7fffffff;
+}
+
+enum { MOSAIC_CUDA__NORM_PIXELS = 512 }; /* of a block: 16 channels by 16 threads */
+
+typedef struct mosaic_cuda__moments {
+    unsigned long long sum, square;
+    int32_t low, high;
+} mosaic_cuda__moments;
+
+/* Sums, least and largest; or, of deviations from the mean, sums and sums of squares. */
+static __global__ void __launch_bounds__(256) mosaic_cuda__norm_sums(mosaic_flow__qop op, mosaic_cuda__norm *n, int deviations)
+{
+    MOSAIC_CUDA__SHARED(mosaic_cuda__moments, moments);
+    const int t = (int)threadIdx.y * 16 + (int)threadIdx.x, c = (int)blockIdx.y * 16 + (int)threadIdx.x, pixels = op.width * op.height;
+    const int from = (int)blockIdx.x * MOSAIC_CUDA__NORM_PIXELS,
+              to = from + MOSAIC_CUDA__NORM_PIXELS < pixels ? from + MOSAIC_CUDA__NORM_PIXELS : pixels;
+    const mosaic_flow__qscale *s = op.q->scales;
+    mosaic_cuda__moments own = {0, 0, 0x7fffffff, -0x7fffffff};
+    int p, k;
+    for (p = from + (int)threadIdx.y; p < to; p += 16) {
+        int32_t v = op.sums[(ptrdiff_t)p * op.sums_step + c];
+        if (deviations) {
+            v = (v - s->mean[c]) >> s->coarse[c];
+            own.square += (unsigned long long)((int64_t)v * v);
+        }
+        own.sum += (unsigned long long)(int64_t)v;
+        own.low = v < own.low ? v : own.low;
+        own.high = v > own.high ? v : own.high;
+    }
+    moments[t] = own;
+    for (k = 128; k >= 16; k /= 2) {
+        __syncthreads();
+        if (t < k) {
+            const mosaic_cuda__moments other = moments[t + k];
+            moments[t].sum += other.sum;
+            moments[t].square += other.square;
+            moments[t].low = other.low < moments[t].low ? other.low : moments[t].low;
+            moments[t].high = other.high > moments[t].high ? other.high : moments[t].high;
+        }
+    }
+    if (t >= 16) return;
+    if (deviations) {
+        atomicAdd(&n->deviation[c], moments[t].sum);
+        atomicAdd(&n->square[c], moments[t].square);
+    } else {
+        atomicAdd(&n->sum[c], moments[t].sum);
+        atomicMin(&n->low[c], moments[t].low);
+        atomicMax(&n->high[c], moments[t].high);
+    }
+}
+
+static __global__ void mosaic_cuda__norm_scales(mosaic_flow__qop op, const mosaic_cuda__norm *n, int end)
+{
+    const int c = (int)threadIdx.x;
+    const int64_t pixels = (int64_t)op.width * op.height;
+    if (c >= op.conv->blocks * 16) return;
+    if (end)
+        mosaic_flow__qscale_end(op.q->scales, c, pixels, (int64_t)n->deviation[c], (int64_t)n->square[c], op.conv->shift[c]);
+    else
+        mosaic_flow__qscale_begin(op.q->scales, c, pixels, (int64_t)n->sum[c], n->low[c], n->high[c]);
+}
+
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__norm_apply(mosaic_flow__qop op)
+{
+    const int pixel = (int)mosaic_cuda__index(), o = (int)blockIdx.y * 16, y = pixel / op.width, x = pixel - y * op.width;
+    const mosaic_flow__qmap *skip = op.skip;
+    int32_t t[16];
+    if (pixel >= op.width * op.height || o >= op.conv->out) return;
+    mosaic_flow__qnormed(op.sums + (ptrdiff_t)pixel * op.sums_step + o, op.q->scales, o, op.relu ? 0 : -MOSAIC_FLOW__QMAX, t);
+    mosaic_flow__qparts(t, skip ? skip->at + y * skip->pitch + (ptrdiff_t)x * skip->channels + o : 0, skip ? skip->low : 0,
+                        op.to->at + y * op.to->pitch + (ptrdiff_t)x * op.to->channels + o, op.to->low);
+}
+
+/* ---- pictures, features, correlation ---- */
+
+static __global__ void mosaic_cuda__picture(const mosaic_flow__qraft *q, const uint8_t *picture, int w, int h)
+{
+    const int i = (int)mosaic_cuda__index();
+    if (i < q->shape.width * q->shape.height) mosaic_flow__qenter(q, picture, w, h, i % q->shape.width, i / q->shape.width);
+}
+
+static __global__ void mosaic_cuda__largest(const int32_t *sums, size_t count, mosaic_cuda__extent *extent)
+{
+    MOSAIC_CUDA__SHARED(int32_t, most);
+    const int t = (int)threadIdx.x;
+    size_t i;
+    int k;
+    most[t] = 0;
+    for (i = mosaic_cuda__index(); i < count; i += (size_t)gridDim.x * blockDim.x) {
+        const int32_t v = mosaic_flow__qsize(sums[i]);
+        if (v > most[t]) most[t] = v;
+    }
+    for (k = MOSAIC_CUDA__THREADS / 2; k > 0; k /= 2) {
+        __syncthreads();
+        if (t < k && most[t + k] > most[t]) most[t] = most[t + k];
+    }
+    if (t == 0) atomicMax(&extent->largest, most[0]);
+}
+
+static __global__ void mosaic_cuda__longest(const int32_t *sums, int count, int features, mosaic_cuda__extent *extent)
+{
+    const int i = (int)mosaic_cuda__index();
+    if (i < count)
+        atomicMax(&extent->longest,
+                  (unsigned long long)mosaic_flow__qlength(sums + (ptrdiff_t)i * features, features, mosaic_flow__qbase(extent->largest)));
+}
+
+static __global__ void mosaic_cuda__feature_bits(mosaic_flow__qraft *q, int slot, mosaic_cuda__extent *extent)
+{
+    const int32_t bits = q->conv[q->shape.model->cnet - 1].shift[0];
+    extent->shift = mosaic_flow__qfeature_shift(extent->largest, extent->longest, bits);
+    q->feature_bits[slot] = bits - extent->shift;
+}
+
+static __global__ void mosaic_cuda__features(mosaic_flow__qraft *q, int slot, size_t count, const mosaic_cuda__extent *extent)
+{
+    const size_t i = mosaic_cuda__index();
+    if (i < count) q->feature[slot][i] = mosaic_flow__qfeature(q->sums[i], extent->shift);
+}
+
+/* A level for correlation, as weights or as it is. */
+static __global__ void mosaic_cuda__levels(mosaic_flow__qraft *q, int slot)
+{
+    const int level = (int)blockIdx.y, w = q->shape.level_width[level], h = q->shape.level_height[level], features = q->shape.model->features;
+    const size_t i = mosaic_cuda__index(), at = i / (size_t)features;
+    const int c = (int)(i % (size_t)features);
+    int16_t v;
+    if (at >= (size_t)w * (size_t)h) return;
+    v = mosaic_flow__qlevel(q, q->feature[slot], level, (int)(at % (size_t)w), (int)(at / (size_t)w), c);
+    if (q->packed[slot][level]) {
+        uint8_t *word = (uint8_t *)(q->packed[slot][level] + at / 16 * 16 * (size_t)features + (size_t)c / 2 * 32 + at % 16 * 2);
+        word[c % 2] = (uint8_t)v;
+        word[2 + c % 2] = (uint8_t)(v >> 8);
+    } else if (level)
+        q->level_feature[slot][level][at * (size_t)features + (size_t)c] = v;
+}
+
+/* What depends on the pair and is known here only. */
+static __global__ void mosaic_cuda__pair(mosaic_flow__qraft *q, int from)
+{
+    int l;
+    q->first = from;
+    q->corr_shift = q->feature_bits[0] + q->feature_bits[1] - q->scale[MOSAIC_FLOW__SCALE_CORR];
+    for (l = 0; l < 4; l++) q->level_conv[l].weights = q->packed[1 - from][l];
+}
+
+/* ---- the recurrent update ---- */
+
+static __global__ void mosaic_cuda__begin(const mosaic_flow__qraft *q)
+{
+    const int i = (int)mosaic_cuda__index();
+    if (i < q->shape.w8 * q->shape.h8) mosaic_flow__qbegin(q, i % q->shape.w8, i / q->shape.w8);
+}
+
+/* The window of a pixel at one level, first its numbers, then the values between them; see mosaic_flow__qlookup. */
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__lookup(const mosaic_flow__qraft *q)
+{
+    MOSAIC_CUDA__SHARED(int16_t, window);
+    const int r = q->shape.model->radius, side = 2 * r + 2, features = q->shape.model->features, span = q->taps_span, l = (int)blockIdx.y;
+    const size_t pixel = blockIdx.x;
+    const int w = q->shape.level_width[l], h = q->shape.level_height[l], unit = MOSAIC_FLOW__QFLOW + l;
+    const int32_t cx = (int32_t)(pixel % (size_t)q->shape.w8 << MOSAIC_FLOW__QFLOW) + q->vectors[2 * pixel];
+    const int32_t cy = (int32_t)(pixel / (size_t)q->shape.w8 << MOSAIC_FLOW__QFLOW) + q->vectors[2 * pixel + 1];
+    const int32_t mask = (1 << unit) - 1, fx = ((cx & mask) << 2) >> l, fy = ((cy & mask) << 2) >> l;
+    const int left = (cx >> unit) - r, top = (cy >> unit) - r;
+    const int32_t d = (fx * fy + 8192) >> 14, b = fx - d, c = fy - d, a = 16384 - fx - c;
+    int16_t *out = q->taps.at + (ptrdiff_t)pixel * q->taps.channels + l * (2 * r + 1) * span;
+    int i, k;
+    for (i = (int)threadIdx.x; i < side * side; i += MOSAIC_CUDA__THREADS) {
+        const int x = left + i % side, y = top + i / side;
+        int16_t v = 0;
+        if (x >= 0 && y >= 0 && x < w && y < h) {
+            if (q->volume[l])
+                v = q->volume[l][pixel * (size_t)q->volume_step[l] + (size_t)y * (size_t)w + (size_t)x];
+            else {
+                const int16_t *f = q->feature[q->first] + pixel * (size_t)features;
+                const int16_t *g = q->level_feature[1 - q->first][l] + ((size_t)y * (size_t)w + (size_t)x) * (size_t)features;
+                int32_t sum = 0;
+                for (k = 0; k < features; k++) sum += f[k] * g[k];
+                v = mosaic_flow__qcorrelation(sum, q->corr_shift);
+            }
+        }
+        window[i] = v;
+    }
+    __syncthreads();
+    for (i = (int)threadIdx.x; i < (2 * r + 1) * span; i += MOSAIC_CUDA__THREADS) {
+        const int16_t *p = window + i / span * side + i % span;
+        out[i] = i % span > 2 * r ? (int16_t)0 /* weighs nothing */ : (int16_t)((p[0] * a + p[1] * b + p[side] * c + p[side + 1] * d + 8192) >> 14);
+    }
+}
+
+/* A pixel of the field, to vectors (1/64 px) or to out (1/512 px). */
+static __global__ void mosaic_cuda__upsample(const mosaic_flow__qraft *q, int width, int height, int16_t *vectors, int32_t *out)
+{
+    const int i = (int)mosaic_cuda__index();
+    int64_t v[2];
+    int c;
+    if (i >= width * height) return;
+    mosaic_flow__qpixel(q, i % width + q->shape.left, i / width + q->shape.top, v);
+    for (c = 0; c < 2; c++) {
+        if (vectors) vectors[2 * (size_t)i + (size_t)c] = mosaic_flow__qsixtyfourth(v[c]);
+        if (out)
+            out[2 * (size_t)i + (size_t)c] = (int32_t)v[c]; /* at most 2^25 pixels of an eighth, times 8, in 1/512, with 12 bits of fraction gone */
+    }
+}
+
+/* ---- the stream ---- */
+
+static void mosaic_cuda__flow_norm(mosaic_cuda__flow *s, const mosaic_flow__qop *op)
+{
+    mosaic_cuda *c = s->cuda;
+    const mosaic_flow__qop o = mosaic_cuda__moved_op(s, op);
+    const size_t pixels = (size_t)op->width * (size_t)op->height;
+    const unsigned channels = (unsigned)op->conv->blocks;
+    const dim3 parts(mosaic_cuda__blocks(pixels, MOSAIC_CUDA__NORM_PIXELS), channels), threads(16, 16);
+    const dim3 all(mosaic_cuda__blocks(pixels, MOSAIC_CUDA__THREADS), channels);
+    const size_t shared = 256 * sizeof(mosaic_cuda__moments);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__norm_clear, 1, MOSAIC_FLOW__QOUTPUTS, 0, c->stream, s->norm);
+    MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__norm_sums, parts, threads, shared, c->stream, o, s->norm, 0);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__norm_scales, 1, MOSAIC_FLOW__QOUTPUTS, 0, c->stream, o, s->norm, 0);
+    MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__norm_sums, parts, threads, shared, c->stream, o, s->norm, 1);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__norm_scales, 1, MOSAIC_FLOW__QOUTPUTS, 0, c->stream, o, s->norm, 1);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__norm_apply, all, MOSAIC_CUDA__THREADS, 0, c->stream, o);
+}
+
+static void mosaic_cuda__flow_pass(mosaic_cuda__flow *s, const mosaic_flow__qop *op)
+{
+    mosaic_cuda *c = s->cuda;
+    const mosaic_flow__qop o = mosaic_cuda__moved_op(s, op);
+    const unsigned blocks = (unsigned)op->conv->blocks;
+    if (op->conv->tiled) {
+        const size_t tiles = (size_t)((op->width + 1) / 2) * (size_t)((op->height + 1) / 2);
+        const dim3 grid(mosaic_cuda__blocks(tiles, MOSAIC_CUDA__TILES), blocks), threads(MOSAIC_CUDA__TILES, 16);
+        MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__tiles, grid, threads, 256 * MOSAIC_CUDA__TILES * sizeof(int32_t), c->stream, o);
+    } else {
+        const dim3 grid(mosaic_cuda__blocks((size_t)op->width * (size_t)op->height, MOSAIC_CUDA__THREADS), blocks);
+        MOSAIC_CUDA__LAUNCH(mosaic_cuda__rows, grid, MOSAIC_CUDA__THREADS, 0, c->stream, o);
+    }
+}
+
+/* The steps that mosaic_flow.h asks for. After a failure nothing is asked of the device; whoever waits for it finds out. */
+static void mosaic_cuda__flow_step(const mosaic_flow__qraft *q, mosaic_flow__qstep step, const mosaic_flow__qop *op, int slot)
+{
+    mosaic_cuda__flow *s = (mosaic_cuda__flow *)q->flow->device;
+    mosaic_cuda *c = s->cuda;
+    const mosaic_flow__raft *shape = &q->shape;
+    if (c->result != MOSAIC_CUDA_OK) return;
+    switch (step) {
+    case MOSAIC_FLOW__QSTEP_PICTURE:
+        MOSAIC_CUDA__LAUNCH(mosaic_cuda__picture, mosaic_cuda__blocks((size_t)shape->width * (size_t)shape->height, MOSAIC_CUDA__THREADS),
+                            MOSAIC_CUDA__THREADS, 0, c->stream, s->q, mosaic_cuda__there(s, q->flow->picture[slot]), q->flow->field.width,
+                            q->flow->field.height);
+        break;
+    case MOSAIC_FLOW__QSTEP_PASS: mosaic_cuda__flow_pass(s, op); break;
+    case MOSAIC_FLOW__QSTEP_NORM: mosaic_cuda__flow_norm(s, op); break;
+    case MOSAIC_FLOW__QSTEP_LOOKUP: {
+        const dim3 grid((unsigned)(shape->w8 * shape->h8), 4);
+        const int side = 2 * shape->model->radius + 2;
+        MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__lookup, grid, MOSAIC_CUDA__THREADS, (size_t)(side * side) * sizeof(int16_t), c->stream, s->q);
+        break;
+    }
+    }
+    mosaic_cuda__launched(c);
+}
+
+static int mosaic_cuda__flow_encode(void *state, mosaic_flow *flow, int slot)
+{
+    mosaic_cuda__flow *s = (mosaic_cuda__flow *)state;
+    mosaic_cuda *c = s->cuda;
+    mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
+    const int features = q->shape.model->features;
+    const size_t count = (size_t)q->shape.w8 * (size_t)q->shape.h8, numbers = count * (size_t)features;
+    const dim3 levels(mosaic_cuda__blocks(numbers, MOSAIC_CUDA__THREADS), 4);
+    const unsigned parts = mosaic_cuda__blocks(numbers, MOSAIC_CUDA__THREADS);
+    const int32_t *sums = mosaic_cuda__there(s, q->sums);
+    if (c->result != MOSAIC_CUDA_OK || !mosaic_cuda__up(c, mosaic_cuda__there(s, flow->picture[slot]), flow->picture[slot],
+                                                        (size_t)flow->field.width * (size_t)flow->field.height * 3))
+        return 1;
+    mosaic_flow__qfeature_sums(q, slot);
+    if (!mosaic_cuda__ok(c, cudaMemsetAsync(s->extent, 0, sizeof *s->extent, c->stream))) return 1;
+    MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__largest, parts < 64 ? parts : 64, MOSAIC_CUDA__THREADS, MOSAIC_CUDA__THREADS * sizeof(int32_t),
+                                 c->stream, sums, numbers, s->extent);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__longest, mosaic_cuda__blocks(count, MOSAIC_CUDA__THREADS), MOSAIC_CUDA__THREADS, 0, c->stream, sums, (int)count,
+                        features, s->extent);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__feature_bits, 1, 1, 0, c->stream, s->q, slot, s->extent);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__features, parts, MOSAIC_CUDA__THREADS, 0, c->stream, s->q, slot, numbers, s->extent);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__levels, levels, MOSAIC_CUDA__THREADS, 0, c->stream, s->q, slot);
+    return !mosaic_cuda__launched(c);
+}
+
+static int mosaic_cuda__flow_estimate(void *state, mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
+{
+    mosaic_cuda__flow *s = (mosaic_cuda__flow *)state;
+    mosaic_cuda *c = s->cuda;
+    mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
+    const size_t count = (size_t)q->shape.w8 * (size_t)q->shape.h8, pixels = (size_t)flow->field.width * (size_t)flow->field.height;
+    const size_t motion = 2 * count * sizeof *q->vectors;
+    size_t i;
+    if (c->result != MOSAIC_CUDA_OK) return 1;
+    q->first = from;
+    if (!q->context_ready[from]) mosaic_flow__qcontext(q, from);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__pair, 1, 1, 0, c->stream, s->q, from);
+    mosaic_flow__qvolume(q);
+    mosaic_flow__qinitial(flow, q, direction, init);
+    if (!mosaic_cuda__launched(c) || !mosaic_cuda__up(c, mosaic_cuda__there(s, q->vectors), q->vectors, motion) ||
+        !mosaic_cuda__ok(c, cudaMemcpyAsync(mosaic_cuda__there(s, q->hidden), mosaic_cuda__there(s, q->hidden_start[from]),
+                                            count * (size_t)q->shape.model->hidden * sizeof *q->hidden, cudaMemcpyDeviceToDevice, c->stream)))
+        return 1;
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__begin, mosaic_cuda__blocks(count, MOSAIC_CUDA__THREADS), MOSAIC_CUDA__THREADS, 0, c->stream, s->q);
+    mosaic_flow__qrun(q, flow->o.iterations);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__upsample, mosaic_cuda__blocks(pixels, MOSAIC_CUDA__THREADS), MOSAIC_CUDA__THREADS, 0, c->stream, s->q,
+                        flow->field.width, flow->field.height, mosaic_cuda__there(s, vectors), out ? s->out : 0);
+    if (!mosaic_cuda__launched(c) || (vectors && !mosaic_cuda__down(c, vectors, mosaic_cuda__there(s, vectors), 2 * pixels * sizeof *vectors)) ||
+        (out && !mosaic_cuda__down(c, s->host_out, s->out, 2 * pixels * sizeof *s->out)) ||
+        (q->carried[0] && !mosaic_cuda__down(c, q->vectors, mosaic_cuda__there(s, q->vectors), motion)) || !mosaic_cuda__wait(c, c->stream))
+        return 1;
+    for (i = 0; out && i < 2 * pixels; i++) out[i] = (float)s->host_out[i] / 512.0f;
+    mosaic_flow__qkeep(q, direction);
+    return 0;
+}
+
+static void mosaic_cuda__flow_close(void *state, mosaic_flow *flow)
+{
+    mosaic_cuda__flow *s = (mosaic_cuda__flow *)state;
+    ((mosaic_flow__qraft *)flow->method)->step = 0;
+    mosaic_cuda__release(s->cuda, s->memory, s->size);
+    free(s->host_out);
+    free(s);
+}
+
+/* The weights of a convolution, once they are there. */
+static int mosaic_cuda__flow_pack(mosaic_cuda__flow *s, const mosaic_flow__qconv *conv)
+{
+    const size_t words = (size_t)conv->blocks * (size_t)conv->segments * (size_t)conv->pairs * 16;
+    if (!conv->weights || !words) return 1;
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__pack_weights, mosaic_cuda__blocks(words, MOSAIC_CUDA__THREADS), MOSAIC_CUDA__THREADS, 0, s->cuda->stream,
+                        (int32_t *)(void *)mosaic_cuda__there(s, conv->weights), words);
+    return mosaic_cuda__launched(s->cuda);
+}
+
+static void mosaic_cuda__flow_plan(mosaic_cuda__flow *s, mosaic_cuda__arena *arena)
+{
+    s->memory = (uint8_t *)mosaic_cuda__take(arena, s->flow->size, 1);
+    s->model = (mosaic_flow__model *)mosaic_cuda__take(arena, 1, sizeof *s->model);
+    s->extent = (mosaic_cuda__extent *)mosaic_cuda__take(arena, 1, sizeof *s->extent);
+    s->norm = (mosaic_cuda__norm *)mosaic_cuda__take(arena, 1, sizeof *s->norm);
+    s->out = (int32_t *)mosaic_cuda__take(arena, (size_t)s->flow->field.width * (size_t)s->flow->field.height, 2 * sizeof(int32_t));
+    s->size = arena->used;
+}
+
+static int mosaic_cuda__flow_fill(mosaic_cuda__flow *s, const mosaic_flow__qraft *q)
+{
+    mosaic_cuda *c = s->cuda;
+    mosaic_flow__model model = *q->shape.model;
+    int i;
+    model.name = 0;
+    model.layers = 0;
+    s->q = mosaic_cuda__there(s, (mosaic_flow__qraft *)s->flow->method);
+    s->copy = *q;
+    mosaic_cuda__move_network(s, &s->copy);
+    if (!mosaic_cuda__up(c, s->memory, s->flow, s->flow->size) || !mosaic_cuda__up(c, s->q, &s->copy, sizeof s->copy) ||
+        !mosaic_cuda__up(c, s->model, &model, sizeof model))
+        return 0;
+    for (i = 0; i < MOSAIC_FLOW__MAX_LAYERS; i++)
+        if (!mosaic_cuda__flow_pack(s, &q->conv[i])) return 0;
+    for (i = 0; i < 2; i++)
+        if (!mosaic_cuda__flow_pack(s, &q->gates[i]) || !mosaic_cuda__flow_pack(s, &q->news[i]) || !mosaic_cuda__flow_pack(s, &q->context[i]))
+            return 0;
+    return mosaic_cuda__wait(c, c->stream);
+}
+
+static void *mosaic_cuda__flow_open(void *ctx, mosaic_flow *flow)
+{
+    mosaic_cuda *c = (mosaic_cuda *)ctx;
+    mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
+    mosaic_cuda__flow *s;
+    mosaic_cuda__arena arena;
+    if (c->result != MOSAIC_CUDA_OK || flow->o.method != MOSAIC_FLOW_RAFT || flow->o.arithmetic != 0) return 0;
+    s = (mosaic_cuda__flow *)malloc(sizeof *s);
+    if (s) {
+        memset(s, 0, sizeof *s);
+        s->cuda = c;
+        s->flow = flow;
+        s->host_out = (int32_t *)malloc((size_t)flow->field.width * (size_t)flow->field.height * 2 * sizeof(int32_t));
+    }
+    if (!s || !s->host_out) {
+        mosaic_cuda__fail(c, MOSAIC_CUDA_ERROR_HOST_MEMORY, cudaSuccess);
+        free(s);
+        return 0;
+    }
+    memset(&arena, 0, sizeof arena);
+    mosaic_cuda__flow_plan(s, &arena);
+    arena.base = arena.overflow ? 0 : mosaic_cuda__allocate(c, s->size);
+    arena.used = 0;
+    if (arena.base) mosaic_cuda__flow_plan(s, &arena);
+    if (!arena.base || !mosaic_cuda__flow_fill(s, q)) {
+        mosaic_cuda__flow_close(s, flow);
+        return 0;
+    }
+    q->step = mosaic_cuda__flow_step;
+    return s;
 }
 
 #endif

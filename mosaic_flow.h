@@ -238,10 +238,23 @@ typedef struct mosaic_flow_options {
     /* How to run `count` independent jobs, see THREADS; null = one after the other. */
     void (*run)(void *run_ctx, void (*job)(void *arg, int index), void *arg, int count);
     void *run_ctx;
-    void *alloc_ctx; /* handed to MOSAIC_FLOW_MALLOC and MOSAIC_FLOW_FREE */
+    void *alloc_ctx;                         /* handed to MOSAIC_FLOW_MALLOC and MOSAIC_FLOW_FREE */
+    const struct mosaic_flow_device *device; /* another processor; must outlive the flow; null = none. The result is the same */
 } mosaic_flow_options;
 
 typedef struct mosaic_flow mosaic_flow;
+
+/* A method on another processor, to the very bits of the one here: mosaic_cuda.cu fills one in for GPUs. A step whose function gives anything but 0 is done
+   here, and so is all that follows. layout: what tells that the functions were compiled with this very file; if not, it is refused (OPTION). open gives the
+   state of one stream, null where the device cannot serve it; the others are as in mosaic_flow__backend. */
+typedef struct mosaic_flow_device {
+    void *ctx;
+    uint64_t layout;
+    void *(*open)(void *ctx, mosaic_flow *flow);
+    int (*encode)(void *state, mosaic_flow *flow, int slot);
+    int (*estimate)(void *state, mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out);
+    void (*close)(void *state, mosaic_flow *flow);
+} mosaic_flow_device;
 
 /* Begins a stream of frames of width x height pixels (1 to 32767 each). options may be null. On success *flow is the caller's to
    close; on failure it is null. */
@@ -378,7 +391,9 @@ MOSAIC__UNUSED static void mosaic__fp_leave(unsigned long long old)
 extern "C" {
 #endif
 
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(__CUDACC__)
+#define MOSAIC_FLOW__INLINE MOSAIC__UNUSED static __host__ __device__ __forceinline__
+#elif defined(__GNUC__) || defined(__clang__)
 #define MOSAIC_FLOW__INLINE MOSAIC__UNUSED static inline __attribute__((always_inline))
 #else
 #define MOSAIC_FLOW__INLINE static inline
@@ -468,6 +483,8 @@ struct mosaic_flow {
     mosaic_flow_field field;
     int16_t *vectors[2]; /* forward, backward */
     void *method;        /* state of the backend, in the block */
+    size_t size;         /* of all that lies in the block from here on */
+    void *device;        /* its state of this stream, or null */
 };
 
 MOSAIC__UNUSED static void mosaic_flow__jobs(const mosaic_flow *flow, void (*job)(void *arg, int index), void *arg, int count)
@@ -2914,9 +2931,18 @@ typedef struct mosaic_flow__qop {
     mosaic_flow__qkind kind;
 } mosaic_flow__qop;
 
+/* What a device does instead; the order of steps is the one here. */
+typedef enum mosaic_flow__qstep {
+    MOSAIC_FLOW__QSTEP_PICTURE, /* mosaic_flow__qpicture of a slot */
+    MOSAIC_FLOW__QSTEP_PASS,
+    MOSAIC_FLOW__QSTEP_NORM,
+    MOSAIC_FLOW__QSTEP_LOOKUP
+} mosaic_flow__qstep;
+
 typedef struct mosaic_flow__qraft {
     mosaic_flow__raft shape;
     const mosaic_flow *flow;
+    void (*step)(const struct mosaic_flow__qraft *q, mosaic_flow__qstep step, const mosaic_flow__qop *op, int slot); /* null: no device */
     mosaic_flow__qmac mac;
     void (*rows)(const mosaic_flow__qop *op, int from, int to, mosaic_flow__qstat *stat);
     void (*tiles)(const mosaic_flow__qop *op, int from, int to, int index);
@@ -3201,6 +3227,17 @@ MOSAIC__TARGET("avx2") static void mosaic_flow__qtanh16_avx2(const int32_t *tabl
 }
 #endif
 
+/* By the function of this level; on a device plainly. */
+#if defined(__CUDA_ARCH__)
+#define MOSAIC_FLOW__QTANH16(q, t)                                                                                                                   \
+    do {                                                                                                                                             \
+        int i;                                                                                                                                       \
+        for (i = 0; i < 16; i++) (t)[i] = mosaic_flow__qtanh((q)->tanh_table, (t)[i]);                                                               \
+    } while (0)
+#else
+#define MOSAIC_FLOW__QTANH16(q, t) (q)->tanh16((q)->tanh_table, t)
+#endif
+
 /* A dot product of features, rounded and clipped to 16 bits. */
 MOSAIC_FLOW__INLINE int16_t mosaic_flow__qcorrelation(int32_t sum, int shift)
 {
@@ -3373,13 +3410,14 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qfinish(const mosaic_flow__qop *op, const 
         if (op->conv->out - o >= 16)
             mosaic_flow__qnarrow(t, to);
         else
-            for (c = 0; c < op->conv->out - o; c++) to[c] = (int16_t)t[c];
+            for (c = 0; c < 16; c++)
+                if (c < op->conv->out - o) to[c] = (int16_t)t[c];
         return;
     case MOSAIC_FLOW__QCORR: mosaic_flow__qcorrelations(acc, q->corr_shift, to); return;
     case MOSAIC_FLOW__QCONTEXT:
         if (o < hidden) {
             mosaic_flow__qshift(acc, shift, -32767, 32767, t);
-            q->tanh16(q->tanh_table, t);
+            MOSAIC_FLOW__QTANH16(q, t);
             mosaic_flow__qnarrow(t, op->hidden + place);
         } else {
             mosaic_flow__qshift(acc, shift, 0, op->limit, t);
@@ -3388,7 +3426,7 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qfinish(const mosaic_flow__qop *op, const 
         return;
     case MOSAIC_FLOW__QGATES:
         mosaic_flow__qshift(acc, shift, -32767, 32767, t);
-        q->tanh16(q->tanh_table, t);
+        MOSAIC_FLOW__QTANH16(q, t);
         mosaic_flow__qlogistic(t);
         if (o < hidden)
             mosaic_flow__qnarrow(t, q->z + place);
@@ -3397,7 +3435,7 @@ MOSAIC_FLOW__INLINE void mosaic_flow__qfinish(const mosaic_flow__qop *op, const 
         return;
     case MOSAIC_FLOW__QCANDIDATE:
         mosaic_flow__qshift(acc, shift, -32767, 32767, t);
-        q->tanh16(q->tanh_table, t);
+        MOSAIC_FLOW__QTANH16(q, t);
         mosaic_flow__qrenew(t, q->z + place, q->hidden + place, to);
         return;
     case MOSAIC_FLOW__QDELTA: {
@@ -3744,6 +3782,10 @@ static void mosaic_flow__qlookup_job(void *arg, int index)
 static void mosaic_flow__qpass(const mosaic_flow__qraft *q, const mosaic_flow__qop *op, int pass)
 {
     mosaic_flow__qjob job;
+    if (q->step) {
+        q->step(q, MOSAIC_FLOW__QSTEP_PASS, op, 0);
+        return;
+    }
     job.op = op;
     job.q = q;
     job.pass = pass;
@@ -3756,7 +3798,7 @@ static void mosaic_flow__qpass(const mosaic_flow__qraft *q, const mosaic_flow__q
         mosaic_flow__jobs(q->flow, mosaic_flow__qrows_job, &job, q->bands);
 }
 
-static uint32_t mosaic_flow__qroot(uint64_t v)
+MOSAIC_FLOW__INLINE uint32_t mosaic_flow__qroot(uint64_t v)
 {
     uint64_t root = 0, bit;
     for (bit = (uint64_t)1 << 31; bit; bit >>= 1)
@@ -3765,7 +3807,7 @@ static uint32_t mosaic_flow__qroot(uint64_t v)
 }
 
 /* 1e-5 * 2^e, rounded. */
-static int64_t mosaic_flow__qepsilon(int e)
+MOSAIC_FLOW__INLINE int64_t mosaic_flow__qepsilon(int e)
 {
     const int64_t mantissa = 2814749767; /* 1e-5 * 2^48 */
     if (e >= 48) return mantissa << (e - 48 > 20 ? 20 : e - 48);
@@ -3773,7 +3815,7 @@ static int64_t mosaic_flow__qepsilon(int e)
 }
 
 /* n / d and the rest, rounded down. */
-static int64_t mosaic_flow__qfloor(int64_t n, int64_t d, int64_t *rest)
+MOSAIC_FLOW__INLINE int64_t mosaic_flow__qfloor(int64_t n, int64_t d, int64_t *rest)
 {
     int64_t quotient = n / d;
     if (n % d < 0) quotient--;
@@ -3781,56 +3823,70 @@ static int64_t mosaic_flow__qfloor(int64_t n, int64_t d, int64_t *rest)
     return quotient;
 }
 
-/* Instance norm of op's sums: to op->to. `bits` are the fraction bits of the sums. */
-static void mosaic_flow__qnormalise(const mosaic_flow__qraft *q, const mosaic_flow__qop *op, const int32_t *bits)
+/* The scale of channel c, as far as sums, the least and the largest of n pixels tell. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qscale_begin(mosaic_flow__qscale *s, int c, int64_t n, int64_t sum, int32_t low, int32_t high)
+{
+    int64_t rest, largest; /* deviation */
+    s->mean[c] = (int32_t)mosaic_flow__qfloor(sum, n, &rest);
+    largest = (int64_t)high - s->mean[c] > (int64_t)s->mean[c] - low ? (int64_t)high - s->mean[c] : (int64_t)s->mean[c] - low;
+    s->coarse[c] = s->up[c] = s->down[c] = 0;
+    while (largest >> s->coarse[c] > 32767) s->coarse[c]++;
+    while (largest >> s->down[c] >= (1 << 22) - 1) s->down[c]++;
+    while (s->up[c] < 20 && largest << (s->up[c] + 1) < (1 << 22) - 1) s->up[c]++;
+    s->rest[c] = (int32_t)((rest << s->up[c]) / n >> s->down[c]);
+}
+
+/* The rest of it, from the deviations' sum and that of their squares; `bits` are the fraction bits of the sums. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qscale_end(mosaic_flow__qscale *s, int c, int64_t n, int64_t deviation, int64_t square, int32_t bits)
+{
+    int64_t mean, rest, v;
+    int e = 0;
+    mean = mosaic_flow__qfloor(deviation, n, &rest);
+    square -= mean * (deviation + rest) + rest * rest / n; /* n times the variance */
+    v = (square / n << 10) + (square % n << 10) / n + mosaic_flow__qepsilon(2 * (bits - s->coarse[c]) + 10);
+    if (v < 1) v = 1;
+    while (v >> e >= (int64_t)1 << 32) e += 2;
+    v >>= e;
+    while (v < (int64_t)1 << 30) {
+        v <<= 2;
+        e -= 2;
+    }
+    /* 2^31 / sqrt(v) has 16 bits; t is in units of 2^(down - up), v in those of 2^coarse and with 10 fraction bits. */
+    s->factor[c] = (int32_t)mosaic_flow__qroot(((uint64_t)1 << 62) / (uint64_t)v);
+    s->shift[c] = 31 - 5 + e / 2 + s->coarse[c] - MOSAIC_FLOW__QF - (s->down[c] - s->up[c]) - 8;
+    for (; s->shift[c] > 30; s->shift[c]--) s->factor[c] >>= 1;
+    for (; s->shift[c] < 0; s->shift[c]++) s->up[c]++;
+    s->up[c] = 1 << s->up[c];
+}
+
+/* Instance norm of op's sums: to op->to. */
+static void mosaic_flow__qnormalise(const mosaic_flow__qraft *q, const mosaic_flow__qop *op)
 {
     const int64_t n = (int64_t)op->width * op->height;
-    mosaic_flow__qscale *s = q->scales;
     int c, b;
+    if (q->step) {
+        q->step(q, MOSAIC_FLOW__QSTEP_NORM, op, 0);
+        return;
+    }
     for (c = 0; c < op->conv->blocks * 16; c++) {
-        int64_t sum = 0, rest, high, low;
-        high = -0x7fffffff;
-        low = 0x7fffffff;
+        int64_t sum = 0;
+        int32_t high = -0x7fffffff, low = 0x7fffffff;
         for (b = 0; b < q->bands; b++) {
             const mosaic_flow__qstat *t = &q->stats[b];
             sum += t->sum[c];
             low = t->low[c] < low ? t->low[c] : low;
             high = t->high[c] > high ? t->high[c] : high;
         }
-        s->mean[c] = (int32_t)mosaic_flow__qfloor(sum, n, &rest);
-        high -= s->mean[c];
-        low = s->mean[c] - low;
-        high = high > low ? high : low; /* the largest deviation */
-        s->coarse[c] = s->up[c] = s->down[c] = 0;
-        while (high >> s->coarse[c] > 32767) s->coarse[c]++;
-        while (high >> s->down[c] >= (1 << 22) - 1) s->down[c]++;
-        while (s->up[c] < 20 && high << (s->up[c] + 1) < (1 << 22) - 1) s->up[c]++;
-        s->rest[c] = (int32_t)((rest << s->up[c]) / n >> s->down[c]);
+        mosaic_flow__qscale_begin(q->scales, c, n, sum, low, high);
     }
     mosaic_flow__qpass(q, op, 1);
     for (c = 0; c < op->conv->blocks * 16; c++) {
-        int64_t deviation = 0, square = 0, mean, rest, v;
-        int e = 0;
+        int64_t deviation = 0, square = 0;
         for (b = 0; b < q->bands; b++) {
             deviation += q->stats[b].deviation[c];
             square += q->stats[b].square[c];
         }
-        mean = mosaic_flow__qfloor(deviation, n, &rest);
-        square -= mean * (deviation + rest) + rest * rest / n; /* n times the variance */
-        v = (square / n << 10) + (square % n << 10) / n + mosaic_flow__qepsilon(2 * (bits[c] - s->coarse[c]) + 10);
-        if (v < 1) v = 1;
-        while (v >> e >= (int64_t)1 << 32) e += 2;
-        v >>= e;
-        while (v < (int64_t)1 << 30) {
-            v <<= 2;
-            e -= 2;
-        }
-        /* 2^31 / sqrt(v) has 16 bits; t is in units of 2^(down - up), v in those of 2^coarse and with 10 fraction bits. */
-        s->factor[c] = (int32_t)mosaic_flow__qroot(((uint64_t)1 << 62) / (uint64_t)v);
-        s->shift[c] = 31 - 5 + e / 2 + s->coarse[c] - MOSAIC_FLOW__QF - (s->down[c] - s->up[c]) - 8;
-        for (; s->shift[c] > 30; s->shift[c]--) s->factor[c] >>= 1;
-        for (; s->shift[c] < 0; s->shift[c]++) s->up[c]++;
-        s->up[c] = 1 << s->up[c];
+        mosaic_flow__qscale_end(q->scales, c, n, deviation, square, op->conv->shift[c]);
     }
     mosaic_flow__qpass(q, op, 2);
 }
@@ -3861,7 +3917,7 @@ static void mosaic_flow__qlayer(const mosaic_flow__qraft *q, int layer, const mo
     op.sums = q->sums;
     op.sums_step = q->conv[layer].blocks * 16;
     mosaic_flow__qpass(q, &op, 0);
-    if (norm) mosaic_flow__qnormalise(q, &op, q->conv[layer].shift);
+    if (norm) mosaic_flow__qnormalise(q, &op);
 }
 
 /* An encoder up to its last layer; returns its last map. */
@@ -3891,81 +3947,130 @@ static const mosaic_flow__qmap *mosaic_flow__qencoder(const mosaic_flow__qraft *
     return x;
 }
 
-/* The picture in a slot, padded, as 2 v - 255. */
-static void mosaic_flow__qpicture(const mosaic_flow__qraft *q, int slot)
+/* A pixel of the padded picture as 2 v - 255; the picture itself is w x h. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qenter(const mosaic_flow__qraft *q, const uint8_t *picture, int w, int h, int x, int y)
 {
-    const uint8_t *picture = q->flow->picture[slot];
-    const int w = q->flow->field.width, h = q->flow->field.height;
-    int x, y, c;
-    for (y = 0; y < q->shape.height; y++) {
-        const uint8_t *row = picture + (size_t)mosaic_flow__qclamp(y - q->shape.top, 0, h - 1) * (size_t)w * 3;
-        int16_t *to = q->image.at + y * q->image.pitch;
-        for (x = 0; x < q->shape.width; x++) {
-            const uint8_t *p = row + 3 * mosaic_flow__qclamp(x - q->shape.left, 0, w - 1);
-            for (c = 0; c < 3; c++) to[4 * x + c] = (int16_t)(2 * p[c] - 255);
-        }
-    }
+    const int px = mosaic_flow__qclamp(x - q->shape.left, 0, w - 1), py = mosaic_flow__qclamp(y - q->shape.top, 0, h - 1);
+    const uint8_t *p = picture + 3 * ((size_t)py * (size_t)w + (size_t)px);
+    int16_t *to = q->image.at + y * q->image.pitch + 4 * x;
+    int c;
+    for (c = 0; c < 3; c++) to[c] = (int16_t)(2 * p[c] - 255);
 }
 
-/* The features of a picture, with as many fraction bits as make every dot product of two pictures' features fit 32 bits: by Cauchy-Schwarz no
-   sum of products, nor a part of it, is larger than the product of the longest vectors. */
-static void mosaic_flow__qfeatures(mosaic_flow__qraft *q, int slot)
+static void mosaic_flow__qpicture(const mosaic_flow__qraft *q, int slot)
 {
-    const int features = q->shape.model->features, layer = q->shape.model->cnet - 1, w8 = q->shape.w8, h8 = q->shape.h8;
-    const size_t count = (size_t)w8 * (size_t)h8, numbers = count * (size_t)features;
-    const int32_t *sums = q->sums;
-    int16_t *f = q->feature[slot];
-    int32_t largest = 0;
-    uint64_t longest = 0;
-    uint32_t length;
-    int shift = 0, base, c, l, x, y, i, j;
-    size_t k;
+    int x, y;
+    if (q->step) {
+        q->step(q, MOSAIC_FLOW__QSTEP_PICTURE, 0, slot);
+        return;
+    }
+    for (y = 0; y < q->shape.height; y++)
+        for (x = 0; x < q->shape.width; x++) mosaic_flow__qenter(q, q->flow->picture[slot], q->flow->field.width, q->flow->field.height, x, y);
+}
+
+/* What a sum counts when the largest is sought. */
+MOSAIC_FLOW__INLINE int32_t mosaic_flow__qsize(int32_t v) { return v < 0 ? ~v : v; }
+
+/* How far sums are shifted right before their squares are added up. */
+MOSAIC_FLOW__INLINE int mosaic_flow__qbase(int32_t largest)
+{
+    int base = 0;
+    while (largest >> base >= 1 << 20) base++;
+    return base;
+}
+
+/* The square of the length of a pixel's features, in sums shifted right by base. */
+MOSAIC_FLOW__INLINE uint64_t mosaic_flow__qlength(const int32_t *sums, int features, int base)
+{
+    uint64_t square = 0;
+    int c;
+    for (c = 0; c < features; c++) {
+        const int64_t v = sums[c] >> base;
+        square += (uint64_t)(v * v);
+    }
+    return square;
+}
+
+/* From the sums to features with as many fraction bits as make every dot product of two pictures' features fit 32 bits: by Cauchy-Schwarz no
+   sum of products, nor a part of it, is larger than the product of the longest vectors. longest: qlength of the longest; bits: of the sums. */
+MOSAIC_FLOW__INLINE int mosaic_flow__qfeature_shift(int32_t largest, uint64_t longest, int32_t bits)
+{
+    /* A rounded vector is at most half of sqrt(features) longer than the exact one, what `base` cut off at most sqrt(features). */
+    const uint32_t length = mosaic_flow__qroot(longest) + 17;
+    const int base = mosaic_flow__qbase(largest);
+    int shift = 0;
+    while (length >> shift > 46200 || (largest >> base >> shift) > 32766 || bits - base - shift > 14) shift++;
+    return shift + base;
+}
+
+MOSAIC_FLOW__INLINE int16_t mosaic_flow__qfeature(int32_t sum, int shift)
+{
+    return (int16_t)(shift ? (int32_t)(((int64_t)sum + ((int64_t)1 << (shift - 1))) >> shift) : sum);
+}
+
+/* Channel c of a level's pixel: the mean of the features it covers. */
+MOSAIC_FLOW__INLINE int16_t mosaic_flow__qlevel(const mosaic_flow__qraft *q, const int16_t *f, int level, int x, int y, int c)
+{
+    const size_t features = (size_t)q->shape.model->features, w8 = (size_t)q->shape.w8;
+    const int side = 1 << level;
+    int32_t sum = level ? 1 << (2 * level - 1) : 0;
+    int i, j;
+    for (j = 0; j < side; j++)
+        for (i = 0; i < side; i++) sum += f[((size_t)(side * y + j) * w8 + (size_t)(side * x + i)) * features + (size_t)c];
+    return (int16_t)(sum >> (2 * level));
+}
+
+/* The sums of the feature encoder's last layer. */
+static void mosaic_flow__qfeature_sums(mosaic_flow__qraft *q, int slot)
+{
+    const int layer = q->shape.model->cnet - 1;
     mosaic_flow__qop op;
     mosaic_flow__qpicture(q, slot);
     mosaic_flow__qop_start(q, &op, &q->conv[layer], mosaic_flow__qencoder(q, 0), 0, MOSAIC_FLOW__QSUMS);
     op.sums = q->sums;
-    op.sums_step = features;
+    op.sums_step = q->shape.model->features;
     op.sums_block = 32;
     mosaic_flow__qpass(q, &op, 0);
+    q->context_ready[slot] = 0;
+}
+
+static void mosaic_flow__qfeatures(mosaic_flow__qraft *q, int slot)
+{
+    const int features = q->shape.model->features, layer = q->shape.model->cnet - 1;
+    const size_t count = (size_t)q->shape.w8 * (size_t)q->shape.h8, numbers = count * (size_t)features;
+    const int32_t *sums = q->sums;
+    int16_t *f = q->feature[slot];
+    int32_t largest = 0;
+    uint64_t longest = 0;
+    int shift, base, c, l, x, y;
+    size_t k;
+    mosaic_flow__qfeature_sums(q, slot);
     for (k = 0; k < numbers; k++) {
-        const int32_t v = sums[k] < 0 ? ~sums[k] : sums[k];
+        const int32_t v = mosaic_flow__qsize(sums[k]);
         largest = v > largest ? v : largest;
     }
-    for (base = 0; largest >> base >= 1 << 20;) base++;
+    base = mosaic_flow__qbase(largest);
     for (k = 0; k < count; k++) {
-        const int32_t *p = sums + k * (size_t)features;
-        uint64_t square = 0;
-        for (c = 0; c < features; c++) {
-            const int64_t v = p[c] >> base;
-            square += (uint64_t)(v * v);
-        }
+        const uint64_t square = mosaic_flow__qlength(sums + k * (size_t)features, features, base);
         longest = square > longest ? square : longest;
     }
-    /* A rounded vector is at most half of sqrt(features) longer than the exact one, what `base` cut off at most sqrt(features). */
-    length = mosaic_flow__qroot(longest) + 17;
-    while (length >> shift > 46200 || (largest >> base >> shift) > 32766 || q->conv[layer].shift[0] - base - shift > 14) shift++;
-    shift += base;
+    shift = mosaic_flow__qfeature_shift(largest, longest, q->conv[layer].shift[0]);
     q->feature_bits[slot] = q->conv[layer].shift[0] - shift;
-    for (k = 0; k < numbers; k++) f[k] = (int16_t)(shift ? (int32_t)(((int64_t)sums[k] + ((int64_t)1 << (shift - 1))) >> shift) : sums[k]);
+    for (k = 0; k < numbers; k++) f[k] = mosaic_flow__qfeature(sums[k], shift);
     for (l = 0; l < 4; l++) {
-        const int w = q->shape.level_width[l], h = q->shape.level_height[l], side = 1 << l;
+        const int w = q->shape.level_width[l], h = q->shape.level_height[l];
         for (y = 0; y < h; y++)
             for (x = 0; x < w; x++) {
                 const size_t at = (size_t)y * (size_t)w + (size_t)x;
                 for (c = 0; c < features; c++) {
-                    int32_t sum = l ? 1 << (2 * l - 1) : 0;
-                    for (j = 0; j < side; j++)
-                        for (i = 0; i < side; i++)
-                            sum += f[((size_t)(side * y + j) * (size_t)w8 + (size_t)(side * x + i)) * (size_t)features + (size_t)c];
-                    sum >>= 2 * l;
+                    const int16_t v = mosaic_flow__qlevel(q, f, l, x, y, c);
                     if (q->packed[slot][l])
-                        q->packed[slot][l][at / 16 * 16 * (size_t)features + (size_t)c / 2 * 32 + at % 16 * 2 + (size_t)c % 2] = (int16_t)sum;
+                        q->packed[slot][l][at / 16 * 16 * (size_t)features + (size_t)c / 2 * 32 + at % 16 * 2 + (size_t)c % 2] = v;
                     else if (l)
-                        q->level_feature[slot][l][at * (size_t)features + (size_t)c] = (int16_t)sum;
+                        q->level_feature[slot][l][at * (size_t)features + (size_t)c] = v;
                 }
             }
     }
-    q->context_ready[slot] = 0;
 }
 
 static void mosaic_flow__qcontext(mosaic_flow__qraft *q, int slot)
@@ -4029,7 +4134,10 @@ static void mosaic_flow__qiterate(mosaic_flow__qraft *q)
     job.q = q;
     job.pass = 0;
     job.height = q->shape.h8;
-    mosaic_flow__jobs(q->flow, mosaic_flow__qlookup_job, &job, q->bands);
+    if (q->step)
+        q->step(q, MOSAIC_FLOW__QSTEP_LOOKUP, 0, 0);
+    else
+        mosaic_flow__jobs(q->flow, mosaic_flow__qlookup_job, &job, q->bands);
     if (corr == MOSAIC_FLOW__CORR2) {
         mosaic_flow__qrelu(q, update + MOSAIC_FLOW__CORR1, &q->taps, 0, &q->corr1, 0);
         mosaic_flow__qrelu(q, update + MOSAIC_FLOW__CORR2, &q->corr1, 0, &q->merge, 0);
@@ -4069,10 +4177,13 @@ static void mosaic_flow__qvolume(mosaic_flow__qraft *q)
 }
 
 /* v / divisor to the nearest integer. */
-static int64_t mosaic_flow__qround(int64_t v, int64_t divisor) { return v >= 0 ? (v + divisor / 2) / divisor : -((-v + divisor / 2) / divisor); }
+MOSAIC_FLOW__INLINE int64_t mosaic_flow__qround(int64_t v, int64_t divisor)
+{
+    return v >= 0 ? (v + divisor / 2) / divisor : -((-v + divisor / 2) / divisor);
+}
 
 /* The picture of the motion: dx, dy of a pixel of the field, in 1 / 512 px. */
-static void mosaic_flow__qpixel(const mosaic_flow__qraft *q, int x, int y, int64_t *vector)
+MOSAIC_FLOW__INLINE void mosaic_flow__qpixel(const mosaic_flow__qraft *q, int x, int y, int64_t *vector)
 {
     const int w = q->shape.w8, h = q->shape.h8;
     int c, i, j;
@@ -4109,20 +4220,12 @@ static void mosaic_flow__qpixel(const mosaic_flow__qraft *q, int x, int y, int64
     }
 }
 
-static void mosaic_flow__qestimate(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
+/* The motion to begin with. */
+static void mosaic_flow__qinitial(const mosaic_flow *flow, mosaic_flow__qraft *q, int direction, const float *init)
 {
-    mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
-    const mosaic_flow__model *model = q->shape.model;
-    const int w = q->shape.w8, h = q->shape.h8;
-    const size_t count = (size_t)w * (size_t)h;
-    mosaic_flow__qop op;
+    const size_t count = (size_t)q->shape.w8 * (size_t)q->shape.h8;
     size_t k;
-    int x, y, c, i;
-    (void)direction;
-    q->first = from;
-    if (!q->context_ready[from]) mosaic_flow__qcontext(q, from);
-    mosaic_flow__qvolume(q);
-    memcpy(q->hidden, q->hidden_start[from], count * (size_t)model->hidden * sizeof *q->hidden);
+    int c;
     for (k = 0; k < 2 * count; k++) {
         const float v = init ? init[k] : 0.0f, reach = (float)MOSAIC_FLOW__QREACH / 4096.0f;
         q->vectors[k] = (int32_t)((v < -reach ? -reach : v > reach ? reach : v) * 4096.0f);
@@ -4135,34 +4238,69 @@ static void mosaic_flow__qestimate(mosaic_flow *flow, int from, int direction, c
             for (c = 0; c < 2; c++) q->vectors[2 * k + (size_t)c] = (int32_t)(q->carried[direction][2 * source + (size_t)c] * 4096.0f);
         }
     }
-    for (y = 0; y < h; y++)
-        for (x = 0; x < w; x++) {
-            const size_t at = (size_t)y * (size_t)w + (size_t)x;
-            int16_t *state = q->state.at + y * q->state.pitch + (ptrdiff_t)x * q->state.channels;
-            for (c = 0; c < model->hidden; c++)
-                state[q->hidden_channel + c] = mosaic_flow__qhidden(q->hidden[mosaic_flow__qplace((ptrdiff_t)count, (ptrdiff_t)at, c)]);
-            mosaic_flow__qset_flow(q, x, y);
-        }
-    for (i = 0; i < flow->o.iterations; i++) mosaic_flow__qiterate(q);
+}
+
+/* The inputs of a pixel before the first iteration. */
+MOSAIC_FLOW__INLINE void mosaic_flow__qbegin(const mosaic_flow__qraft *q, int x, int y)
+{
+    const ptrdiff_t count = (ptrdiff_t)q->shape.w8 * q->shape.h8, at = (ptrdiff_t)y * q->shape.w8 + x;
+    int16_t *state = q->state.at + y * q->state.pitch + (ptrdiff_t)x * q->state.channels;
+    int c;
+    for (c = 0; c < q->shape.model->hidden; c++) state[q->hidden_channel + c] = mosaic_flow__qhidden(q->hidden[mosaic_flow__qplace(count, at, c)]);
+    mosaic_flow__qset_flow(q, x, y);
+}
+
+/* All iterations, and what upsampling needs of the network. */
+static void mosaic_flow__qrun(mosaic_flow__qraft *q, int iterations)
+{
+    const mosaic_flow__model *model = q->shape.model;
+    mosaic_flow__qop op;
+    int i;
+    for (i = 0; i < iterations; i++) mosaic_flow__qiterate(q);
+    if (!q->mask.at) return;
+    mosaic_flow__qrelu(q, model->update + MOSAIC_FLOW__MASK1, &q->state, q->hidden_channel, &q->mask, 0);
+    mosaic_flow__qop_start(q, &op, &q->conv[model->update + MOSAIC_FLOW__MASK2], &q->mask, 0, MOSAIC_FLOW__QSUMS);
+    op.sums = q->sums;
+    op.sums_step = 576;
+    op.sums_block = 32;
+    mosaic_flow__qpass(q, &op, 0);
+}
+
+static void mosaic_flow__qkeep(mosaic_flow__qraft *q, int direction)
+{
+    const size_t count = (size_t)q->shape.w8 * (size_t)q->shape.h8;
+    size_t k;
     for (k = 0; direction >= 0 && q->carried[direction] && k < 2 * count; k++) q->carried[direction][k] = (float)q->vectors[k] / 4096.0f;
-    if (q->mask.at) {
-        mosaic_flow__qrelu(q, model->update + MOSAIC_FLOW__MASK1, &q->state, q->hidden_channel, &q->mask, 0);
-        mosaic_flow__qop_start(q, &op, &q->conv[model->update + MOSAIC_FLOW__MASK2], &q->mask, 0, MOSAIC_FLOW__QSUMS);
-        op.sums = q->sums;
-        op.sums_step = 576;
-        op.sums_block = 32;
-        mosaic_flow__qpass(q, &op, 0);
-    }
+}
+
+/* From 1/512 px to the 1/64 px of a field. */
+MOSAIC_FLOW__INLINE int16_t mosaic_flow__qsixtyfourth(int64_t v)
+{
+    const int64_t u = (v + 4) >> 3;
+    return (int16_t)(u > 32767 ? 32767 : u < -32767 ? -32767 : u);
+}
+
+static void mosaic_flow__qestimate(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
+{
+    mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
+    const size_t count = (size_t)q->shape.w8 * (size_t)q->shape.h8;
+    int x, y, c;
+    q->first = from;
+    if (!q->context_ready[from]) mosaic_flow__qcontext(q, from);
+    mosaic_flow__qvolume(q);
+    memcpy(q->hidden, q->hidden_start[from], count * (size_t)q->shape.model->hidden * sizeof *q->hidden);
+    mosaic_flow__qinitial(flow, q, direction, init);
+    for (y = 0; y < q->shape.h8; y++)
+        for (x = 0; x < q->shape.w8; x++) mosaic_flow__qbegin(q, x, y);
+    mosaic_flow__qrun(q, flow->o.iterations);
+    mosaic_flow__qkeep(q, direction);
     for (y = 0; y < flow->field.height; y++)
         for (x = 0; x < flow->field.width; x++) {
             const size_t at = 2 * ((size_t)y * (size_t)flow->field.width + (size_t)x);
             int64_t v[2];
             mosaic_flow__qpixel(q, x + q->shape.left, y + q->shape.top, v);
             for (c = 0; c < 2; c++) {
-                if (vectors) {
-                    const int64_t u = (v[c] + 4) >> 3;
-                    vectors[at + (size_t)c] = (int16_t)(u > 32767 ? 32767 : u < -32767 ? -32767 : u);
-                }
+                if (vectors) vectors[at + (size_t)c] = mosaic_flow__qsixtyfourth(v[c]);
                 if (out) out[at + (size_t)c] = (float)v[c] / 512.0f;
             }
         }
@@ -5038,6 +5176,18 @@ static mosaic_flow_result mosaic_flow__plan(mosaic_flow *flow, mosaic_flow__aren
     return flow->backend->plan(flow, arena);
 }
 
+/* Changes when any structure does that a device's functions read. */
+static uint64_t mosaic_flow__layout(void)
+{
+    const size_t sizes[] = {sizeof(mosaic_flow),        sizeof(mosaic_flow__qraft),    sizeof(mosaic_flow__qop),
+                            sizeof(mosaic_flow__qconv), sizeof(mosaic_flow__qmap),     sizeof(mosaic_flow__qscale),
+                            sizeof(mosaic_flow__model), offsetof(mosaic_flow, method), offsetof(mosaic_flow__qraft, vectors)};
+    uint64_t hash = 1;
+    size_t i;
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++) hash = hash * 1000003u + sizes[i];
+    return hash;
+}
+
 MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const mosaic_flow_options *options, mosaic_flow **flow)
 {
     mosaic_flow_options o;
@@ -5068,6 +5218,7 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const
     if (o.simd < 0 || o.simd > 4 || o.simd - 1 > level) return MOSAIC_FLOW_ERROR_SIMD;
     if (o.simd > 0) level = o.simd - 1;
     if (o.method == MOSAIC_FLOW_RAFT && !o.weights) return MOSAIC_FLOW_ERROR_WEIGHTS;
+    if (o.device && o.device->layout != mosaic_flow__layout()) return MOSAIC_FLOW_ERROR_OPTION;
 
     memset(&f, 0, sizeof f);
     f.o = o;
@@ -5096,11 +5247,13 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_open(int width, int height, const
     mosaic_flow__plan(made, &arena);
     made->field.forward = made->vectors[0];
     made->field.backward = made->vectors[1];
+    made->size = arena.used;
     result = made->backend->start(made);
     if (result != MOSAIC_FLOW_OK) {
         mosaic_flow_close(made);
         return result;
     }
+    if (o.device) made->device = o.device->open(o.device->ctx, made);
     *flow = made;
     return MOSAIC_FLOW_OK;
 }
@@ -5171,6 +5324,32 @@ static void mosaic_flow__fit(mosaic_flow *flow, const uint8_t *rgb, size_t strid
     mosaic_flow__jobs(flow, mosaic_flow__fit_band, &fitting, MOSAIC_FLOW__BANDS);
 }
 
+/* The device has failed: from here on everything is done here, beginning with what it knew of the two pictures. */
+static void mosaic_flow__leave_device(mosaic_flow *flow)
+{
+    flow->o.device->close(flow->device, flow);
+    flow->device = 0;
+    flow->backend->encode(flow, 0);
+    flow->backend->encode(flow, 1);
+}
+
+static void mosaic_flow__encode(mosaic_flow *flow, int slot)
+{
+    if (!flow->device)
+        flow->backend->encode(flow, slot);
+    else if (flow->o.device->encode(flow->device, flow, slot))
+        mosaic_flow__leave_device(flow);
+}
+
+static void mosaic_flow__estimate(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
+{
+    if (flow->device) {
+        if (flow->o.device->estimate(flow->device, flow, from, direction, init, vectors, out) == 0) return;
+        mosaic_flow__leave_device(flow);
+    }
+    flow->backend->estimate(flow, from, direction, init, vectors, out);
+}
+
 MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_push(mosaic_flow *flow, const uint8_t *rgb, size_t stride, const mosaic_flow_field **field)
 {
     unsigned long long fp;
@@ -5180,13 +5359,13 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_push(mosaic_flow *flow, const uin
     fp = mosaic__fp_enter();
     flow->slot = 1 - flow->slot;
     mosaic_flow__fit(flow, rgb, stride, flow->slot);
-    flow->backend->encode(flow, flow->slot);
+    mosaic_flow__encode(flow, flow->slot);
     if (flow->streamed > 0) {
         if (flow->backend->both && flow->vectors[1]) {
             flow->backend->both(flow, 1 - flow->slot);
         } else {
-            flow->backend->estimate(flow, 1 - flow->slot, 0, 0, flow->vectors[0], 0);
-            if (flow->vectors[1]) flow->backend->estimate(flow, flow->slot, 1, 0, flow->vectors[1], 0);
+            mosaic_flow__estimate(flow, 1 - flow->slot, 0, 0, flow->vectors[0], 0);
+            if (flow->vectors[1]) mosaic_flow__estimate(flow, flow->slot, 1, 0, flow->vectors[1], 0);
         }
         *field = &flow->field;
     }
@@ -5218,9 +5397,9 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_pair(mosaic_flow *flow, const uin
     fp = mosaic__fp_enter();
     mosaic_flow__fit(flow, a, stride_a, 0);
     mosaic_flow__fit(flow, b, stride_b, 1);
-    flow->backend->encode(flow, 0);
-    flow->backend->encode(flow, 1);
-    flow->backend->estimate(flow, 0, -1, init, 0, out);
+    mosaic_flow__encode(flow, 0);
+    mosaic_flow__encode(flow, 1);
+    mosaic_flow__estimate(flow, 0, -1, init, 0, out);
     mosaic__fp_leave(fp);
     return MOSAIC_FLOW_OK;
 }
@@ -5313,6 +5492,7 @@ MOSAIC_FLOW_API void mosaic_flow_close(mosaic_flow *flow)
     void *ctx;
     uint8_t *memory;
     if (!flow) return;
+    if (flow->device) flow->o.device->close(flow->device, flow);
     ctx = flow->o.alloc_ctx; /* the flow itself lies in its block */
     memory = flow->memory;
     MOSAIC_FLOW_FREE(ctx, memory);

@@ -299,6 +299,7 @@ static int open_gpu(pipeline *p)
     if (gpu_open(&p->gpu, p->s->gpu, why, sizeof why)) return say(FAILED, "--gpu on: %s", why);
     if (why[0] && !p->s->quiet) say(0, "without a GPU: %s", why);
     p->options.device = gpu_device(&p->gpu);
+    p->flow.device = gpu_flow(&p->gpu);
     return DONE;
 }
 

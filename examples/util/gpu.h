@@ -57,6 +57,17 @@ static inline const struct mosaic_device *gpu_device(gpu *g)
 #endif
 }
 
+/* For mosaic_flow_options.device. */
+static inline const struct mosaic_flow_device *gpu_flow(gpu *g)
+{
+#ifdef MOSAIC_CUDA
+    return mosaic_cuda_flow(g->cuda);
+#else
+    (void)g;
+    return NULL;
+#endif
+}
+
 /* Whether the device has failed since it was asked last: a line in why then, and from now on everything is done on the processor. */
 static inline int gpu_lost(gpu *g, char *why, size_t why_size)
 {

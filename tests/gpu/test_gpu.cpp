@@ -5,6 +5,7 @@
 #include "../../mosaic_cuda.cu"
 
 #include "../test.h"
+#include "../raft.h"
 
 static uint8_t *noise(size_t size, int smooth)
 {
@@ -228,6 +229,107 @@ static void test_engine(void)
     }
 }
 
+/* ---- RAFT in integers ---- */
+
+typedef struct film {
+    mosaic_flow_weights *weights;
+    mosaic_flow_options options;
+    int width, height;
+    uint8_t *picture[4];
+} film;
+
+static void begin_film(film *f, int large, int width, int height)
+{
+    int i;
+    memset(f, 0, sizeof *f);
+    f->weights = random_weights(large, 7u + (unsigned)large, 1.7);
+    f->width = width;
+    f->height = height;
+    f->options.method = MOSAIC_FLOW_RAFT;
+    f->options.weights = f->weights;
+    for (i = 0; i < 4; i++) {
+        f->picture[i] = (uint8_t *)malloc((size_t)(3 * width * height));
+        random_picture(f->picture[i], width, height, 3 * i, i);
+    }
+}
+
+static void end_film(film *f)
+{
+    int i;
+    for (i = 0; i < 4; i++) free(f->picture[i]);
+    mosaic_flow_weights_free(f->weights);
+}
+
+static void same_field(const film *f, const mosaic_flow_field *want, const mosaic_flow_field *got, const char *when, int frame)
+{
+    const size_t bytes = want ? want->stride * (size_t)want->height : 0;
+    CHECK_MSG(!want == !got, "%s: frame %d", when, frame);
+    if (!want || !got) return;
+    CHECK_MSG(memcmp(want->forward, got->forward, bytes) == 0, "%s: frame %d of %d x %d, forward", when, frame, f->width, f->height);
+    CHECK_MSG(!want->backward == !got->backward && (!want->backward || memcmp(want->backward, got->backward, bytes) == 0), "%s: frame %d, backward",
+              when, frame);
+}
+
+static void test_flow(void)
+{
+    static const struct {
+        int large, width, height, field_width, warm, forward_only, padding, on_demand, iterations, frames;
+    } cases[] = {{0, 83, 61, 0, 1, 0, 0, 0, 2, 4},
+                 {0, 90, 70, 49, 0, 1, 1, 0, 2, 2},
+                 {0, 43, 58, 0, 1, 0, 1, 1, 2, 3},
+                 {1, 42, 33, 0, 0, 1, 0, 0, 1, 2},
+                 {1, 34, 41, 0, 1, 0, 0, 1, 1, 3}};
+    size_t k;
+    for (k = 0; k < sizeof cases / sizeof *cases; k++) {
+        mosaic_cuda *c = open_device();
+        mosaic_flow *want = NULL, *got = NULL;
+        const mosaic_flow_field *a, *b;
+        float *init, *x, *y;
+        int w, h, i;
+        size_t pixels, n;
+        film f;
+        begin_film(&f, cases[k].large, cases[k].width, cases[k].height);
+        f.options.width = cases[k].field_width;
+        f.options.warm_start = cases[k].warm;
+        f.options.forward_only = cases[k].forward_only;
+        f.options.padding = cases[k].padding;
+        f.options.max_memory = cases[k].on_demand ? 1 : 0;
+        f.options.iterations = cases[k].iterations;
+        CHECK(mosaic_flow_open(f.width, f.height, &f.options, &want) == MOSAIC_FLOW_OK);
+        f.options.device = mosaic_cuda_flow(c);
+        CHECK(mosaic_flow_open(f.width, f.height, &f.options, &got) == MOSAIC_FLOW_OK && got->device);
+        for (i = 0; i < cases[k].frames; i++) {
+            const long waits = emulate_waits;
+            if (i == 3 && k == 0) {
+                mosaic_flow_reset(want);
+                mosaic_flow_reset(got);
+            }
+            CHECK(mosaic_flow_push(want, f.picture[i], (size_t)f.width * 3, &a) == MOSAIC_FLOW_OK);
+            CHECK(mosaic_flow_push(got, f.picture[i], (size_t)f.width * 3, &b) == MOSAIC_FLOW_OK);
+            same_field(&f, a, b, "on the device", i);
+            CHECK(emulate_waits - waits <= 2);
+        }
+        mosaic_flow_init_size(want, &w, &h);
+        pixels = (size_t)want->field.width * (size_t)want->field.height;
+        init = (float *)malloc((size_t)(w * h * 2) * sizeof *init);
+        x = (float *)malloc(pixels * 2 * sizeof *x);
+        y = (float *)malloc(pixels * 2 * sizeof *y);
+        for (n = 0; n < (size_t)(w * h * 2); n++) init[n] = (float)test_range(-3000, 3000) / (n % 9 ? 1000.0f : 10.0f);
+        CHECK(mosaic_flow_pair(want, f.picture[3], (size_t)f.width * 3, f.picture[1], (size_t)f.width * 3, init, x) == MOSAIC_FLOW_OK);
+        CHECK(mosaic_flow_pair(got, f.picture[3], (size_t)f.width * 3, f.picture[1], (size_t)f.width * 3, init, y) == MOSAIC_FLOW_OK);
+        CHECK_MSG(memcmp(x, y, pixels * 2 * sizeof *x) == 0, "pair %d", (int)k);
+        CHECK(mosaic_cuda_status(c, NULL) == MOSAIC_CUDA_OK && got->device);
+        free(init);
+        free(x);
+        free(y);
+        mosaic_flow_close(want);
+        mosaic_flow_close(got);
+        CHECK(c->used == 0 && emulate_allocated == 0);
+        mosaic_cuda_close(c);
+        end_film(&f);
+    }
+}
+
 /* ---- When the device fails ---- */
 
 /* Frames of a stream on a device of which call number `at` fails, against those without a device. 1 when it failed. */
@@ -337,10 +439,76 @@ static void test_failures(void)
     end_stream(&s);
 }
 
+/* A stream of RAFT whose device fails at some call: the same fields to the end. */
+static void test_flow_failures(void)
+{
+    mosaic_flow *want[4] = {NULL, NULL, NULL, NULL};
+    const mosaic_flow_field *field[4];
+    long at, calls = 0;
+    int i, k, failed, rounds = 0;
+    film f;
+    begin_film(&f, 0, 35, 42);
+    f.options.iterations = 1;
+    f.options.warm_start = 1;
+    for (k = 0; k < 4; k++) /* each stays at its frame */
+        for (i = 0; i <= k; i++) {
+            if (i == 0) CHECK(mosaic_flow_open(f.width, f.height, &f.options, &want[k]) == MOSAIC_FLOW_OK);
+            CHECK(mosaic_flow_push(want[k], f.picture[i], (size_t)f.width * 3, &field[k]) == MOSAIC_FLOW_OK);
+        }
+    for (at = 9;; at += at / 3) {
+        mosaic_flow *got = NULL;
+        const mosaic_flow_field *g;
+        mosaic_cuda *c = NULL;
+        emulate_calls = 0;
+        CHECK(mosaic_cuda_open(NULL, &c, NULL) == MOSAIC_CUDA_OK);
+        emulate_fail_at = at > emulate_calls ? at : emulate_calls + 1;
+        emulate_fail_with = rounds % 2 ? cudaErrorIllegalAddress : cudaErrorMemoryAllocation;
+        emulate_fail_on = rounds % 2;
+        f.options.device = mosaic_cuda_flow(c);
+        CHECK(mosaic_flow_open(f.width, f.height, &f.options, &got) == MOSAIC_FLOW_OK);
+        for (i = 0; i < 4; i++) {
+            CHECK(mosaic_flow_push(got, f.picture[i], (size_t)f.width * 3, &g) == MOSAIC_FLOW_OK);
+            same_field(&f, field[i], g, "while it fails", i);
+        }
+        failed = mosaic_cuda_status(c, NULL) != MOSAIC_CUDA_OK;
+        CHECK((got->device == NULL) == failed);
+        calls = emulate_calls;
+        mosaic_flow_close(got);
+        CHECK(c->used == 0 && emulate_allocated == 0);
+        mosaic_cuda_close(c);
+        emulate_fail_at = 0;
+        emulate_last = cudaSuccess;
+        if (!failed) break;
+        rounds++;
+    }
+    CHECK_MSG(rounds > 12 && calls < at, "%d rounds, %ld calls", rounds, calls);
+    {
+        mosaic_cuda *c = open_device();
+        mosaic_flow_device other = *mosaic_cuda_flow(c);
+        mosaic_flow *got = NULL;
+        other.layout++;
+        f.options.device = &other;
+        CHECK(mosaic_flow_open(f.width, f.height, &f.options, &got) == MOSAIC_FLOW_ERROR_OPTION && !got);
+        f.options.device = mosaic_cuda_flow(c); /* methods that are not there are done on the processor */
+        f.options.arithmetic = 1;
+        CHECK(mosaic_flow_open(f.width, f.height, &f.options, &got) == MOSAIC_FLOW_OK && !got->device);
+        mosaic_flow_close(got);
+        f.options.method = MOSAIC_FLOW_DIS;
+        CHECK(mosaic_flow_open(f.width, f.height, &f.options, &got) == MOSAIC_FLOW_OK && !got->device);
+        mosaic_flow_close(got);
+        CHECK(mosaic_cuda_status(c, NULL) == MOSAIC_CUDA_OK);
+        mosaic_cuda_close(c);
+    }
+    for (k = 0; k < 4; k++) mosaic_flow_close(want[k]);
+    end_film(&f);
+}
+
 int main(void)
 {
     test_ssim();
     test_engine();
+    test_flow();
     test_failures();
+    test_flow_failures();
     return test_end("gpu");
 }

@@ -5,41 +5,9 @@
 
 #include "../test.h"
 #include "../threads.h"
+#include "../raft.h"
 
 #include <math.h>
-
-/* A network of random numbers, about as large as trained ones: no activation dies or explodes. */
-static mosaic_flow_weights *random_weights(int large, unsigned seed, double gain)
-{
-    mosaic_flow_weights *w = NULL;
-    int i;
-    size_t k;
-    test_seed = 88172645463325252ull + seed;
-    if (mosaic_flow__weights_make(&mosaic_flow__models[large], 0, NULL, &w) != MOSAIC_FLOW_OK) return NULL;
-    w->format = w->names = "none";
-    for (i = 0; i < w->model->count; i++) {
-        const mosaic_flow__layer *l = &w->model->layers[i];
-        const size_t each = (size_t)l->in * l->height * l->width, all = each * l->out;
-        float *p = (float *)(uintptr_t)w->weight[i];
-        if (!l->name) continue;
-        for (k = 0; k < all; k++) p[k] = (float)(gain * (test_range(-10000, 10000) / 10000.0) / sqrt((double)each));
-        for (k = 0; k < l->out; k++) ((float *)(uintptr_t)w->bias[i])[k] = (float)(test_range(-1000, 1000) / 10000.0);
-    }
-    return w;
-}
-
-static void random_picture(uint8_t *p, int w, int h, int dx, int dy)
-{
-    int x, y, c;
-    for (y = 0; y < h; y++)
-        for (x = 0; x < w; x++)
-            for (c = 0; c < 3; c++) {
-                unsigned u = (unsigned)((x + dx) / 3) * 2654435761u ^ (unsigned)((y + dy) / 3) * 2246822519u ^ (unsigned)c * 3266489917u;
-                u ^= u >> 15;
-                u *= 2246822519u;
-                p[((size_t)y * (size_t)w + (size_t)x) * 3 + (size_t)c] = (uint8_t)((u >> 24) / 2 + (unsigned)(x + dx) % 128);
-            }
-}
 
 static uint64_t hash_bytes(const void *p, size_t n)
 {
@@ -601,7 +569,7 @@ static void test_functions(const mosaic_flow_weights *w)
                 s->low[c] = v < s->low[c] ? v : s->low[c];
                 s->high[c] = v > s->high[c] ? v : s->high[c];
             }
-        mosaic_flow__qnormalise(q, &op, bits);
+        mosaic_flow__qnormalise(q, &op);
         for (c = 0; c < channels; c++) {
             double mean = 0, variance = 0;
             for (i = 0; i < n; i++) mean += q->sums[i * op.sums_step + c];
