@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "util/aspect.h"
+#include "util/engine_options.h"
 #include "util/mask.h"
 #include "util/options.h"
 
@@ -85,41 +86,51 @@ static int write_picture(const char *path, const mosaic_grid *grid, const mosaic
 /* What the command line says after the three names. Ends the program when it is wrong. */
 typedef struct wishes {
     const char *aspect, *mask;
-    int cells, height, mask_shows, aspect_width, aspect_height;
+    int cells, height, mask_shows, aspect_width, aspect_height, hues, turns, preset;
+    engine_option look[ENGINE_OPTIONS];
 } wishes;
 
-static wishes read_wishes(int argc, char **argv)
+static const wishes *read_wishes(int argc, char **argv)
 {
     static const char *const shows[] = {"nothing", "source", NULL};
-    wishes w = {NULL, NULL, 2000, 2160, 0, 1, 1};
+    static wishes w = {NULL, NULL, 2000, 2160, 0, 1, 1, 0, 0, 0, {{"", "", 0, 0}}};
     char err[600] = "";
     int help = 0;
-    const option table[] = {
+    const option first[] = {
         {"--cells", "N", OPTION_INT, &w.cells, 1, 4000000, NULL, "about so many (default 2000)"},
         {"--height", "PX", OPTION_INT, &w.height, 1, 16384, NULL, "of the mosaic (default 2160)"},
         {"--cell-aspect", "W:H", OPTION_TEXT, &w.aspect, 0, 0, NULL, "shape of the cells, 3:2 say (default 1:1)"},
         {"--mask", "FILE.png", OPTION_TEXT, &w.mask, 0, 0, NULL,
          "photographs only where this picture is opaque, or without transparency where it is\nbright (default: where PICTURE is opaque)"},
         {"--mask-shows", "WHAT", OPTION_CHOICE, &w.mask_shows, 0, 0, shows, "elsewhere: nothing (transparent), or the source (default nothing)"},
+        {"--hue-variants", "N", OPTION_INT, &w.hues, 0, 7, NULL,
+         "each photograph also with its hues turned by N steps of a circle of N + 1 (default 0)"},
+        {"--turns", NULL, OPTION_FLAG, &w.turns, 0, 0, NULL, "each photograph also turned by quarters; where cells are not square, by a half"},
         {"--help", NULL, OPTION_FLAG, &help, 0, 0, NULL, "this text"},
-        {NULL, NULL, 0, NULL, 0, 0, NULL, NULL},
+        {"--preset", "NAME", OPTION_CHOICE, &w.preset, 0, 0, engine_presets(), engine_preset_help()},
+        {NULL, NULL, 0, NULL, 0, 0, NULL, "How it looks: a preset's values can be changed one by one (0 is none)"},
     };
+    enum { ROWS = sizeof first / sizeof *first };
+    option table[ROWS + ENGINE_OPTIONS + 1];
     const int names = argc > 3 && argv[1][0] != '-' && argv[2][0] != '-' && argv[3][0] != '-';
-    int bad = options_parse(table, names ? argc - 3 : argc, names ? argv + 3 : argv, err, sizeof err);
+    int bad;
+    memcpy(table, first, sizeof first);
+    memset(table + ROWS + engine_option_rows(w.look, table + ROWS), 0, sizeof *table);
+    bad = options_parse(table, names ? argc - 3 : argc, names ? argv + 3 : argv, err, sizeof err);
     if (!bad && w.aspect) bad = aspect_from_text(w.aspect, &w.aspect_width, &w.aspect_height, err, sizeof err);
     if (help || (!bad && !names)) {
         fprintf(help ? stdout : stderr, "usage: mosaic_still PICTURE PHOTO_FOLDER OUT.png|OUT.jpg [OPTIONS]\n");
         if (help) options_help(table, stdout);
         exit(help ? 0 : 2);
     }
-    if (!bad) return w;
+    if (!bad) return &w;
     fprintf(stderr, "mosaic_still: %s\n", err);
     exit(2);
 }
 
 int main(int argc, char **argv)
 {
-    const wishes w = read_wishes(argc, argv);
+    const wishes *w = read_wishes(argc, argv);
     mosaic_grid grid;
     mosaic_pool *pool;
     mosaic_engine *engine;
@@ -135,15 +146,15 @@ int main(int argc, char **argv)
 
     /* 1. The grid, and which of its cells are to be filled. */
     mosaic_fit fit = {0};
-    fit.cells = w.cells;
-    fit.height = w.height;
-    fit.aspect_width = w.aspect_width;
-    fit.aspect_height = w.aspect_height;
+    fit.cells = w->cells;
+    fit.height = w->height;
+    fit.aspect_width = w->aspect_width;
+    fit.aspect_height = w->aspect_height;
     result = mosaic_grid_fit(width, height, &fit, &grid);
     if (result != MOSAIC_OK) return fail(argv[1], "no grid for these --cells, --height and --cell-aspect; try fewer cells");
     filled = grid.cols * grid.rows;
-    if (w.mask || has_alpha) {
-        mask = mask_read(w.mask ? w.mask : argv[1], &grid, &filled, err, sizeof err);
+    if (w->mask || has_alpha) {
+        mask = mask_read(w->mask ? w->mask : argv[1], &grid, &filled, err, sizeof err);
         if (!mask) {
             fprintf(stderr, "mosaic_still: %s\n", err);
             return 1;
@@ -152,12 +163,15 @@ int main(int argc, char **argv)
 
     /* 2. The pool: each photograph reduced to a tile. */
     if (mosaic_pool_create(grid.cell_width, grid.cell_height, NULL, &pool) != MOSAIC_OK) return fail("pool", "out of memory");
-    tile = (unsigned char *)malloc((size_t)grid.cell_width * (size_t)grid.cell_height * 3);
+    mosaic_pool_set_looks(pool, w->hues, w->turns);
+    tile = (unsigned char *)malloc((size_t)mosaic_pool_looks(pool, NULL, NULL) * (size_t)grid.cell_width * (size_t)grid.cell_height * 3);
     count = list_folder(argv[2], &names);
     for (i = 0; i < count; i++) {
         int across, down, alpha;
         unsigned char *photo = read_picture(names[i], &across, &down, &alpha);
-        if (photo && tile && mosaic_tile_reduce(photo, across, down, (size_t)across * 3, grid.cell_width, grid.cell_height, tile, NULL) == MOSAIC_OK)
+        if (photo && tile &&
+            mosaic_tile_reduce(photo, across, down, (size_t)across * 3, grid.cell_width, grid.cell_height, tile, NULL) == MOSAIC_OK &&
+            mosaic_tile_looks(tile, grid.cell_width, grid.cell_height, w->hues, w->turns, tile) == MOSAIC_OK)
             mosaic_pool_add(pool, tile, names[i], 0);
         else
             fail(names[i], "not a picture, left out");
@@ -170,8 +184,9 @@ int main(int argc, char **argv)
 
     /* 3. The engine: with few photographs, each may be used more often. */
     mosaic_options options = {0};
+    engine_options_apply(w->preset, w->look, &options);
     options.mask = mask;
-    options.mask_source = w.mask_shows;
+    options.mask_source = w->mask_shows;
     missing = mosaic_photos_missing(&grid, mosaic_pool_photos(pool), &options);
     if (missing > 0) {
         fprintf(stderr, "mosaic_still: %s: %d more photographs would keep repeats rare; using them as often as needed\n", argv[2], missing);
@@ -185,7 +200,7 @@ int main(int argc, char **argv)
     input.stride = (size_t)width * 3;
     result = mosaic_push(engine, &input, &frame);
     if (result != MOSAIC_OK) return fail(argv[1], mosaic_result_string(result));
-    if (!write_picture(argv[3], &grid, frame, frame->filled < frame->cells && !w.mask_shows)) return fail(argv[3], "cannot be written");
+    if (!write_picture(argv[3], &grid, frame, frame->filled < frame->cells && !w->mask_shows)) return fail(argv[3], "cannot be written");
     printf("%s: %d x %d px, %d x %d cells, %d of them filled, %d photographs\n", argv[3], grid.width, grid.height, grid.cols, grid.rows, filled,
            mosaic_pool_photos(pool));
 

@@ -247,7 +247,7 @@ static int make_pool(pipeline *p)
 static void choose_options(pipeline *p)
 {
     mosaic_options *o = &p->options;
-    settings_engine(p->s, o);
+    engine_options_apply(p->s->preset, p->s->look, o);
     o->max_uses = p->s->max_uses < 0 ? 0 : p->s->max_uses ? p->s->max_uses : MOSAIC_OFF;
     o->variants = p->s->variants;
     o->simd = p->s->simd;

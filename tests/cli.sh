@@ -1,8 +1,10 @@
 #!/bin/bash
-# End-to-end test of mosaic_video on small generated material: cli.sh BUILD_DIR
+# End-to-end test of mosaic_video on small generated material: cli.sh BUILD_DIR [deep]; deep kills it 50 times, not 5
 # Makes its own clip and photographs with mosaic_demo, judges results with ffprobe and ffmpeg, ends with "cli: N passed, N failed".
 set -u
-build=$(cd "${1:?usage: cli.sh BUILD_DIR}" && pwd)
+build=$(cd "${1:?usage: cli.sh BUILD_DIR [deep]}" && pwd)
+kills=5
+[ "${2:-}" = deep ] && kills=50
 mosaic=$build/mosaic_video
 tests=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/mosaic_cli.XXXXXX")
@@ -333,6 +335,29 @@ if [ $have_ffmpeg = 1 ]; then
     rm -f ./*.part
 fi
 
+# Killed at any moment: what has its final name is whole, byte for byte what an undisturbed run writes.
+mkdir killed
+all_files() { exec "$mosaic" --input $source $small --threads 1 --output "$1/film.mp4" --placements "$1/p.jsonl" --contact-sheet "$1/sheet.png" --pool "$1/pool" --atlas "$1/atlas" --quiet; }
+mkdir killed/whole && begun=$(date +%s%N)
+(all_files killed/whole) && ok || bad "kill -9: the run to compare with"
+taken=$((($(date +%s%N) - begun) / 1000000))
+landed=0
+for i in $(seq $kills); do
+    mkdir killed/run
+    all_files killed/run 2>/dev/null &
+    victim=$!
+    after=$((taken * (2 * i - 1) / (2 * kills) + RANDOM % (taken / kills + 1) - taken / kills / 2))
+    sleep "$(awk "BEGIN { print ($after < 0 ? 0 : $after) / 1000 }")"
+    kill -9 $victim 2>/dev/null && landed=$((landed + 1))
+    wait $victim 2>/dev/null
+    for file in film.mp4 p.jsonl sheet.png pool atlas/draw.jsonl atlas/atlas-1.png; do
+        [ ! -e killed/run/$file ] || cmp -s killed/run/$file killed/whole/$file && ok || bad "kill -9 after $after of $taken ms: $file is not whole"
+    done
+    rm -rf killed/run
+done
+[ $landed -gt 0 ] && ok || bad "kill -9: every run had ended before"
+rm -rf killed
+
 # ---- what ffprobe says, and every kind of source ----
 if [ $have_ffmpeg = 1 ]; then
     same "mp4: stream" "$(probe a.mp4 v codec_name,width,height,pix_fmt)" "h264,$width,$height,yuv420p"
@@ -546,6 +571,17 @@ if [ $have_ffmpeg = 1 ]; then
     good "mosaic_still: the source shows" clear.tga demo/tiles clear.png --cells 8 --height 32 --mask-shows source
     same "mosaic_still: the source shows" "$(ffmpeg -v error -i clear.png -pix_fmt rgba -f rawvideo - | od -An -v -tu1 -w4 | awk '$4 != 255' | wc -l | tr -d ' ')" 0
 fi
+good "mosaic_still: the default is a preset" demo/clip/frame_0020.png demo/tiles x1.png --cells 60 --height 144 --preset default --bleed .12
+good "mosaic_still: another preset" demo/clip/frame_0020.png demo/tiles x2.png --cells 60 --height 144 --preset vivid
+good "mosaic_still: changed" demo/clip/frame_0020.png demo/tiles x3.png --cells 60 --height 144 --preset vivid --saturation 1 --border laplacian
+good "mosaic_still: looks" demo/clip/frame_0020.png demo/tiles x4.png --cells 60 --height 144 --turns --hue-variants 2
+good "mosaic_still: as before" demo/clip/frame_0020.png demo/tiles x5.png --cells 60 --height 144
+cmp -s x1.png x5.png && ok || bad "mosaic_still: --preset default is not the default"
+same "mosaic_still: all differ" "$(cksum x2.png x3.png x4.png x5.png | cut -d' ' -f1 | sort -u | wc -l | tr -d ' ')" 4
+refuses "mosaic_still: unknown preset" 2 'did you mean "vivid"?' demo/clip/frame_0020.png demo/tiles x.png --preset vivit
+refuses "mosaic_still: out of range" 2 "from 0 to 0.5" demo/clip/frame_0020.png demo/tiles x.png --bleed 3
+same "mosaic_still: as mosaic_video" "$("$build/mosaic_video" --input demo/clip/frame_0020.png --tiles demo/tiles --output v.png --cells 60 --height 144 --preset vivid --quiet && cmp v.png x2.png; echo $?)" 0
+good "mosaic_still: help" --help
 good "mosaic_still: help" --help
 holds "mosaic_still: help" "$out" "--cell-aspect W:H"
 refuses "mosaic_still: no arguments" 2 "usage"

@@ -124,6 +124,7 @@ static inline cJSON *config_read(const char *path, const option *table, const co
     FILE *f = fopen(path, "rb");
     size_t size = f && text ? fread(text, 1, CONFIG_MOST + 1, f) : 0;
     const char *end = NULL;
+    char *at;
     cJSON *tree = NULL, *keep;
     const cJSON *field;
     *ignored = 0;
@@ -138,7 +139,6 @@ static inline cJSON *config_read(const char *path, const option *table, const co
         tree = cJSON_ParseWithLengthOpts(text, size, &end, 0);
         if (!tree) {
             int line = 1;
-            const char *at;
             for (at = text; at < end && at < text + size; at++) line += *at == '\n';
             snprintf(why, sizeof why, "no JSON in line %d", line);
         } else if (strspn(end, " \t\r\n") < (size_t)(text + size - end))
@@ -166,6 +166,8 @@ static inline cJSON *config_read(const char *path, const option *table, const co
     free(text);
     if (!*why) return tree;
     cJSON_Delete(tree);
+    for (at = why; *at; at++) /* what the file says may hold line ends; the message is one line */
+        if ((unsigned char)*at < ' ') *at = '?';
     snprintf(err, err_size, "%s: %s", path, why);
     return NULL;
 }

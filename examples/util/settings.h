@@ -6,6 +6,7 @@
 
 #include "aspect.h"
 #include "config.h"
+#include "engine_options.h"
 #include "gpu.h"
 #include "options.h"
 #include "video_out.h"
@@ -15,14 +16,7 @@
 #endif
 
 enum { SETTINGS_GOOD, SETTINGS_BAD, SETTINGS_TOLD };
-enum { SETTINGS_LOOKS = 48, SETTINGS_ROWS = 96 }; /* room for the engine's own options, and for all */
-
-/* One of the engine's options (mosaic_option_table) as an option of the command line. */
-typedef struct settings_look {
-    char name[32], help[160];
-    double number; /* below 0: not given */
-    int whole;     /* of a choice: its place among the names */
-} settings_look;
+enum { SETTINGS_ROWS = 96 };
 
 typedef struct settings {
     const char *input, *frames, *output, *pool, *placements, *report, *contact_sheet; /* as on the command line */
@@ -32,7 +26,7 @@ typedef struct settings {
     int preset, cells, height, max_uses, hues, turns, crf, encoder_preset, count, threads, simd, gpu;
     const char *flow_size_text, *raft_weights;
     int flow, flow_iterations, flow_width, flow_height;
-    settings_look look[SETTINGS_LOOKS];
+    engine_option look[ENGINE_OPTIONS];
     int diagnose, quiet, help, version, dump;
     const char *config;
     cJSON *json;       /* of the file; holds its texts. Freed by settings_free. */
@@ -48,8 +42,6 @@ static const char *const x264_presets[] = {"ultrafast", "superfast", "veryfast",
                                            "slow",      "slower",    "veryslow", "placebo", NULL};
 static const char *const simd_levels[] = {"auto", "scalar", "avx2", "avx512", "avx512vnni", NULL};
 static const char *const mask_shows[] = {"nothing", "source", NULL};
-static const char *preset_names[MOSAIC_PRESETS + 1];
-static char preset_help[2048]; /* a line for each */
 static const char *variant_names[MOSAIC_VARIANTS + 1];
 static const char *flow_names[MOSAIC_FLOW_METHODS + 1];
 
@@ -118,51 +110,6 @@ static int times_from_text(settings *s, char *err, size_t err_size)
     return 0;
 }
 
-/* Rows for the engine's own options; none of them has a value yet. Returns how many. */
-static int settings_looks(settings *s, option *row)
-{
-    int count, i, k;
-    const mosaic_option_info *info = mosaic_option_table(&count);
-    for (i = 0; i < count && i < SETTINGS_LOOKS; i++) {
-        settings_look *look = s->look + i;
-        const double value = info[i].preset[MOSAIC_PRESET_DEFAULT];
-        snprintf(look->name, sizeof look->name, "--%s", info[i].name);
-        for (k = 2; look->name[k]; k++)
-            if (look->name[k] == '_') look->name[k] = '-';
-        if (info[i].choices) {
-            int length = snprintf(look->help, sizeof look->help, "%s:", info[i].summary);
-            for (k = 0; info[i].choices[k]; k++)
-                length += snprintf(look->help + length, sizeof look->help - (size_t)length, "%s %s", k ? "," : "", info[i].choices[k]);
-            snprintf(look->help + length, sizeof look->help - (size_t)length, " (default: the preset's, %s)", info[i].choices[(int)value - 1]);
-        } else {
-            snprintf(look->help, sizeof look->help, "%s (default: the preset's, %.4g)", info[i].summary, value == MOSAIC_OFF ? 0 : value);
-        }
-        look->number = look->whole = -1;
-        memset(row + i, 0, sizeof *row);
-        row[i].name = look->name;
-        row[i].argument = info[i].choices ? "NAME" : info[i].whole ? "N" : "X";
-        row[i].kind = info[i].choices ? OPTION_CHOICE : info[i].whole ? OPTION_INT : OPTION_NUMBER;
-        row[i].choices = info[i].choices;
-        row[i].value = info[i].whole ? (void *)&look->whole : (void *)&look->number;
-        row[i].low = (double)info[i].low;
-        row[i].high = (double)info[i].high;
-        row[i].help = look->help;
-    }
-    return i;
-}
-
-/* The preset, and over it what was given. */
-static void settings_engine(const settings *s, mosaic_options *options)
-{
-    int count, i;
-    const mosaic_option_info *info = mosaic_option_table(&count);
-    mosaic_preset_options(s->preset, options);
-    for (i = 0; i < count && i < SETTINGS_LOOKS; i++) {
-        const double value = info[i].whole ? s->look[i].whole : s->look[i].number;
-        if (value >= 0) mosaic_option_set(options, info + i, info[i].choices ? value + 1 : value);
-    }
-}
-
 /* The shortest decimal number that is this one as a float. */
 static double settings_shortest(double value)
 {
@@ -182,8 +129,8 @@ static void settings_resolve(settings *s)
     mosaic_options options;
     int count, i;
     const mosaic_option_info *info = mosaic_option_table(&count);
-    settings_engine(s, &options);
-    for (i = 0; i < count && i < SETTINGS_LOOKS; i++) {
+    engine_options_apply(s->preset, s->look, &options);
+    for (i = 0; i < count && i < ENGINE_OPTIONS; i++) {
         const double value = mosaic_option_get(&options, info + i);
         s->look[i].number = settings_shortest(value);
         s->look[i].whole = (int)value - (info[i].choices != NULL);
@@ -240,7 +187,7 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         {"--count", "N", OPTION_INT, &s->count, 1, INT_MAX, NULL, "most frames to make (default all)"},
         {"--fps", "RATE", OPTION_TEXT, &s->fps_text, 0, 0, NULL, "frame rate; frames are repeated or dropped (default: the source's)"},
         {NULL, NULL, 0, NULL, 0, 0, NULL, "The mosaic"},
-        {"--preset", "NAME", OPTION_CHOICE, &s->preset, 0, 0, preset_names, preset_help},
+        {"--preset", "NAME", OPTION_CHOICE, &s->preset, 0, 0, engine_presets(), engine_preset_help()},
         {"--cells", "N", OPTION_INT, &s->cells, 1, 4000000, NULL, "about so many (default 700)"},
         {"--tile-size", "PX", OPTION_TEXT, &s->tile_size_text, 0, 0, NULL, "size of a cell, 54 or 60x40, instead of --cells (default: from --cells)"},
         {"--cell-aspect", "W:H", OPTION_TEXT, &s->aspect_text, 0, 0, NULL, "shape of the cells, 3:2 say (default 1:1)"},
@@ -301,12 +248,6 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
     option table[SETTINGS_ROWS];
     const char *config = NULL;
     int i, pass;
-    preset_help[0] = 0;
-    for (i = 0; i < MOSAIC_PRESETS; i++) {
-        const size_t length = strlen(preset_help);
-        preset_names[i] = mosaic_preset_name(i);
-        snprintf(preset_help + length, sizeof preset_help - length, "%s%s: %s", i ? "\n" : "", preset_names[i], mosaic_preset_summary(i));
-    }
     for (i = 0; i < MOSAIC_VARIANTS; i++) variant_names[i] = mosaic_variant_name(i);
     for (i = 0; i < MOSAIC_FLOW_METHODS; i++) flow_names[i] = mosaic_flow_method_name(i);
     memset(s, 0, sizeof *s);
@@ -322,7 +263,7 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         s->crf = 18;
         s->encoder_preset = 2;
         memcpy(table, first, sizeof first);
-        rows += (size_t)settings_looks(s, table + rows);
+        rows += (size_t)engine_option_rows(s->look, table + rows);
         memcpy(table + rows, last, sizeof last);
         if (config) {
             s->json = config_read(config, table, config_names, s->ignored, sizeof s->ignored, err, err_size);

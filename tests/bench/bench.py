@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make bench: our figures and the peers', measured in turn in one run.
 
-    bench.py BUILD DATA [ssim] [lap] [flow] [mem] [pool] [engine] [films]     (no name: all)
+    bench.py BUILD DATA [ssim] [lap] [flow] [mem] [pool] [engine] [films] [dial]     (no name: all)
 
 Prints a line per figure and writes BUILD/bench.json, an array of {"name", "ours", "peer", "peer_name", "ratio", "unit", "threads", "note"}. A ratio
 above 1 is in our favour, whichever way the figure points. Times are medians of interleaved runs.
@@ -581,6 +581,46 @@ def against_mosaicraft(name, clip, run, flow):
     compare(name, measure(clip, ours_file, flow, "--placements", ours_file + ".jsonl", *frames), measure(clip, file, peer_flow, *grid, *frames), peer_name, note)
 
 
+def dial():
+    """Fidelity and calm along --coherence, at 480 lines; BUILD/bench/dial.png is the plot of it."""
+    values = (0, 0.25, 0.4, 0.5, 0.75, 1)
+    figures = ("ssim3", "churn", "far_follow")
+    curves = {}
+    for name in CLIPS:
+        clip = os.path.join(DATA, "video", name + ".mp4")
+        file, flow = (os.path.join(OUT, name + end) for end in ("-dial.mp4", "-dial.flow"))
+        for value in values:
+            video(clip, file, "--coherence", str(value), "--height", "480")
+            if value == values[0]:
+                flow_of(clip, file, flow, "--placements", file + ".jsonl")
+            curves[name, value] = measure(clip, file, flow, "--placements", file + ".jsonl")
+            for figure in figures:
+                add(f"{name}: dial {value}: {figure}", curves[name, value].get(figure), None, None, "", 2)
+    folder = os.path.abspath(os.path.join(BUILD, "bench-matplotlib==3.10.0"))
+    if not os.path.isdir(folder) and subprocess.call([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", folder, "matplotlib==3.10.0"]):
+        print("dial: no plot: pip could not install matplotlib")
+        return
+    sys.path.append(folder)
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    picture, axes = pyplot.subplots(1, 3, figsize=(9, 2.8), layout="constrained")
+    titles = ("fidelity: ssim3", "restlessness: churn a frame", "photographs that travel: far_follow")
+    for figure, title, plot in zip(figures, titles, axes):
+        for name in CLIPS:
+            plot.plot(values, [curves[name, v].get(figure) for v in values], marker="o", markersize=3, label=name)
+        plot.axvline(0.5, color="0.8", linewidth=1, zorder=0)
+        plot.set_title(title, fontsize=9)
+        plot.set_xlabel("--coherence (default .5)", fontsize=8)
+        plot.tick_params(labelsize=8)
+        plot.grid(alpha=0.3)
+    axes[1].set_yscale("log")
+    axes[0].legend(fontsize=7)
+    picture.savefig(os.path.join(OUT, "dial.png"), dpi=100)
+
+
 def mem():
     """mosaic_mem.h: insertions, views of some 2000 patches in their frustum, bytes; no peer that runs without a network."""
     for patches in (1e3, 1e4, 1e5, 1e6, 1e7) if "mem" in ONLY else (1e3, 1e4, 1e5, 1e6):
@@ -592,7 +632,7 @@ def mem():
 
 def main():
     os.makedirs(OUT, exist_ok=True)
-    for part in (ssim, lap, flow, mem, pool, engine, films):
+    for part in (ssim, lap, flow, mem, pool, engine, films, dial):
         if wanted(part.__name__):
             part()
     path = os.path.join(BUILD, "bench.json")
