@@ -20,7 +20,7 @@ ifneq ($(HAVE_SDL),yes)
 BUILT := $(filter-out $(WITH_SDL),$(BUILT))
 endif
 
-.PHONY: all deps demo gallery test parity matrix bench fuzz clean
+.PHONY: all deps demo gallery test parity matrix bench fuzz clean gpu-check
 
 all: $(BUILT:%=$(BUILD)/%)
 ifneq ($(HAVE_FFMPEG),yes)
@@ -62,6 +62,10 @@ fuzz:
 	    case $$name in raft | mem) $(BUILD)/fuzz/fuzz_$$name --seeds $(BUILD)/fuzz/$$name ;; esac && \
 	    $(BUILD)/fuzz/fuzz_$$name -max_total_time=60 $(BUILD)/fuzz/$$name || exit 1; \
 	done
+
+# On a machine with an NVIDIA GPU: the same bytes there, and how fast. Ends with 3 where there is none.
+gpu-check:
+	@sh tests/gpu/check.sh $(BUILD)/gpu-check
 
 bench: all
 	@BUILD=$(BUILD) DATA=$(DATA) sh tests/bench.sh

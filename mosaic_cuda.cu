@@ -52,6 +52,7 @@
 #pragma nv_diag_suppress 1675          /* pragmas for the host's compiler */
 #pragma nv_diag_suppress 39            /* an infinity that is made by a division */
 #pragma nv_diag_suppress 177, 549, 550 /* what is not needed here; values that a call sets; a context without an allocator */
+#pragma nv_diag_suppress 20011         /* functions that could be of the device but are not used there */
 #endif
 #endif
 #include "mosaic_temporal.h"

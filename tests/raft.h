@@ -5,7 +5,7 @@
 #include <math.h>
 
 /* A network of random numbers, about as large as trained ones: no activation dies or explodes. */
-static mosaic_flow_weights *random_weights(int large, unsigned seed, double gain)
+static inline mosaic_flow_weights *random_weights(int large, unsigned seed, double gain)
 {
     mosaic_flow_weights *w = NULL;
     int i;
@@ -24,7 +24,7 @@ static mosaic_flow_weights *random_weights(int large, unsigned seed, double gain
     return w;
 }
 
-static void random_picture(uint8_t *p, int w, int h, int dx, int dy)
+static inline void random_picture(uint8_t *p, int w, int h, int dx, int dy)
 {
     int x, y, c;
     for (y = 0; y < h; y++)
