@@ -168,6 +168,7 @@ struct mosaic_cuda {
     cudaError_t error;
     cudaStream_t stream;
     size_t limit, used;
+    int64_t *few; /* MOSAIC_CUDA__TRIALS numbers on the device, for who needs some for the length of a call */
     mosaic_device engine;
     mosaic_flow_device flow;
     char name[256];
@@ -236,6 +237,9 @@ static int mosaic_cuda__down(mosaic_cuda *c, void *to, const void *from, size_t 
 {
     return size == 0 || mosaic_cuda__ok(c, cudaMemcpyAsync(to, from, size, cudaMemcpyDeviceToHost, c->stream));
 }
+
+/* Blocks of so many threads. */
+static unsigned mosaic_cuda__blocks(size_t threads, size_t of) { return (unsigned)((threads + of - 1) / of); }
 
 /* Pieces of one allocation, as the arenas of the headers: counted first, then handed out. */
 typedef struct mosaic_cuda__arena {
@@ -314,7 +318,7 @@ static void mosaic_cuda__self_test(mosaic_cuda *c)
 {
     mosaic_cuda__trial t;
     volatile double v, a, d;
-    int64_t want[MOSAIC_CUDA__TRIALS], got[MOSAIC_CUDA__TRIALS], *out;
+    int64_t want[MOSAIC_CUDA__TRIALS], got[MOSAIC_CUDA__TRIALS];
     unsigned long long fp = mosaic__fp_enter();
     t.a = 1 + 1.0 / 134217728; /* its square needs 55 bits */
     t.b = 1.0 / 9007199254740992.0;
@@ -346,13 +350,10 @@ static void mosaic_cuda__self_test(mosaic_cuda *c)
     want[12] = t.i + -13391 * 121 + 116 * 41;
     want[13] = t.j + 10617 * -19 + -19 * -1;
     mosaic__fp_leave(fp);
-    out = (int64_t *)mosaic_cuda__allocate(c, sizeof got);
-    if (!out) return;
-    MOSAIC_CUDA__LAUNCH(mosaic_cuda__try_operations, 1, 1, 0, c->stream, t, out);
-    if (mosaic_cuda__launched(c) && mosaic_cuda__down(c, got, out, sizeof got) && mosaic_cuda__wait(c, c->stream) &&
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__try_operations, 1, 1, 0, c->stream, t, c->few);
+    if (mosaic_cuda__launched(c) && mosaic_cuda__down(c, got, c->few, sizeof got) && mosaic_cuda__wait(c, c->stream) &&
         memcmp(want, got, sizeof got) != 0)
         mosaic_cuda__fail(c, MOSAIC_CUDA_ERROR_SELF_TEST, cudaSuccess);
-    mosaic_cuda__release(c, (uint8_t *)out, sizeof got);
 }
 
 static const char *mosaic_cuda__error_name(cudaError_t e) { return e == cudaSuccess ? "" : cudaGetErrorName(e); }
@@ -382,7 +383,8 @@ static void mosaic_cuda__start(mosaic_cuda *c, int device)
         mosaic_cuda__fail(c, MOSAIC_CUDA_ERROR_CAPABILITY, cudaSuccess);
         return;
     }
-    if (mosaic_cuda__ok(c, cudaStreamCreate(&c->stream))) mosaic_cuda__self_test(c);
+    if (mosaic_cuda__ok(c, cudaStreamCreate(&c->stream)) && mosaic_cuda__ok(c, cudaMalloc(&c->few, MOSAIC_CUDA__TRIALS * sizeof *c->few)))
+        mosaic_cuda__self_test(c);
 }
 
 static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e);
@@ -397,6 +399,7 @@ static void mosaic_cuda__flow_close(void *state, mosaic_flow *flow);
 extern "C" void mosaic_cuda_close(mosaic_cuda *c)
 {
     if (!c) return;
+    if (c->few && cudaFree(c->few) != cudaSuccess) cudaGetLastError();
     if (c->stream && cudaStreamDestroy(c->stream) != cudaSuccess) cudaGetLastError();
     free(c);
 }
@@ -573,8 +576,7 @@ extern "C" mosaic_cuda_result mosaic_cuda_ssim(mosaic_cuda *c, void *stream, con
     p.window = plan.window;
     p.c1 = plan.c1;
     p.c2 = plan.c2;
-    p.total = (unsigned long long *)mosaic_cuda__allocate(c, sizeof sums);
-    if (!p.total) return c->result;
+    p.total = (unsigned long long *)(void *)c->few;
     shared = (size_t)(MOSAIC_CUDA__SPAN + plan.window - 1) * sizeof(mosaic_cuda__column);
     if (mosaic_cuda__ok(c, cudaMemsetAsync(p.total, 0, sizeof sums, on))) {
         const dim3 grid((unsigned)((p.width + MOSAIC_CUDA__SPAN - 1) / MOSAIC_CUDA__SPAN),
@@ -588,7 +590,6 @@ extern "C" mosaic_cuda_result mosaic_cuda_ssim(mosaic_cuda *c, void *stream, con
             mosaic__fp_leave(fp);
         }
     }
-    mosaic_cuda__release(c, (uint8_t *)p.total, sizeof sums);
     return c->result;
 }
 
@@ -641,7 +642,8 @@ typedef struct mosaic_cuda__cost_job {
 static __global__ void __launch_bounds__(MOSAIC_CUDA__PHOTOS) mosaic_cuda__costs(mosaic_cuda__cost_job job)
 {
     MOSAIC_CUDA__SHARED(mosaic__look, look);
-    const int photo = (int)(blockIdx.x * MOSAIC_CUDA__PHOTOS + threadIdx.x), first = (int)blockIdx.y * MOSAIC_CUDA__CELLS;
+    const unsigned across = ((unsigned)job.width + MOSAIC_CUDA__PHOTOS - 1) / MOSAIC_CUDA__PHOTOS;
+    const int photo = (int)(blockIdx.x % across * MOSAIC_CUDA__PHOTOS + threadIdx.x), first = (int)(blockIdx.x / across) * MOSAIC_CUDA__CELLS;
     const int cells = job.cells - first < MOSAIC_CUDA__CELLS ? job.cells - first : MOSAIC_CUDA__CELLS, variants = job.settings.variant_count;
     int i, v;
     if ((int)threadIdx.x < cells) look[threadIdx.x] = job.look[first + (int)threadIdx.x];
@@ -685,8 +687,7 @@ static int mosaic_cuda__engine_costs(void *state, const mosaic_engine *e)
         !mosaic_cuda__up(c, s->weight, s->host_weight, (size_t)count * sizeof *s->weight))
         return 1;
     {
-        const dim3 grid((unsigned)((job.width + MOSAIC_CUDA__PHOTOS - 1) / MOSAIC_CUDA__PHOTOS),
-                        (unsigned)((count + MOSAIC_CUDA__CELLS - 1) / MOSAIC_CUDA__CELLS));
+        const unsigned grid = mosaic_cuda__blocks((size_t)job.width, MOSAIC_CUDA__PHOTOS) * mosaic_cuda__blocks((size_t)count, MOSAIC_CUDA__CELLS);
         MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__costs, grid, MOSAIC_CUDA__PHOTOS, MOSAIC_CUDA__CELLS * sizeof(mosaic__look), c->stream, job);
     }
     if (!mosaic_cuda__launched(c)) return 1;
@@ -996,7 +997,6 @@ static mosaic_flow__qop mosaic_cuda__moved_op(const mosaic_cuda__flow *s, const 
 }
 
 enum { MOSAIC_CUDA__THREADS = 128 };
-static unsigned mosaic_cuda__blocks(size_t threads, size_t of) { return (unsigned)((threads + of - 1) / of); }
 static __device__ __forceinline__ size_t mosaic_cuda__index(void) { return (size_t)blockIdx.x * blockDim.x + threadIdx.x; }
 
 /* ---- convolutions ---- */

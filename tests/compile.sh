@@ -57,6 +57,14 @@ for header in mosaic_*.h; do
     check "$header: one half of the allocator is refused" sh -c "! gcc -std=c99 -I. -D${upper}_MALLOC -fsyntax-only '$out/implement.c' 2>/dev/null"
 done
 
+# What a program includes of the GPU's part.
+printf '#include "mosaic_cuda.cu"\nint mosaic_test_unit(void);\nint mosaic_test_unit(void) { return 0; }\n' >"$out/cuda.c"
+for case in "gcc c99 c" "g++ c++11 c++" "clang c99 c"; do
+    set -- $case
+    command -v $1 >/dev/null 2>&1 || continue
+    check "mosaic_cuda.cu: interface with $case" compile $1 $2 $3 "$out/cuda.c"
+done
+
 # All implementations in one unit, as C and as C++, with other people's macros around.
 {
     printf '#define min(a, b) ((a) < (b) ? (a) : (b))\n#define max(a, b) ((a) > (b) ? (a) : (b))\n#define near\n#define far\n#define small char\n'

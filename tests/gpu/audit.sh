@@ -53,11 +53,11 @@ check "compiled for$(echo "$codes" | sed -E 's/-gencode arch=[^,]*,code=//g')" s
 check "no kernel spills registers" sh -c "grep -q 'spill stores' '$out/ptxas' && ! grep -E '[1-9][0-9]* bytes spill' '$out/ptxas'"
 check "no C++ library is needed" sh -c "! nm -u '$out/mosaic_cuda.o' | grep -E '__cxa_guard|_ZSt|__gxx'"
 # The most that any architecture takes.
-awk '/Compiling entry function/ { split($0, q, "\047"); name = q[2]; sub(/^_Z[0-9]+/, "", name) }
+awk '/Compiling entry function/ { split($0, q, "\047"); name = q[2]; match(name, /^_Z[0-9]+/); name = substr(name, RLENGTH + 1, substr(name, 3, RLENGTH - 2) + 0) }
      /bytes stack frame/ { if ($1 + 0 > stack[name] + 0) stack[name] = $1 }
      /Used [0-9]+ registers/ { match($0, /Used [0-9]+/); r = substr($0, RSTART + 5, RLENGTH - 5); if (r + 0 > registers[name] + 0) registers[name] = r
        if (match($0, /[0-9]+ bytes smem/)) { s = substr($0, RSTART, RLENGTH) + 0; if (s > shared[name] + 0) shared[name] = s } }
-     END { for (name in registers) { n = name; sub(/[0-9]+mosaic_.*$/, "", n); printf "  %-34s %3d registers, %5d bytes of static shared memory, %4d of stack\n", n, registers[name], shared[name], stack[name] } }' \
+     END { for (name in registers) printf "  %-34s %3d registers, %5d bytes of static shared memory, %4d of stack\n", name, registers[name], shared[name], stack[name] }' \
     "$out/ptxas" | sort
 echo "gpu audit: $passed passed, $failed failed"
 [ $failed = 0 ]
