@@ -347,8 +347,9 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_touch(mosaic_mem *memory, const uint
 typedef struct mosaic_mem_scratch {
     void *area[2];
     size_t size[2];
+    void *malloc_ctx;
 } mosaic_mem_scratch;
-MOSAIC_MEM_API void mosaic_mem_scratch_free(const mosaic_mem *memory, mosaic_mem_scratch *scratch);
+MOSAIC_MEM_API void mosaic_mem_scratch_free(mosaic_mem_scratch *scratch);
 
 typedef struct mosaic_mem_near {
     uint64_t id;
@@ -1275,7 +1276,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_keyframes(const mosaic_mem_moment *m
 
 /* ==== the store: memory ==== */
 
-enum { MOSAIC_MEM__CHUNK = 256, MOSAIC_MEM__BUCKET = 8, MOSAIC_MEM__LEVELS = 3 };
+enum { MOSAIC_MEM__CHUNK = 256, MOSAIC_MEM__PIECE = 32, MOSAIC_MEM__BUCKET = 8, MOSAIC_MEM__LEVELS = 3 };
 enum { MOSAIC_MEM__PINNED = 1 };
 #define MOSAIC_MEM__SLOT_BITS 28
 
@@ -1305,21 +1306,6 @@ typedef struct mosaic_mem__chunk {
     uint8_t flags[MOSAIC_MEM__CHUNK];
 } mosaic_mem__chunk;
 
-/* The index: cells of equal size that hold patches in buckets, blocks of 8 x 8 x 8 cells, regions of 8 x 8 x 8 blocks, found by their whole
-   coordinates in a table of hashes. Each knows a box around the centres it holds and the largest radius; both only grow until it is empty,
-   which costs time and never an answer. Queries walk from the regions down; nothing depends on the order they meet patches in. */
-typedef struct mosaic_mem__bucket {
-    float x[MOSAIC_MEM__BUCKET], y[MOSAIC_MEM__BUCKET], z[MOSAIC_MEM__BUCKET], r[MOSAIC_MEM__BUCKET];
-    uint32_t slot[MOSAIC_MEM__BUCKET];
-    uint32_t next, used, node; /* all buckets of a cell but the first are full */
-} mosaic_mem__bucket;
-
-typedef struct mosaic_mem__node {
-    int32_t key[3], level; /* 0: cell */
-    float low[3], high[3], radius;
-    uint32_t parent, child, next, previous, count; /* a cell's child is a bucket */
-} mosaic_mem__node;
-
 /* Items in pieces that never move. Free ones are chained through their first four bytes. */
 typedef struct mosaic_mem__pool {
     unsigned char **piece;
@@ -1327,12 +1313,44 @@ typedef struct mosaic_mem__pool {
     uint32_t used, first_free, spare;
 } mosaic_mem__pool;
 
+/* Items that are found by their key, with which each begins: four int32_t. */
+typedef struct mosaic_mem__table {
+    mosaic_mem__pool items;
+    uint32_t *at; /* item + 1, 0 is empty */
+    size_t size;
+} mosaic_mem__table;
+
+/* The index, of patches or of points: cells of equal size that hold them in buckets, blocks of 8 x 8 x 8 cells, regions of 8 x 8 x 8 blocks, found
+   by their whole coordinates. Each knows a box around the centres it holds and the largest radius; both only grow until it is empty, which costs
+   time and never an answer. Queries walk from the regions down; nothing depends on the order they meet things in. */
+typedef struct mosaic_mem__bucket {
+    float x[MOSAIC_MEM__BUCKET], y[MOSAIC_MEM__BUCKET], z[MOSAIC_MEM__BUCKET], r[MOSAIC_MEM__BUCKET];
+    uint32_t slot[MOSAIC_MEM__BUCKET];
+    uint32_t next, used, node; /* all buckets of a cell but the first are full */
+} mosaic_mem__bucket;
+
+typedef struct mosaic_mem__node {
+    int32_t key[4]; /* the last one is its level; 0: cell */
+    float low[3], high[3], radius;
+    uint32_t parent, child, next, previous, count; /* a cell's child is a bucket */
+} mosaic_mem__node;
+
 struct mosaic_mem__kernels;
+
+typedef struct mosaic_mem__index {
+    const struct mosaic_mem__kernels *kernels;
+    void *malloc_ctx;
+    size_t bytes; /* all that its owner has allocated */
+    mosaic_mem__pool buckets;
+    mosaic_mem__table nodes;
+    uint32_t regions; /* the first of them */
+    double cell;
+} mosaic_mem__index;
 
 struct mosaic_mem {
     mosaic_mem_options o;
-    const struct mosaic_mem__kernels *kernels;
-    size_t bytes, count;
+    mosaic_mem__index x;
+    size_t count;
     size_t tokens, value_size, chunk_size;
     mosaic_mem__chunk **chunk;
     size_t chunks;
@@ -1340,49 +1358,45 @@ struct mosaic_mem {
     uint64_t sequence;
     uint32_t tick;
     double newest; /* time of the newest keyframe */
-    mosaic_mem__pool frames, edits, buckets, nodes;
-    uint32_t *table; /* node + 1, 0 is empty */
-    size_t table_size;
-    uint32_t regions; /* the first of them */
-    double cell;
+    mosaic_mem__pool frames, edits;
     mosaic_mem_scratch scratch; /* for insert and evict */
 };
 
-static void *mosaic_mem__take(mosaic_mem *m, size_t size)
+static void *mosaic_mem__take(mosaic_mem__index *x, size_t size)
 {
-    void *p = MOSAIC_MEM_MALLOC(m->o.malloc_ctx, size);
-    if (p) m->bytes += size;
+    void *p = MOSAIC_MEM_MALLOC(x->malloc_ctx, size);
+    if (p) x->bytes += size;
     return p;
 }
 
-static void mosaic_mem__give(mosaic_mem *m, void *p, size_t size)
+static void mosaic_mem__give(mosaic_mem__index *x, void *p, size_t size)
 {
     if (!p) return;
-    m->bytes -= size;
-    MOSAIC_MEM_FREE(m->o.malloc_ctx, p);
+    x->bytes -= size;
+    MOSAIC_MEM_FREE(x->malloc_ctx, p);
 }
 
 static void *mosaic_mem__item(const mosaic_mem__pool *pool, uint32_t i)
 {
-    return pool->piece[i / MOSAIC_MEM__CHUNK] + (size_t)(i % MOSAIC_MEM__CHUNK) * pool->item;
+    return pool->piece[i / MOSAIC_MEM__PIECE] + (size_t)(i % MOSAIC_MEM__PIECE) * pool->item;
 }
 
 /* Room for `more` items; nothing has changed when it fails. */
-static int mosaic_mem__reserve(mosaic_mem *m, mosaic_mem__pool *pool, size_t more)
+static int mosaic_mem__reserve(mosaic_mem__index *x, mosaic_mem__pool *pool, size_t more)
 {
-    while (pool->spare + (pool->pieces * MOSAIC_MEM__CHUNK - pool->used) < more) {
-        const size_t size = pool->item * MOSAIC_MEM__CHUNK;
-        if (pool->pieces >= ((uint64_t)1 << 32) / MOSAIC_MEM__CHUNK - 1) return 0;
+    while (pool->spare + (pool->pieces * MOSAIC_MEM__PIECE - pool->used) < more) {
+        const size_t size = pool->item * MOSAIC_MEM__PIECE;
+        if (pool->pieces >= ((uint64_t)1 << 32) / MOSAIC_MEM__PIECE - 1) return 0;
         if (pool->pieces == pool->room) {
             const size_t room = pool->room ? 2 * pool->room : 8;
-            unsigned char **piece = (unsigned char **)mosaic_mem__take(m, room * sizeof *piece);
+            unsigned char **piece = (unsigned char **)mosaic_mem__take(x, room * sizeof *piece);
             if (!piece) return 0;
             if (pool->pieces) memcpy(piece, pool->piece, pool->pieces * sizeof *piece);
-            mosaic_mem__give(m, pool->piece, pool->room * sizeof *piece);
+            mosaic_mem__give(x, pool->piece, pool->room * sizeof *piece);
             pool->piece = piece;
             pool->room = room;
         }
-        pool->piece[pool->pieces] = (unsigned char *)mosaic_mem__take(m, size);
+        pool->piece[pool->pieces] = (unsigned char *)mosaic_mem__take(x, size);
         if (!pool->piece[pool->pieces]) return 0;
         pool->pieces++;
     }
@@ -1392,7 +1406,7 @@ static int mosaic_mem__reserve(mosaic_mem *m, mosaic_mem__pool *pool, size_t mor
 static uint32_t mosaic_mem__new(mosaic_mem__pool *pool)
 {
     uint32_t i = pool->used;
-    MOSAIC_MEM_ASSERT(pool->spare || pool->used < pool->pieces * MOSAIC_MEM__CHUNK);
+    MOSAIC_MEM_ASSERT(pool->spare || pool->used < pool->pieces * MOSAIC_MEM__PIECE);
     if (pool->spare) {
         i = pool->first_free;
         memcpy(&pool->first_free, mosaic_mem__item(pool, i), sizeof i);
@@ -1413,18 +1427,24 @@ static void mosaic_mem__recycle(mosaic_mem__pool *pool, uint32_t i)
     pool->spare++;
 }
 
-static void mosaic_mem__empty(mosaic_mem *m, mosaic_mem__pool *pool)
+static void mosaic_mem__empty(mosaic_mem__index *x, mosaic_mem__pool *pool)
 {
     size_t i;
-    for (i = 0; i < pool->pieces; i++) mosaic_mem__give(m, pool->piece[i], pool->item * MOSAIC_MEM__CHUNK);
-    mosaic_mem__give(m, pool->piece, pool->room * sizeof *pool->piece);
+    for (i = 0; i < pool->pieces; i++) mosaic_mem__give(x, pool->piece[i], pool->item * MOSAIC_MEM__PIECE);
+    mosaic_mem__give(x, pool->piece, pool->room * sizeof *pool->piece);
     pool->piece = NULL;
 }
 
+static mosaic_mem__bucket *mosaic_mem__bucket_of(const mosaic_mem__index *x, uint32_t i)
+{
+    return (mosaic_mem__bucket *)mosaic_mem__item(&x->buckets, i);
+}
+static mosaic_mem__node *mosaic_mem__node_of(const mosaic_mem__index *x, uint32_t i)
+{
+    return (mosaic_mem__node *)mosaic_mem__item(&x->nodes.items, i);
+}
 static mosaic_mem__frame *mosaic_mem__frame_of(const mosaic_mem *m, uint32_t i) { return (mosaic_mem__frame *)mosaic_mem__item(&m->frames, i); }
 static mosaic_mem__edit *mosaic_mem__edit_of(const mosaic_mem *m, uint32_t i) { return (mosaic_mem__edit *)mosaic_mem__item(&m->edits, i); }
-static mosaic_mem__bucket *mosaic_mem__bucket_of(const mosaic_mem *m, uint32_t i) { return (mosaic_mem__bucket *)mosaic_mem__item(&m->buckets, i); }
-static mosaic_mem__node *mosaic_mem__node_of(const mosaic_mem *m, uint32_t i) { return (mosaic_mem__node *)mosaic_mem__item(&m->nodes, i); }
 static mosaic_mem__chunk *mosaic_mem__chunk_of(const mosaic_mem *m, uint32_t slot) { return m->chunk[slot / MOSAIC_MEM__CHUNK]; }
 
 static float *mosaic_mem__depths(const mosaic_mem *m, uint32_t slot)
@@ -1451,16 +1471,16 @@ static int mosaic_mem__need_chunk(mosaic_mem *m, size_t slot)
     const size_t at = slot / MOSAIC_MEM__CHUNK;
     if (at >= m->chunks) {
         const size_t room = at + 1 > 2 * m->chunks ? at + 1 : 2 * m->chunks;
-        mosaic_mem__chunk **chunk = (mosaic_mem__chunk **)mosaic_mem__take(m, room * sizeof *chunk);
+        mosaic_mem__chunk **chunk = (mosaic_mem__chunk **)mosaic_mem__take(&m->x, room * sizeof *chunk);
         if (!chunk) return 0;
         memset(chunk, 0, room * sizeof *chunk);
         if (m->chunks) memcpy(chunk, m->chunk, m->chunks * sizeof *chunk);
-        mosaic_mem__give(m, m->chunk, m->chunks * sizeof *chunk);
+        mosaic_mem__give(&m->x, m->chunk, m->chunks * sizeof *chunk);
         m->chunk = chunk;
         m->chunks = room;
     }
     if (!m->chunk[at]) {
-        m->chunk[at] = (mosaic_mem__chunk *)mosaic_mem__take(m, m->chunk_size);
+        m->chunk[at] = (mosaic_mem__chunk *)mosaic_mem__take(&m->x, m->chunk_size);
         if (!m->chunk[at]) return 0;
         memset(m->chunk[at], 0, m->chunk_size);
     }
@@ -1552,188 +1572,217 @@ static void mosaic_mem__put(const mosaic_mem *m, unsigned char *values, size_t i
 
 /* ==== the index ==== */
 
-static size_t mosaic_mem__hash(const int32_t key[3], int32_t level)
+static size_t mosaic_mem__hash(const int32_t key[4])
 {
     uint64_t h = (uint64_t)(uint32_t)key[0] * 0x9e3779b97f4a7c15u;
     h = (h ^ h >> 29 ^ (uint32_t)key[1]) * 0xbf58476d1ce4e5b9u;
     h = (h ^ h >> 32 ^ (uint32_t)key[2]) * 0x94d049bb133111ebu;
-    h = (h ^ h >> 31 ^ (uint32_t)level) * 0x9e3779b97f4a7c15u;
+    h = (h ^ h >> 31 ^ (uint32_t)key[3]) * 0x9e3779b97f4a7c15u;
     return (size_t)(h >> 24);
 }
 
-/* Where a node stands in the table, or the empty place where it would. */
-static size_t mosaic_mem__look(const mosaic_mem *m, const int32_t key[3], int32_t level)
+/* Where an item stands in a table, or the empty place where it would. */
+static size_t mosaic_mem__look(const mosaic_mem__table *t, const int32_t key[4])
 {
-    size_t at = mosaic_mem__hash(key, level) & (m->table_size - 1);
-    while (m->table[at]) {
-        const mosaic_mem__node *n = mosaic_mem__node_of(m, m->table[at] - 1);
-        if (n->key[0] == key[0] && n->key[1] == key[1] && n->key[2] == key[2] && n->level == level) break;
-        at = (at + 1) & (m->table_size - 1);
-    }
+    size_t at = mosaic_mem__hash(key) & (t->size - 1);
+    while (t->at[at] && memcmp(mosaic_mem__item(&t->items, t->at[at] - 1), key, 4 * sizeof *key) != 0) at = (at + 1) & (t->size - 1);
     return at;
 }
 
-static int mosaic_mem__reserve_table(mosaic_mem *m, size_t more)
+/* Room for `more` items and their places. */
+static int mosaic_mem__reserve_table(mosaic_mem__index *x, mosaic_mem__table *t, size_t more)
 {
-    const size_t live = m->nodes.used - m->nodes.spare, wanted = 2 * (live + more);
-    size_t size = m->table_size ? m->table_size : 64, old_size = m->table_size;
-    uint32_t *old = m->table, *table;
-    size_t i;
+    const size_t wanted = 2 * (t->items.used - t->items.spare + more), old_size = t->size;
+    size_t size = t->size ? t->size : 64, i;
+    uint32_t *old = t->at, *at;
+    if (!mosaic_mem__reserve(x, &t->items, more)) return 0;
     while (size < wanted) size *= 2;
-    if (size == m->table_size) return 1;
-    table = (uint32_t *)mosaic_mem__take(m, size * sizeof *table);
-    if (!table) return 0;
-    memset(table, 0, size * sizeof *table);
-    m->table = table;
-    m->table_size = size;
+    if (size == t->size) return 1;
+    at = (uint32_t *)mosaic_mem__take(x, size * sizeof *at);
+    if (!at) return 0;
+    memset(at, 0, size * sizeof *at);
+    t->at = at;
+    t->size = size;
     for (i = 0; i < old_size; i++)
-        if (old[i]) {
-            const mosaic_mem__node *n = mosaic_mem__node_of(m, old[i] - 1);
-            table[mosaic_mem__look(m, n->key, n->level)] = old[i];
-        }
-    mosaic_mem__give(m, old, old_size * sizeof *old);
+        if (old[i]) at[mosaic_mem__look(t, (const int32_t *)mosaic_mem__item(&t->items, old[i] - 1))] = old[i];
+    mosaic_mem__give(x, old, old_size * sizeof *old);
     return 1;
 }
 
-/* All that may fail when `more` patches come. */
-static int mosaic_mem__reserve_patches(mosaic_mem *m, size_t more)
+/* An item leaves its table (what stands behind it moves up) and its pool. */
+static void mosaic_mem__drop(mosaic_mem__table *t, uint32_t item)
 {
-    size_t slot = m->lowest, found = 0;
-    if (!mosaic_mem__reserve(m, &m->buckets, more) || !mosaic_mem__reserve(m, &m->nodes, MOSAIC_MEM__LEVELS * more) ||
-        !mosaic_mem__reserve_table(m, MOSAIC_MEM__LEVELS * more))
-        return 0;
-    for (; found < more; slot++) {
-        if (mosaic_mem__live(m, slot)) continue;
-        if (!mosaic_mem__need_chunk(m, slot)) return 0;
-        found++;
+    const size_t mask = t->size - 1;
+    size_t hole = mosaic_mem__look(t, (const int32_t *)mosaic_mem__item(&t->items, item)), at = hole;
+    while (t->at[at = (at + 1) & mask]) {
+        const size_t home = mosaic_mem__hash((const int32_t *)mosaic_mem__item(&t->items, t->at[at] - 1)) & mask;
+        if (((at - home) & mask) < ((at - hole) & mask)) continue; /* its home lies behind the hole */
+        t->at[hole] = t->at[at];
+        hole = at;
     }
-    return 1;
+    t->at[hole] = 0;
+    mosaic_mem__recycle(&t->items, item);
 }
 
-static void mosaic_mem__key(double cell, const float centre[3], int32_t key[3])
+static void mosaic_mem__empty_table(mosaic_mem__index *x, mosaic_mem__table *t)
+{
+    mosaic_mem__empty(x, &t->items);
+    mosaic_mem__give(x, t->at, t->size * sizeof *t->at);
+}
+
+static void mosaic_mem__index_open(mosaic_mem__index *x, const struct mosaic_mem__kernels *kernels, void *malloc_ctx)
+{
+    x->kernels = kernels;
+    x->malloc_ctx = malloc_ctx;
+    x->buckets.item = sizeof(mosaic_mem__bucket);
+    x->nodes.items.item = sizeof(mosaic_mem__node);
+    x->regions = MOSAIC_MEM__NONE;
+}
+
+static void mosaic_mem__index_close(mosaic_mem__index *x)
+{
+    mosaic_mem__empty(x, &x->buckets);
+    mosaic_mem__empty_table(x, &x->nodes);
+}
+
+static void mosaic_mem__key(double cell, const float centre[3], int32_t key[4])
 {
     int i;
     for (i = 0; i < 3; i++) {
         const double k = (double)centre[i] / cell;
         key[i] = (int32_t)(k < -1048575 ? -1048576 : k >= 1048575 ? 1048575 : mosaic_mem__floor(k));
     }
+    key[3] = 0;
 }
 
-static int32_t mosaic_mem__eighth(int32_t k) { return (k >= 0 ? k : k - 7) / 8; } /* towards minus infinity */
-
-static uint32_t mosaic_mem__node_at(mosaic_mem *m, const int32_t key[3], int32_t level)
+/* The key of what holds it. */
+static void mosaic_mem__above(const int32_t key[4], int32_t up[4])
 {
-    const size_t at = mosaic_mem__look(m, key, level);
+    int i;
+    for (i = 0; i < 3; i++) up[i] = (key[i] >= 0 ? key[i] : key[i] - 7) / 8; /* towards minus infinity */
+    up[3] = key[3] + 1;
+}
+
+/* The node of a key, made where there is none. */
+static uint32_t mosaic_mem__node_at(mosaic_mem__index *x, const int32_t key[4])
+{
+    const size_t at = mosaic_mem__look(&x->nodes, key);
     uint32_t *list;
     mosaic_mem__node *n;
     uint32_t i;
     int k;
-    if (m->table[at]) return m->table[at] - 1;
-    i = mosaic_mem__new(&m->nodes);
-    n = mosaic_mem__node_of(m, i);
+    if (x->nodes.at[at]) return x->nodes.at[at] - 1;
+    i = mosaic_mem__new(&x->nodes.items);
+    n = mosaic_mem__node_of(x, i);
     memcpy(n->key, key, sizeof n->key);
-    n->level = level;
     n->child = n->next = n->previous = n->parent = MOSAIC_MEM__NONE;
     for (k = 0; k < 3; k++) n->low[k] = FLT_MAX, n->high[k] = -FLT_MAX;
-    m->table[at] = i + 1;
-    list = &m->regions;
-    if (level + 1 < MOSAIC_MEM__LEVELS) {
-        int32_t up[3];
-        for (k = 0; k < 3; k++) up[k] = mosaic_mem__eighth(key[k]);
-        n->parent = mosaic_mem__node_at(m, up, level + 1);
-        list = &mosaic_mem__node_of(m, n->parent)->child;
+    x->nodes.at[at] = i + 1;
+    list = &x->regions;
+    if (key[3] + 1 < MOSAIC_MEM__LEVELS) {
+        int32_t up[4];
+        mosaic_mem__above(key, up);
+        n->parent = mosaic_mem__node_at(x, up);
+        list = &mosaic_mem__node_of(x, n->parent)->child;
     }
     n->next = *list;
-    if (n->next != MOSAIC_MEM__NONE) mosaic_mem__node_of(m, n->next)->previous = i;
+    if (n->next != MOSAIC_MEM__NONE) mosaic_mem__node_of(x, n->next)->previous = i;
     *list = i;
     return i;
 }
 
-/* An empty node leaves the table (what stands behind it moves up), its siblings and the pool. */
-static void mosaic_mem__drop_node(mosaic_mem *m, uint32_t i)
+/* An empty node leaves its siblings and the table. */
+static void mosaic_mem__drop_node(mosaic_mem__index *x, uint32_t i)
 {
-    mosaic_mem__node *n = mosaic_mem__node_of(m, i);
-    size_t hole = mosaic_mem__look(m, n->key, n->level), at = hole;
-    const size_t mask = m->table_size - 1;
-    for (;;) {
-        size_t home;
-        const mosaic_mem__node *other;
-        at = (at + 1) & mask;
-        if (!m->table[at]) break;
-        other = mosaic_mem__node_of(m, m->table[at] - 1);
-        home = mosaic_mem__hash(other->key, other->level) & mask;
-        if (((at - home) & mask) < ((at - hole) & mask)) continue; /* its home lies behind the hole */
-        m->table[hole] = m->table[at];
-        hole = at;
-    }
-    m->table[hole] = 0;
+    const mosaic_mem__node *n = mosaic_mem__node_of(x, i);
     if (n->previous != MOSAIC_MEM__NONE)
-        mosaic_mem__node_of(m, n->previous)->next = n->next;
+        mosaic_mem__node_of(x, n->previous)->next = n->next;
     else if (n->parent != MOSAIC_MEM__NONE)
-        mosaic_mem__node_of(m, n->parent)->child = n->next;
+        mosaic_mem__node_of(x, n->parent)->child = n->next;
     else
-        m->regions = n->next;
-    if (n->next != MOSAIC_MEM__NONE) mosaic_mem__node_of(m, n->next)->previous = n->previous;
-    mosaic_mem__recycle(&m->nodes, i);
+        x->regions = n->next;
+    if (n->next != MOSAIC_MEM__NONE) mosaic_mem__node_of(x, n->next)->previous = n->previous;
+    mosaic_mem__drop(&x->nodes, i);
 }
 
-/* Memory has been reserved. */
-static void mosaic_mem__index(mosaic_mem *m, uint32_t slot, const float centre[3], float radius)
+/* Something at a place counts in its cell and all above. */
+static void mosaic_mem__widen(mosaic_mem__index *x, uint32_t node, const float centre[3], float radius, uint32_t more)
 {
-    int32_t key[3];
-    uint32_t i, cell;
-    mosaic_mem__bucket *b;
-    mosaic_mem__node *n;
     int k;
-    mosaic_mem__key(m->cell, centre, key);
-    i = cell = mosaic_mem__node_at(m, key, 0);
-    n = mosaic_mem__node_of(m, i);
-    if (n->child == MOSAIC_MEM__NONE || mosaic_mem__bucket_of(m, n->child)->used == MOSAIC_MEM__BUCKET) {
-        const uint32_t fresh = mosaic_mem__new(&m->buckets);
-        b = mosaic_mem__bucket_of(m, fresh);
-        b->next = n->child;
-        b->node = cell;
-        n->child = fresh;
-    }
-    b = mosaic_mem__bucket_of(m, n->child);
-    b->x[b->used] = centre[0], b->y[b->used] = centre[1], b->z[b->used] = centre[2], b->r[b->used] = radius;
-    b->slot[b->used] = slot;
-    mosaic_mem__chunk_of(m, slot)->place[slot % MOSAIC_MEM__CHUNK] = n->child * MOSAIC_MEM__BUCKET + b->used;
-    b->used++;
-    for (; i != MOSAIC_MEM__NONE; i = n->parent) {
-        n = mosaic_mem__node_of(m, i);
+    while (node != MOSAIC_MEM__NONE) {
+        mosaic_mem__node *n = mosaic_mem__node_of(x, node);
         for (k = 0; k < 3; k++) {
             if (centre[k] < n->low[k]) n->low[k] = centre[k];
             if (centre[k] > n->high[k]) n->high[k] = centre[k];
         }
         if (radius > n->radius) n->radius = radius;
-        n->count++;
+        n->count += more;
+        node = n->parent;
     }
 }
 
-/* Its place is taken by the last entry of the cell's first bucket. */
-static void mosaic_mem__unindex(mosaic_mem *m, uint32_t slot)
+/* Enters a slot in the cell of `key`; returns where: bucket * 8 + entry. Memory has been reserved. */
+static uint32_t mosaic_mem__enter(mosaic_mem__index *x, uint32_t slot, const int32_t key[4], const float centre[3], float radius)
 {
-    const uint32_t place = mosaic_mem__chunk_of(m, slot)->place[slot % MOSAIC_MEM__CHUNK], at = place % MOSAIC_MEM__BUCKET;
-    mosaic_mem__bucket *b = mosaic_mem__bucket_of(m, place / MOSAIC_MEM__BUCKET), *first;
-    uint32_t i = b->node, up;
-    mosaic_mem__node *n = mosaic_mem__node_of(m, i);
+    const uint32_t cell = mosaic_mem__node_at(x, key);
+    mosaic_mem__node *n = mosaic_mem__node_of(x, cell);
+    mosaic_mem__bucket *b;
+    if (n->child == MOSAIC_MEM__NONE || mosaic_mem__bucket_of(x, n->child)->used == MOSAIC_MEM__BUCKET) {
+        const uint32_t fresh = mosaic_mem__new(&x->buckets);
+        b = mosaic_mem__bucket_of(x, fresh);
+        b->next = n->child;
+        b->node = cell;
+        n->child = fresh;
+    }
+    b = mosaic_mem__bucket_of(x, n->child);
+    b->x[b->used] = centre[0], b->y[b->used] = centre[1], b->z[b->used] = centre[2], b->r[b->used] = radius;
+    b->slot[b->used] = slot;
+    mosaic_mem__widen(x, cell, centre, radius, 1);
+    return n->child * MOSAIC_MEM__BUCKET + b->used++;
+}
+
+/* Its place is taken by the last entry of the cell's first bucket, whose slot is returned: that one is at `place` now. */
+static uint32_t mosaic_mem__leave(mosaic_mem__index *x, uint32_t place)
+{
+    const uint32_t at = place % MOSAIC_MEM__BUCKET;
+    mosaic_mem__bucket *b = mosaic_mem__bucket_of(x, place / MOSAIC_MEM__BUCKET), *first;
+    uint32_t i = b->node, up, moved;
+    mosaic_mem__node *n = mosaic_mem__node_of(x, i);
     const uint32_t head = n->child;
-    first = mosaic_mem__bucket_of(m, head);
-    MOSAIC_MEM_ASSERT(first->used > 0 && b->slot[at] == slot);
+    first = mosaic_mem__bucket_of(x, head);
+    MOSAIC_MEM_ASSERT(first->used > 0);
     first->used--;
     b->x[at] = first->x[first->used], b->y[at] = first->y[first->used], b->z[at] = first->z[first->used], b->r[at] = first->r[first->used];
-    b->slot[at] = first->slot[first->used];
-    mosaic_mem__chunk_of(m, b->slot[at])->place[b->slot[at] % MOSAIC_MEM__CHUNK] = place;
+    b->slot[at] = moved = first->slot[first->used];
     if (first->used == 0) {
         n->child = first->next;
-        mosaic_mem__recycle(&m->buckets, head);
+        mosaic_mem__recycle(&x->buckets, head);
     }
     for (; i != MOSAIC_MEM__NONE; i = up) {
-        n = mosaic_mem__node_of(m, i);
+        n = mosaic_mem__node_of(x, i);
         up = n->parent;
-        if (--n->count == 0) mosaic_mem__drop_node(m, i);
+        if (--n->count == 0) mosaic_mem__drop_node(x, i);
     }
+    return moved;
+}
+
+static uint32_t *mosaic_mem__place_of(const mosaic_mem *m, uint32_t slot)
+{
+    return &mosaic_mem__chunk_of(m, slot)->place[slot % MOSAIC_MEM__CHUNK];
+}
+
+/* A patch into the index of its store, and out of it. */
+static void mosaic_mem__index_patch(mosaic_mem *m, uint32_t slot, const float centre[3], float radius)
+{
+    int32_t key[4];
+    mosaic_mem__key(m->x.cell, centre, key);
+    *mosaic_mem__place_of(m, slot) = mosaic_mem__enter(&m->x, slot, key, centre, radius);
+}
+
+static void mosaic_mem__unindex_patch(mosaic_mem *m, uint32_t slot)
+{
+    const uint32_t place = *mosaic_mem__place_of(m, slot);
+    *mosaic_mem__place_of(m, mosaic_mem__leave(&m->x, place)) = place;
 }
 
 /* Where patches are looked for: within planes (n x + d >= -r, n pointing inwards), or in a ball of centres when there are none. */
@@ -1754,7 +1803,7 @@ typedef struct mosaic_mem__kernels {
     int lanes;
     /* Which entries of a bucket are in the volume, as bits. */
     unsigned (*cull)(const mosaic_mem__bucket *b, const mosaic_mem__volume *v);
-    /* C = A B: each element is one chain of fused multiply-adds from 0, in the order of k. n is a multiple of 32. */
+    /* C = A B: each element is one chain of fused multiply-adds from 0, in the order of k. n is a multiple of 16. */
     void (*gemm)(const mosaic_mem__gemm *g);
     /* x[i] = e^(x[i] - the largest), and their sum in 16 interleaved chains; n is a multiple of 16. x may be -infinity, not all of them. */
     float (*softmax)(float *x, int n);
@@ -1787,66 +1836,67 @@ static int mosaic_mem__touches(const mosaic_mem__node *n, const mosaic_mem__volu
 }
 
 /* Room for `size` bytes in one of a scratch's two areas; what is in it stays when `keep`. */
-static int mosaic_mem__room(const mosaic_mem *m, mosaic_mem_scratch *s, int area, size_t size, int keep)
+static int mosaic_mem__room(const mosaic_mem__index *x, mosaic_mem_scratch *s, int area, size_t size, int keep)
 {
     void *p;
     size_t room = size;
     if (s->size[area] >= size) return 1;
     if (room < 2 * s->size[area]) room = 2 * s->size[area];
-    p = MOSAIC_MEM_MALLOC(m->o.malloc_ctx, room);
+    p = MOSAIC_MEM_MALLOC(x->malloc_ctx, room);
     if (!p) return 0;
     if (keep && s->size[area]) memcpy(p, s->area[area], s->size[area]);
-    if (s->area[area]) MOSAIC_MEM_FREE(m->o.malloc_ctx, s->area[area]);
+    if (s->area[area]) MOSAIC_MEM_FREE(s->malloc_ctx, s->area[area]);
+    s->malloc_ctx = x->malloc_ctx;
     s->area[area] = p;
     s->size[area] = room;
     return 1;
 }
 
-MOSAIC_MEM_API void mosaic_mem_scratch_free(const mosaic_mem *memory, mosaic_mem_scratch *scratch)
+MOSAIC_MEM_API void mosaic_mem_scratch_free(mosaic_mem_scratch *scratch)
 {
     int i;
-    if (!memory || !scratch) return;
+    if (!scratch) return;
     for (i = 0; i < 2; i++) {
-        if (scratch->area[i]) MOSAIC_MEM_FREE(memory->o.malloc_ctx, scratch->area[i]);
+        if (scratch->area[i]) MOSAIC_MEM_FREE(scratch->malloc_ctx, scratch->area[i]);
         scratch->area[i] = NULL;
         scratch->size[i] = 0;
     }
 }
 
-/* The slots of all patches in a volume, to area 0, in no order that counts. */
-static mosaic_mem_result mosaic_mem__gather(const mosaic_mem *m, const mosaic_mem__volume *v, mosaic_mem_scratch *s, size_t *found)
+/* The places in the index of all that is in a volume, to area 0, in no order that counts. */
+static mosaic_mem_result mosaic_mem__gather(const mosaic_mem__index *x, const mosaic_mem__volume *v, mosaic_mem_scratch *s, size_t *found)
 {
     uint32_t stack[MOSAIC_MEM__LEVELS];
     uint32_t *out = (uint32_t *)s->area[0];
     size_t n = 0, room = s->size[0] / sizeof *out;
     int depth = 0;
-    stack[0] = m->regions;
+    stack[0] = x->regions;
     while (depth >= 0) {
         const mosaic_mem__node *node;
         if (stack[depth] == MOSAIC_MEM__NONE) {
             depth--;
             continue;
         }
-        node = mosaic_mem__node_of(m, stack[depth]);
+        node = mosaic_mem__node_of(x, stack[depth]);
         stack[depth] = node->next;
         if (!mosaic_mem__touches(node, v)) continue;
-        if (node->level) {
+        if (node->key[3]) {
             stack[++depth] = node->child;
             continue;
         }
         if (n + node->count > room) {
-            if (!mosaic_mem__room(m, s, 0, (n + node->count) * sizeof *out, 1)) return MOSAIC_MEM_ERROR_MEMORY;
+            if (!mosaic_mem__room(x, s, 0, (n + node->count) * sizeof *out, 1)) return MOSAIC_MEM_ERROR_MEMORY;
             out = (uint32_t *)s->area[0];
             room = s->size[0] / sizeof *out;
         }
         {
             uint32_t i = node->child;
             while (i != MOSAIC_MEM__NONE) {
-                const mosaic_mem__bucket *b = mosaic_mem__bucket_of(m, i);
-                const unsigned in = m->kernels->cull(b, v);
+                const mosaic_mem__bucket *b = mosaic_mem__bucket_of(x, i);
+                const unsigned in = x->kernels->cull(b, v);
                 uint32_t k;
                 for (k = 0; k < b->used; k++)
-                    if (in >> k & 1) out[n++] = b->slot[k];
+                    if (in >> k & 1) out[n++] = i * MOSAIC_MEM__BUCKET + k;
                 i = b->next;
             }
         }
@@ -1857,9 +1907,9 @@ static mosaic_mem_result mosaic_mem__gather(const mosaic_mem *m, const mosaic_me
 
 static const mosaic_mem__bucket *mosaic_mem__entry(const mosaic_mem *m, uint32_t slot, uint32_t *at)
 {
-    const uint32_t place = mosaic_mem__chunk_of(m, slot)->place[slot % MOSAIC_MEM__CHUNK];
+    const uint32_t place = *mosaic_mem__place_of(m, slot);
     *at = place % MOSAIC_MEM__BUCKET;
-    return mosaic_mem__bucket_of(m, place / MOSAIC_MEM__BUCKET);
+    return mosaic_mem__bucket_of(&m->x, place / MOSAIC_MEM__BUCKET);
 }
 
 /* ==== the geometry of a patch ==== */
@@ -2047,19 +2097,16 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_open(const mosaic_mem_options *optio
     if (!m) return MOSAIC_MEM_ERROR_MEMORY;
     memset(m, 0, sizeof *m);
     m->o = o;
-    m->kernels = kernels;
-    m->bytes = sizeof *m;
-    m->cell = o.cell;
+    mosaic_mem__index_open(&m->x, kernels, o.malloc_ctx);
+    m->x.bytes = sizeof *m;
+    m->x.cell = o.cell;
     m->tokens = (size_t)(o.tile_width * o.tile_height);
     m->value_size = o.type == MOSAIC_MEM_U8 ? 1 : o.type == MOSAIC_MEM_F16 ? 2 : 4;
     m->chunk_size = MOSAIC_MEM__CHUNK * m->tokens * (sizeof(float) + (size_t)o.channels * m->value_size + (size_t)o.tags * sizeof(uint32_t)) +
                     sizeof(mosaic_mem__chunk);
     m->frames.item = sizeof(mosaic_mem__frame);
     m->edits.item = sizeof(mosaic_mem__edit);
-    m->buckets.item = sizeof(mosaic_mem__bucket);
-    m->nodes.item = sizeof(mosaic_mem__node);
-    m->regions = MOSAIC_MEM__NONE;
-    if (!mosaic_mem__reserve(m, &m->edits, 1)) {
+    if (!mosaic_mem__reserve(&m->x, &m->edits, 1)) {
         mosaic_mem_close(m);
         return MOSAIC_MEM_ERROR_MEMORY;
     }
@@ -2076,14 +2123,12 @@ MOSAIC_MEM_API void mosaic_mem_close(mosaic_mem *memory)
     void *ctx;
     if (!m) return;
     ctx = m->o.malloc_ctx;
-    for (i = 0; i < m->chunks; i++) mosaic_mem__give(m, m->chunk[i], m->chunk_size);
-    mosaic_mem__give(m, m->chunk, m->chunks * sizeof *m->chunk);
-    mosaic_mem__empty(m, &m->frames);
-    mosaic_mem__empty(m, &m->edits);
-    mosaic_mem__empty(m, &m->buckets);
-    mosaic_mem__empty(m, &m->nodes);
-    mosaic_mem__give(m, m->table, m->table_size * sizeof *m->table);
-    mosaic_mem_scratch_free(m, &m->scratch);
+    for (i = 0; i < m->chunks; i++) mosaic_mem__give(&m->x, m->chunk[i], m->chunk_size);
+    mosaic_mem__give(&m->x, m->chunk, m->chunks * sizeof *m->chunk);
+    mosaic_mem__empty(&m->x, &m->frames);
+    mosaic_mem__empty(&m->x, &m->edits);
+    mosaic_mem__index_close(&m->x);
+    mosaic_mem_scratch_free(&m->scratch);
     MOSAIC_MEM_FREE(ctx, m);
     (void)ctx;
 }
@@ -2091,7 +2136,7 @@ MOSAIC_MEM_API void mosaic_mem_close(mosaic_mem *memory)
 MOSAIC_MEM_API size_t mosaic_mem_count(const mosaic_mem *memory) { return memory ? memory->count : 0; }
 MOSAIC_MEM_API size_t mosaic_mem_bytes(const mosaic_mem *memory)
 {
-    return memory ? memory->bytes + memory->scratch.size[0] + memory->scratch.size[1] : 0;
+    return memory ? memory->x.bytes + memory->scratch.size[0] + memory->scratch.size[1] : 0;
 }
 
 static void mosaic_mem__describe(const mosaic_mem *m, uint32_t slot, mosaic_mem_info *info)
@@ -2124,7 +2169,7 @@ static void mosaic_mem__describe(const mosaic_mem *m, uint32_t slot, mosaic_mem_
     info->cols = t.cols;
     info->rows = t.rows;
     info->pinned = c->flags[i] & MOSAIC_MEM__PINNED;
-    info->neighbours = (int)mosaic_mem__node_of(m, b->node)->count;
+    info->neighbours = (int)mosaic_mem__node_of(&m->x, b->node)->count;
 }
 
 MOSAIC_MEM_API mosaic_mem_result mosaic_mem_describe(const mosaic_mem *memory, uint64_t id, mosaic_mem_info *info)
@@ -2178,7 +2223,7 @@ static void mosaic_mem__remove(mosaic_mem *m, uint32_t slot)
 {
     mosaic_mem__chunk *c = mosaic_mem__chunk_of(m, slot);
     const uint32_t i = slot % MOSAIC_MEM__CHUNK;
-    mosaic_mem__unindex(m, slot);
+    mosaic_mem__unindex_patch(m, slot);
     mosaic_mem__release(m, c->frame[i], c->edit[i]);
     c->id[i] = 0;
     m->count--;
@@ -2240,7 +2285,7 @@ static double mosaic_mem__worth(const mosaic_mem *m, const mosaic_mem__chunk *c,
     }
     {
         const mosaic_mem__bucket *b = mosaic_mem__entry(m, (uint32_t)(c->id[i] & ((1u << MOSAIC_MEM__SLOT_BITS) - 1)), &at);
-        const double rare = 16 / (16 + (double)mosaic_mem__node_of(m, b->node)->count); /* a surface seen once has some 16 in a cell */
+        const double rare = 16 / (16 + (double)mosaic_mem__node_of(&m->x, b->node)->count); /* a surface seen once has some 16 in a cell */
         return ((o->weight_confidence * (confidence / (confidence + 1)) + o->weight_hits * (hits / (hits + 4))) +
                 o->weight_recent / (1 + (age > 0 ? age : 0) / o->recent)) +
                o->weight_rare * rare;
@@ -2282,6 +2327,40 @@ typedef struct mosaic_mem__fresh {
     int8_t level;
     uint32_t tile, into; /* the slot it is merged into, or NONE */
 } mosaic_mem__fresh;
+
+/* What the index needs at most when these come, one after the other. `across` of them lie side by side in a picture, so that most have the cell of
+   the one before or above. */
+static int mosaic_mem__reserve_index(mosaic_mem__index *x, const mosaic_mem__fresh *fresh, size_t count, size_t across, double cell)
+{
+    size_t nodes = 0, cells = 0, i;
+    for (i = 0; i < count; i++) {
+        int32_t key[4], left[4], top[4];
+        mosaic_mem__key(cell, fresh[i].centre, key);
+        mosaic_mem__key(cell, fresh[i ? i - 1 : 0].centre, left);
+        mosaic_mem__key(cell, fresh[i >= across ? i - across : 0].centre, top);
+        while (key[3] < MOSAIC_MEM__LEVELS) {
+            if (i && (memcmp(key, left, sizeof key) == 0 || memcmp(key, top, sizeof key) == 0)) break; /* and all above */
+            cells += key[3] == 0;
+            nodes += x->nodes.size == 0 || x->nodes.at[mosaic_mem__look(&x->nodes, key)] == 0;
+            mosaic_mem__above(key, key), mosaic_mem__above(left, left), mosaic_mem__above(top, top);
+        }
+    }
+    return mosaic_mem__reserve(x, &x->buckets, count / MOSAIC_MEM__BUCKET + cells) && mosaic_mem__reserve_table(x, &x->nodes, nodes);
+}
+
+/* All that may fail when patches come. */
+static int mosaic_mem__reserve_patches(mosaic_mem *m, const mosaic_mem__fresh *fresh, size_t count, size_t across, double cell)
+{
+    size_t slot = m->lowest, found = 0;
+    if (!mosaic_mem__reserve_index(&m->x, fresh, count, across, cell)) return 0;
+    if (count > m->o.max_patches) count = m->o.max_patches;
+    for (; found < count; slot++) {
+        if (mosaic_mem__live(m, slot)) continue;
+        if (!mosaic_mem__need_chunk(m, slot)) return 0;
+        found++;
+    }
+    return 1;
+}
 
 /* The depth under a point of the picture; 0 when it is not known. */
 static float mosaic_mem__depth_at(const mosaic_mem_keyframe *k, double u, double v)
@@ -2330,21 +2409,22 @@ static uint32_t mosaic_mem__merge_target(const mosaic_mem *m, const mosaic_mem__
     uint32_t best = MOSAIC_MEM__NONE;
     double best_d2 = reach * reach, normal[3];
     float corner[3];
-    int32_t low[3], high[3], key[3];
+    int32_t low[4], high[4], key[4];
     int i;
-    if (!(reach > 0) || m->count == 0 || !(reach < m->cell)) return best;
+    if (!(reach > 0) || m->count == 0 || !(reach < m->x.cell)) return best;
     mosaic_mem__world_normal(f, p->normal, mosaic_mem__identity, normal);
     for (i = 0; i < 3; i++) corner[i] = (float)((double)p->centre[i] - reach);
-    mosaic_mem__key(m->cell, corner, low);
+    mosaic_mem__key(m->x.cell, corner, low);
     for (i = 0; i < 3; i++) corner[i] = (float)((double)p->centre[i] + reach);
-    mosaic_mem__key(m->cell, corner, high);
+    mosaic_mem__key(m->x.cell, corner, high);
+    key[3] = 0;
     for (key[0] = low[0]; key[0] <= high[0]; key[0]++)
         for (key[1] = low[1]; key[1] <= high[1]; key[1]++)
             for (key[2] = low[2]; key[2] <= high[2]; key[2]++) {
-                const uint32_t node = m->table[mosaic_mem__look(m, key, 0)];
-                uint32_t b = node ? mosaic_mem__node_of(m, node - 1)->child : MOSAIC_MEM__NONE, k;
+                const uint32_t node = m->x.nodes.at[mosaic_mem__look(&m->x.nodes, key)];
+                uint32_t b = node ? mosaic_mem__node_of(&m->x, node - 1)->child : MOSAIC_MEM__NONE, k;
                 while (b != MOSAIC_MEM__NONE) {
-                    const mosaic_mem__bucket *bucket = mosaic_mem__bucket_of(m, b);
+                    const mosaic_mem__bucket *bucket = mosaic_mem__bucket_of(&m->x, b);
                     for (k = 0; k < bucket->used; k++) {
                         const double d[3] = {(double)bucket->x[k] - (double)p->centre[0], (double)bucket->y[k] - (double)p->centre[1],
                                              (double)bucket->z[k] - (double)p->centre[2]};
@@ -2433,7 +2513,7 @@ static uint32_t mosaic_mem__settle(mosaic_mem *m, uint32_t slot, uint32_t frame,
     c->flags[i] = 0;
     mosaic_mem__frame_of(m, frame)->refs++;
     if (edit) mosaic_mem__edit_of(m, edit)->refs++;
-    mosaic_mem__index(m, slot, p->centre, p->radius);
+    mosaic_mem__index_patch(m, slot, p->centre, p->radius);
     m->count++;
     return slot;
 }
@@ -2464,8 +2544,8 @@ static mosaic_mem_result mosaic_mem__insert(mosaic_mem *m, const mosaic_mem_keyf
     mosaic_mem__frame *f;
     uint32_t frame;
     size_t n = 0, i, room, merged = 0;
-    double cell = m->cell;
-    if (!mosaic_mem__room(m, &m->scratch, 0, tiles * (sizeof *fresh + m->tokens * sizeof(float)), 0) || !mosaic_mem__reserve(m, &m->frames, 1))
+    double cell = m->x.cell;
+    if (!mosaic_mem__room(&m->x, &m->scratch, 0, tiles * (sizeof *fresh + m->tokens * sizeof(float)), 0) || !mosaic_mem__reserve(&m->x, &m->frames, 1))
         return MOSAIC_MEM_ERROR_MEMORY;
     fresh = (mosaic_mem__fresh *)m->scratch.area[0];
     frame = mosaic_mem__new(&m->frames);
@@ -2507,12 +2587,12 @@ static mosaic_mem_result mosaic_mem__insert(mosaic_mem *m, const mosaic_mem_keyf
         n++;
     }
     stats->unknown = tiles - n;
-    if (!mosaic_mem__reserve_patches(m, n < m->o.max_patches ? n : m->o.max_patches) ||
-        (m->count + n > m->o.max_patches && !mosaic_mem__room(m, &m->scratch, 1, m->count * sizeof(mosaic_mem__rank) + 1, 0))) {
+    if (!mosaic_mem__reserve_patches(m, fresh, n, (size_t)across, cell) ||
+        (m->count + n > m->o.max_patches && !mosaic_mem__room(&m->x, &m->scratch, 1, m->count * sizeof(mosaic_mem__rank) + 1, 0))) {
         mosaic_mem__recycle(&m->frames, frame);
         return MOSAIC_MEM_ERROR_MEMORY;
     }
-    m->cell = cell;
+    m->x.cell = cell;
     m->tick++;
     if (m->sequence == 0 || k->view.time > m->newest) m->newest = k->view.time;
     if (m->sequence == 0) m->sequence = 1;
@@ -2626,8 +2706,8 @@ static int mosaic_mem__near_below(const mosaic_mem_near *a, const mosaic_mem_nea
     return a->distance < b->distance || (a->distance == b->distance && a->id < b->id);
 }
 
-/* Sorting in place by a heap: no memory, no bad case. */
-static void mosaic_mem__sort_near(mosaic_mem_near *a, size_t n)
+/* Sorting in place by a heap, by distance, then id: no memory, no bad case. */
+static void mosaic_mem__sort(mosaic_mem_near *a, size_t n)
 {
     size_t start = n / 2, end = n;
     while (end > 1) {
@@ -2650,78 +2730,86 @@ static void mosaic_mem__sort_near(mosaic_mem_near *a, size_t n)
     }
 }
 
-/* Those in a ball, sorted, to area 1. */
-static mosaic_mem_result mosaic_mem__ball(const mosaic_mem *m, const double point[3], double radius2, mosaic_mem_scratch *s, size_t *found)
+/* What a slot is called outside: m is null where it is a point of a cloud. */
+static uint64_t mosaic_mem__name(const mosaic_mem *m, uint32_t slot)
 {
-    mosaic_mem__volume v;
-    mosaic_mem_near *near_by;
-    const uint32_t *slots;
-    mosaic_mem_result result;
+    return m ? mosaic_mem__chunk_of(m, slot)->id[slot % MOSAIC_MEM__CHUNK] : (uint64_t)slot + 1;
+}
+
+/* All that is in a volume, to area 1: nearest first when it is a ball, names rising when not. */
+static mosaic_mem_result mosaic_mem__list(const mosaic_mem__index *x, const mosaic_mem *m, const mosaic_mem__volume *v, mosaic_mem_scratch *s,
+                                          size_t *found)
+{
+    mosaic_mem_near *out;
+    const uint32_t *places;
     size_t i;
-    memset(&v, 0, sizeof v);
-    memcpy(v.centre, point, sizeof v.centre);
-    v.radius2 = radius2;
-    result = mosaic_mem__gather(m, &v, s, found);
+    const mosaic_mem_result result = mosaic_mem__gather(x, v, s, found);
     if (result != MOSAIC_MEM_OK) return result;
-    if (!mosaic_mem__room(m, s, 1, *found * sizeof *near_by, 0)) return MOSAIC_MEM_ERROR_MEMORY;
-    slots = (const uint32_t *)s->area[0];
-    near_by = (mosaic_mem_near *)s->area[1];
+    if (!mosaic_mem__room(x, s, 1, *found * sizeof *out, 0)) return MOSAIC_MEM_ERROR_MEMORY;
+    places = (const uint32_t *)s->area[0];
+    out = (mosaic_mem_near *)s->area[1];
     for (i = 0; i < *found; i++) {
-        uint32_t at;
-        const mosaic_mem__bucket *b = mosaic_mem__entry(m, slots[i], &at);
-        const double d[3] = {(double)b->x[at] - point[0], (double)b->y[at] - point[1], (double)b->z[at] - point[2]};
-        near_by[i].id = mosaic_mem__chunk_of(m, slots[i])->id[slots[i] % MOSAIC_MEM__CHUNK];
-        near_by[i].distance = mosaic_mem__root(mosaic_mem__dot(d, d));
+        const mosaic_mem__bucket *b = mosaic_mem__bucket_of(x, places[i] / MOSAIC_MEM__BUCKET);
+        const uint32_t at = places[i] % MOSAIC_MEM__BUCKET;
+        const double d[3] = {(double)b->x[at] - v->centre[0], (double)b->y[at] - v->centre[1], (double)b->z[at] - v->centre[2]};
+        out[i].id = mosaic_mem__name(m, b->slot[at]);
+        out[i].distance = v->planes ? 0 : mosaic_mem__root(mosaic_mem__dot(d, d));
     }
-    mosaic_mem__sort_near(near_by, *found);
+    mosaic_mem__sort(out, *found);
     return MOSAIC_MEM_OK;
 }
 
-MOSAIC_MEM_API mosaic_mem_result mosaic_mem_radius(const mosaic_mem *memory, const double point[3], double radius, mosaic_mem_scratch *scratch,
-                                                   mosaic_mem_near *out, size_t capacity, size_t *found)
+/* The searches below, of a store or (m is null) of a cloud. */
+static mosaic_mem_result mosaic_mem__radius(const mosaic_mem__index *x, const mosaic_mem *m, const double point[3], double radius,
+                                            mosaic_mem_scratch *scratch, mosaic_mem_near *out, size_t capacity, size_t *found)
 {
-    mosaic_mem_scratch own;
-    mosaic_mem_scratch *s = scratch ? scratch : &own;
+    mosaic_mem_scratch own, *s = scratch ? scratch : &own;
+    mosaic_mem__volume v;
     mosaic_mem_result result;
     unsigned long long fp;
-    if (!memory || !point || !found || (!out && capacity)) return MOSAIC_MEM_ERROR_NULL;
+    if (!point || !found || (!out && capacity)) return MOSAIC_MEM_ERROR_NULL;
     *found = 0;
     if (!mosaic_mem__finite_all(point, 3) || !(radius >= 0)) return MOSAIC_MEM_ERROR_NUMBER;
     memset(&own, 0, sizeof own);
+    memset(&v, 0, sizeof v);
+    memcpy(v.centre, point, sizeof v.centre);
+    v.radius2 = radius * radius;
     fp = mosaic__fp_enter();
-    result = mosaic_mem__ball(memory, point, radius * radius, s, found);
-    if (result == MOSAIC_MEM_OK && *found)
-        memcpy(out ? (void *)out : (void *)&own, s->area[1], (*found < capacity ? *found : capacity) * sizeof *out);
+    result = mosaic_mem__list(x, m, &v, s, found);
+    if (result == MOSAIC_MEM_OK && *found && capacity) memcpy(out, s->area[1], (*found < capacity ? *found : capacity) * sizeof *out);
     mosaic__fp_leave(fp);
-    mosaic_mem_scratch_free(memory, &own);
+    mosaic_mem_scratch_free(&own);
     return result;
 }
 
-MOSAIC_MEM_API mosaic_mem_result mosaic_mem_nearest(const mosaic_mem *memory, const double point[3], mosaic_mem_scratch *scratch,
-                                                    mosaic_mem_near *out, size_t capacity, size_t *found)
+static mosaic_mem_result mosaic_mem__nearest(const mosaic_mem__index *x, const mosaic_mem *m, size_t count, const double point[3],
+                                             mosaic_mem_scratch *scratch, mosaic_mem_near *out, size_t capacity, size_t *found)
 {
-    mosaic_mem_scratch own;
-    mosaic_mem_scratch *s = scratch ? scratch : &own;
+    mosaic_mem_scratch own, *s = scratch ? scratch : &own;
+    mosaic_mem__volume v;
     mosaic_mem_result result = MOSAIC_MEM_OK;
     unsigned long long fp;
-    size_t wanted, got = 0;
+    size_t wanted = capacity < count ? capacity : count, got = 0;
     double radius;
-    if (!memory || !point || !found || (!out && capacity)) return MOSAIC_MEM_ERROR_NULL;
+    if (!point || !found || (!out && capacity)) return MOSAIC_MEM_ERROR_NULL;
     *found = 0;
     if (!mosaic_mem__finite_all(point, 3)) return MOSAIC_MEM_ERROR_NUMBER;
-    wanted = capacity < memory->count ? capacity : memory->count;
     if (wanted == 0) return MOSAIC_MEM_OK;
     memset(&own, 0, sizeof own);
+    memset(&v, 0, sizeof v);
+    memcpy(v.centre, point, sizeof v.centre);
     fp = mosaic__fp_enter();
     /* A ball that grows until it holds enough: what is in it is nearer than all outside. */
-    for (radius = 0.5 * memory->cell; result == MOSAIC_MEM_OK && got < wanted; radius *= 2)
-        result = mosaic_mem__ball(memory, point, radius * radius, s, &got);
+    for (radius = 0.5 * x->cell; result == MOSAIC_MEM_OK && got < wanted; radius *= 2) {
+        v.radius2 = radius * radius;
+        result = mosaic_mem__list(x, m, &v, s, &got);
+    }
     if (result == MOSAIC_MEM_OK) {
         memcpy(out, s->area[1], wanted * sizeof *out);
         *found = wanted;
     }
     mosaic__fp_leave(fp);
-    mosaic_mem_scratch_free(memory, &own);
+    mosaic_mem_scratch_free(&own);
     return result;
 }
 
@@ -2745,39 +2833,15 @@ static void mosaic_mem__frustum_of(const mosaic_mem_view *view, double nearest, 
     v->plane[5][3] += farthest;
 }
 
-static void mosaic_mem__sort_ids(uint64_t *a, size_t n)
+static mosaic_mem_result mosaic_mem__frustum(const mosaic_mem__index *x, const mosaic_mem *m, const mosaic_mem_view *view, double nearest,
+                                             double farthest, mosaic_mem_scratch *scratch, uint64_t *ids, size_t capacity, size_t *found)
 {
-    size_t start = n / 2, end = n;
-    while (end > 1) {
-        uint64_t x;
-        size_t i, child;
-        if (start > 0) {
-            x = a[i = --start];
-        } else {
-            x = a[--end];
-            a[end] = a[0];
-            i = 0;
-        }
-        while ((child = 2 * i + 1) < end) {
-            if (child + 1 < end && a[child] < a[child + 1]) child++;
-            if (x >= a[child]) break;
-            a[i] = a[child];
-            i = child;
-        }
-        a[i] = x;
-    }
-}
-
-MOSAIC_MEM_API mosaic_mem_result mosaic_mem_frustum(const mosaic_mem *memory, const mosaic_mem_view *view, double nearest, double farthest,
-                                                    mosaic_mem_scratch *scratch, uint64_t *ids, size_t capacity, size_t *found)
-{
-    mosaic_mem_scratch own;
-    mosaic_mem_scratch *s = scratch ? scratch : &own;
+    mosaic_mem_scratch own, *s = scratch ? scratch : &own;
     mosaic_mem__volume v;
     mosaic_mem_result result;
     unsigned long long fp;
     size_t i;
-    if (!memory || !view || !found || (!ids && capacity)) return MOSAIC_MEM_ERROR_NULL;
+    if (!view || !found || (!ids && capacity)) return MOSAIC_MEM_ERROR_NULL;
     *found = 0;
     result = mosaic_mem__view_valid(view);
     if (result != MOSAIC_MEM_OK) return result;
@@ -2785,20 +2849,32 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_frustum(const mosaic_mem *memory, co
     memset(&own, 0, sizeof own);
     fp = mosaic__fp_enter();
     mosaic_mem__frustum_of(view, nearest, farthest, &v);
-    result = mosaic_mem__gather(memory, &v, s, found);
-    if (result == MOSAIC_MEM_OK && !mosaic_mem__room(memory, s, 1, *found * sizeof(uint64_t), 0)) result = MOSAIC_MEM_ERROR_MEMORY;
-    if (result == MOSAIC_MEM_OK && *found) {
-        uint64_t *all = (uint64_t *)s->area[1];
-        for (i = 0; i < *found; i++) {
-            const uint32_t slot = ((const uint32_t *)s->area[0])[i];
-            all[i] = mosaic_mem__chunk_of(memory, slot)->id[slot % MOSAIC_MEM__CHUNK];
-        }
-        mosaic_mem__sort_ids(all, *found);
-        for (i = 0; i < *found && i < capacity; i++) ids[i] = all[i];
-    }
+    result = mosaic_mem__list(x, m, &v, s, found);
+    for (i = 0; result == MOSAIC_MEM_OK && i < *found && i < capacity; i++) ids[i] = ((const mosaic_mem_near *)s->area[1])[i].id;
     mosaic__fp_leave(fp);
-    mosaic_mem_scratch_free(memory, &own);
+    mosaic_mem_scratch_free(&own);
     return result;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_radius(const mosaic_mem *memory, const double point[3], double radius, mosaic_mem_scratch *scratch,
+                                                   mosaic_mem_near *out, size_t capacity, size_t *found)
+{
+    if (!memory) return MOSAIC_MEM_ERROR_NULL;
+    return mosaic_mem__radius(&memory->x, memory, point, radius, scratch, out, capacity, found);
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_nearest(const mosaic_mem *memory, const double point[3], mosaic_mem_scratch *scratch,
+                                                    mosaic_mem_near *out, size_t capacity, size_t *found)
+{
+    if (!memory) return MOSAIC_MEM_ERROR_NULL;
+    return mosaic_mem__nearest(&memory->x, memory, memory->count, point, scratch, out, capacity, found);
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_frustum(const mosaic_mem *memory, const mosaic_mem_view *view, double nearest, double farthest,
+                                                    mosaic_mem_scratch *scratch, uint64_t *ids, size_t capacity, size_t *found)
+{
+    if (!memory) return MOSAIC_MEM_ERROR_NULL;
+    return mosaic_mem__frustum(&memory->x, memory, view, nearest, farthest, scratch, ids, capacity, found);
 }
 
 /* ==== drawing quadrangles into a grid ==== */
@@ -3089,11 +3165,11 @@ static mosaic_mem_result mosaic_mem__query(mosaic_mem__search *q, mosaic_mem_scr
     mosaic_mem_result result;
     size_t n, i, live = 0, each = sizeof(mosaic_mem__candidate) + sizeof(uint32_t) + m->tokens * (sizeof(uint32_t) + sizeof(float));
     mosaic_mem__frustum_of(q->view, q->o.nearest, q->o.farthest, &v);
-    result = mosaic_mem__gather(m, &v, s, &n);
+    result = mosaic_mem__gather(&m->x, &v, s, &n);
     if (result != MOSAIC_MEM_OK) return result;
     *candidates = n;
     if (n == 0) return MOSAIC_MEM_OK;
-    if (!mosaic_mem__room(m, s, 1, n * each + cells * (sizeof(float) + 1), 0)) return MOSAIC_MEM_ERROR_MEMORY;
+    if (!mosaic_mem__room(&m->x, s, 1, n * each + cells * (sizeof(float) + 1), 0)) return MOSAIC_MEM_ERROR_MEMORY;
     q->candidate = (mosaic_mem__candidate *)s->area[1];
     q->heap = (uint32_t *)(void *)(q->candidate + n);
     q->cell = q->heap + n;
@@ -3104,7 +3180,8 @@ static mosaic_mem_result mosaic_mem__query(mosaic_mem__search *q, mosaic_mem_scr
     memset(q->covered, 0, cells);
     for (i = 0; i < 64; i++) q->known[i].frame = MOSAIC_MEM__NONE;
     for (i = 0; i < n; i++) {
-        q->candidate[i].slot = ((const uint32_t *)s->area[0])[i];
+        const uint32_t place = ((const uint32_t *)s->area[0])[i];
+        q->candidate[i].slot = mosaic_mem__bucket_of(&m->x, place / MOSAIC_MEM__BUCKET)->slot[place % MOSAIC_MEM__BUCKET];
         mosaic_mem__place(q, i);
     }
     for (i = 0; i < n; i++) {
@@ -3180,7 +3257,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_query(const mosaic_mem *memory, cons
     fp = mosaic__fp_enter();
     result = mosaic_mem__query(&q, scratch ? scratch : &own, hits, capacity, found, candidates);
     mosaic__fp_leave(fp);
-    mosaic_mem_scratch_free(memory, &own);
+    mosaic_mem_scratch_free(&own);
     return result;
 }
 
@@ -3371,7 +3448,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_compose(const mosaic_mem *memory, co
     }
     memset(&own, 0, sizeof own);
     cells = (size_t)c.width * (size_t)c.height;
-    if (!mosaic_mem__room(memory, s, 1, cells * 8, 0)) return MOSAIC_MEM_ERROR_MEMORY;
+    if (!mosaic_mem__room(&memory->x, s, 1, cells * 8, 0)) return MOSAIC_MEM_ERROR_MEMORY;
     fp = mosaic__fp_enter();
     memcpy(&infinite, &bits, sizeof infinite);
     p.m = memory;
@@ -3395,7 +3472,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_compose(const mosaic_mem *memory, co
     for (i = 0; i < cells; i++) seen += c.mask[i] != MOSAIC_MEM_UNSEEN;
     if (covered) *covered = seen;
     mosaic__fp_leave(fp);
-    mosaic_mem_scratch_free(memory, &own);
+    mosaic_mem_scratch_free(&own);
     return MOSAIC_MEM_OK;
 }
 
@@ -3439,7 +3516,7 @@ static mosaic_mem_result mosaic_mem__choose(const mosaic_mem *m, const mosaic_me
         if (r->shape == MOSAIC_MEM_BALL && (!mosaic_mem__finite_all(r->centre, 3) || !(r->radius >= 0))) return MOSAIC_MEM_ERROR_NUMBER;
         if (r->shape == MOSAIC_MEM_ONE && mosaic_mem__find(m, r->id) == MOSAIC_MEM__NONE) return MOSAIC_MEM_ERROR_PATCH;
     }
-    if (!mosaic_mem__room(m, s, 0, m->count * sizeof *out, 0)) return MOSAIC_MEM_ERROR_MEMORY;
+    if (!mosaic_mem__room(&m->x, s, 0, m->count * sizeof *out, 0)) return MOSAIC_MEM_ERROR_MEMORY;
     out = (uint32_t *)s->area[0];
     for (c = 0; c < m->chunks; c++)
         for (i = 0; m->chunk[c] && i < MOSAIC_MEM__CHUNK; i++)
@@ -3501,7 +3578,7 @@ static mosaic_mem_result mosaic_mem__join_edits(mosaic_mem *m, const mosaic_mem 
         mosaic_mem__times(affine, mosaic_mem__edit_of(from, old)->affine, joined);
         map[old] = 0;
         if (memcmp(joined, mosaic_mem__identity, sizeof joined) == 0) continue;
-        if (!mosaic_mem__affine_valid(joined) || !mosaic_mem__reserve(m, &m->edits, 1)) {
+        if (!mosaic_mem__affine_valid(joined) || !mosaic_mem__reserve(&m->x, &m->edits, 1)) {
             for (i = 0; i < used; i++) mosaic_mem__let_go(m, map[i]);
             return mosaic_mem__affine_valid(joined) ? MOSAIC_MEM_ERROR_MEMORY : MOSAIC_MEM_ERROR_NUMBER;
         }
@@ -3521,14 +3598,11 @@ static mosaic_mem_result mosaic_mem__move(mosaic_mem *m, const mosaic_mem *from,
     uint32_t *edit_map, *frame_map;
     mosaic_mem_result result;
     size_t i;
-    if (!mosaic_mem__room(m, &m->scratch, 1, n * sizeof *fresh + (edits + frames) * sizeof(uint32_t), 0)) return MOSAIC_MEM_ERROR_MEMORY;
+    if (!mosaic_mem__room(&m->x, &m->scratch, 1, n * sizeof *fresh + (edits + frames) * sizeof(uint32_t), 0)) return MOSAIC_MEM_ERROR_MEMORY;
     fresh = (mosaic_mem__fresh *)m->scratch.area[1];
     edit_map = (uint32_t *)(void *)(fresh + n);
     frame_map = edit_map + edits;
-    if (copy ? !mosaic_mem__reserve_patches(m, n) || !mosaic_mem__reserve(m, &m->frames, from == m ? 0 : from->frames.used - from->frames.spare)
-             : !mosaic_mem__reserve(m, &m->buckets, n) || !mosaic_mem__reserve(m, &m->nodes, MOSAIC_MEM__LEVELS * n) ||
-                   !mosaic_mem__reserve_table(m, MOSAIC_MEM__LEVELS * n))
-        return MOSAIC_MEM_ERROR_MEMORY;
+    if (copy && !mosaic_mem__reserve(&m->x, &m->frames, from == m ? 0 : from->frames.used - from->frames.spare)) return MOSAIC_MEM_ERROR_MEMORY;
     result = mosaic_mem__join_edits(m, from, slots, n, affine, edit_map);
     if (result != MOSAIC_MEM_OK) return result;
     for (i = 0; i < n && result == MOSAIC_MEM_OK; i++) {
@@ -3543,6 +3617,9 @@ static mosaic_mem_result mosaic_mem__move(mosaic_mem *m, const mosaic_mem *from,
                                 &p->level))
             result = MOSAIC_MEM_ERROR_NUMBER;
     }
+    if (result == MOSAIC_MEM_OK && !(copy ? mosaic_mem__reserve_patches(m, fresh, n, 1, m->x.cell)
+                                          : mosaic_mem__reserve_index(&m->x, fresh, n, 1, m->x.cell)))
+        result = MOSAIC_MEM_ERROR_MEMORY;
     for (i = 0; i < frames; i++) frame_map[i] = from == m ? (uint32_t)i : MOSAIC_MEM__NONE;
     for (i = 0; i < n && result == MOSAIC_MEM_OK; i++) {
         mosaic_mem__chunk *c = mosaic_mem__chunk_of(from, slots[i]);
@@ -3563,8 +3640,8 @@ static mosaic_mem_result mosaic_mem__move(mosaic_mem *m, const mosaic_mem *from,
             memcpy(mosaic_mem__values(m, slot), mosaic_mem__values(from, slots[i]), m->tokens * (size_t)m->o.channels * m->value_size);
             memcpy(mosaic_mem__tags(m, slot), mosaic_mem__tags(from, slots[i]), m->tokens * (size_t)m->o.tags * sizeof(uint32_t));
         } else {
-            mosaic_mem__unindex(m, slots[i]);
-            mosaic_mem__index(m, slots[i], fresh[i].centre, fresh[i].radius);
+            mosaic_mem__unindex_patch(m, slots[i]);
+            mosaic_mem__index_patch(m, slots[i], fresh[i].centre, fresh[i].radius);
             c->level[at] = fresh[i].level;
             c->edit[at] = edit;
             if (edit) mosaic_mem__edit_of(m, edit)->refs++;
@@ -3609,14 +3686,14 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_splice(mosaic_mem *memory, const mos
     fp = mosaic__fp_enter();
     result = mosaic_mem__choose(from, region, &m->scratch, &n);
     if (result == MOSAIC_MEM_OK && m->count + n > m->o.max_patches) result = MOSAIC_MEM_ERROR_LIMIT;
-    if (result == MOSAIC_MEM_OK && !mosaic_mem__room(m, &m->scratch, 1, n * sizeof(uint64_t), 0)) result = MOSAIC_MEM_ERROR_MEMORY;
+    if (result == MOSAIC_MEM_OK && !mosaic_mem__room(&m->x, &m->scratch, 1, n * sizeof(mosaic_mem_near), 0)) result = MOSAIC_MEM_ERROR_MEMORY;
     if (result == MOSAIC_MEM_OK && n) {
         uint32_t *slots = (uint32_t *)m->scratch.area[0];
-        uint64_t *ids = (uint64_t *)m->scratch.area[1];
-        for (i = 0; i < n; i++) ids[i] = mosaic_mem__chunk_of(from, slots[i])->id[slots[i] % MOSAIC_MEM__CHUNK];
-        mosaic_mem__sort_ids(ids, n);
-        for (i = 0; i < n; i++) slots[i] = mosaic_mem__find(from, ids[i]);
-        if (!(m->cell > 0)) m->cell = from->cell;
+        mosaic_mem_near *order = (mosaic_mem_near *)m->scratch.area[1];
+        for (i = 0; i < n; i++) order[i].distance = 0, order[i].id = mosaic_mem__name(from, slots[i]);
+        mosaic_mem__sort(order, n);
+        for (i = 0; i < n; i++) slots[i] = mosaic_mem__find(from, order[i].id);
+        if (!(m->x.cell > 0)) m->x.cell = from->x.cell;
         if (m->sequence == 0) m->sequence = 1, m->newest = from->newest;
         result = mosaic_mem__move(m, from, n, affine, 1);
         if (result == MOSAIC_MEM_OK) {
@@ -3769,7 +3846,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_save(const mosaic_mem *memory, mosai
             mosaic_mem__put_number(&o, m->sequence, 8);
             mosaic_mem__put_number(&o, m->tick, 4);
             mosaic_mem__put_double(&o, m->newest);
-            mosaic_mem__put_double(&o, m->cell);
+            mosaic_mem__put_double(&o, m->x.cell);
             for (k = 0; k < 5; k++) mosaic_mem__put_number(&o, 0, 4);
         }
         frames = edits = 0;
@@ -3892,9 +3969,7 @@ static mosaic_mem_result mosaic_mem__load_patch(mosaic_mem *m, const uint8_t **p
     f = mosaic_mem__frame_of(m, frame);
     if (fresh.tile >= (uint64_t)((f->cols + m->o.tile_width - 1) / m->o.tile_width) * (uint64_t)((f->rows + m->o.tile_height - 1) / m->o.tile_height))
         return MOSAIC_MEM_ERROR_CORRUPT;
-    if (!mosaic_mem__need_chunk(m, slot) || !mosaic_mem__reserve(m, &m->buckets, 1) || !mosaic_mem__reserve(m, &m->nodes, MOSAIC_MEM__LEVELS) ||
-        !mosaic_mem__reserve_table(m, MOSAIC_MEM__LEVELS))
-        return MOSAIC_MEM_ERROR_MEMORY;
+    if (!mosaic_mem__need_chunk(m, slot)) return MOSAIC_MEM_ERROR_MEMORY;
     c = mosaic_mem__chunk_of(m, slot);
     t = mosaic_mem__tile_of(m, f, fresh.tile);
     for (k = 0; k < m->tokens; k++) {
@@ -3919,6 +3994,7 @@ static mosaic_mem_result mosaic_mem__load_patch(mosaic_mem *m, const uint8_t **p
     if (!mosaic_mem__derive(m, f, fresh.tile, (double)fresh.depth, fresh.normal, mosaic_mem__depths(m, slot), mosaic_mem__edit_of(m, edit)->affine,
                             fresh.centre, &fresh.radius, &fresh.level))
         return MOSAIC_MEM_ERROR_CORRUPT;
+    if (!mosaic_mem__reserve_index(&m->x, &fresh, 1, 1, m->x.cell)) return MOSAIC_MEM_ERROR_MEMORY;
     mosaic_mem__settle(m, slot, frame, edit, &fresh, time);
     m->sequence = sequence;
     c->id[i] = id;
@@ -3986,7 +4062,7 @@ static mosaic_mem_result mosaic_mem__load(const uint8_t *p, size_t size, const m
     m->sequence = sequence;
     m->tick = tick;
     m->newest = newest;
-    if (!mosaic_mem__reserve(m, &m->frames, frames) || !mosaic_mem__reserve(m, &m->edits, edits)) result = MOSAIC_MEM_ERROR_MEMORY;
+    if (!mosaic_mem__reserve(&m->x, &m->frames, frames) || !mosaic_mem__reserve(&m->x, &m->edits, edits)) result = MOSAIC_MEM_ERROR_MEMORY;
     for (i = 0; result == MOSAIC_MEM_OK && i < frames; i++) {
         mosaic_mem__frame *f = mosaic_mem__frame_of(m, mosaic_mem__new(&m->frames));
         uint32_t field[4];
@@ -4168,7 +4244,7 @@ enum { MOSAIC_MEM__BLOCK = 16, MOSAIC_MEM__JOBS = 16 };
 typedef struct mosaic_mem__attending {
     const mosaic_mem_attention *a;
     const mosaic_mem__kernels *kernels;
-    int keys, dim;        /* rounded up to multiples of 32 */
+    int keys, dim;        /* rounded up to multiples of 16 */
     float *packed, *room; /* of each head keys as columns and values as rows; for each job queries, scores, sums */
     size_t per_head, per_job;
 } mosaic_mem__attending;
@@ -4252,8 +4328,8 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_attend(const mosaic_mem_attention *a
         if (!mosaic_mem__finite((double)a->k[i]) || !mosaic_mem__finite((double)a->v[i])) return MOSAIC_MEM_ERROR_NUMBER;
     for (head = 0; a->gate && head < a->heads; head++)
         if (!mosaic_mem__finite((double)a->gate[head])) return MOSAIC_MEM_ERROR_NUMBER;
-    w.keys = (a->keys + 31) / 32 * 32;
-    w.dim = (a->dim + 31) / 32 * 32;
+    w.keys = (a->keys + 15) / 16 * 16;
+    w.dim = (a->dim + 15) / 16 * 16;
     w.per_head = (size_t)w.keys * ((size_t)a->dim + (size_t)w.dim);
     w.per_job = MOSAIC_MEM__BLOCK * ((size_t)a->dim + (size_t)w.keys + (size_t)w.dim);
     size = ((size_t)a->heads * w.per_head + MOSAIC_MEM__JOBS * w.per_job) * sizeof(float);
@@ -4444,38 +4520,40 @@ MOSAIC_MEM__ISA static unsigned MOSAIC_MEM__NAME(cull)(const mosaic_mem__bucket 
     return bits;
 }
 
-/* `rows` rows by two vectors of columns, all in registers. */
+/* `rows` rows by one or two vectors of columns, all in registers. */
 MOSAIC_MEM__ISA static inline __attribute__((always_inline)) void MOSAIC_MEM__NAME(tile)(const mosaic_mem__gemm *g, int row, int column,
-                                                                                         const int rows)
+                                                                                         const int rows, const int vectors)
 {
     MOSAIC_MEM__V sum[MOSAIC_MEM__ROWS][2];
     const float *a = g->a + (size_t)row * g->lda, *b = g->b + column;
-    int i, k;
+    int i, j, k;
     MOSAIC_MEM__UNROLL
     for (i = 0; i < rows; i++) sum[i][0] = sum[i][1] = MOSAIC_MEM__SET(0.0f);
     for (k = 0; k < g->k; k++, b += g->ldb) {
-        const MOSAIC_MEM__V b0 = *(const MOSAIC_MEM__V *)(const void *)b, b1 = *(const MOSAIC_MEM__V *)(const void *)(b + MOSAIC_MEM__LANES);
+        const MOSAIC_MEM__V b0 = *(const MOSAIC_MEM__V *)(const void *)b;
+        const MOSAIC_MEM__V b1 = vectors > 1 ? *(const MOSAIC_MEM__V *)(const void *)(b + MOSAIC_MEM__LANES) : b0;
         MOSAIC_MEM__UNROLL
         for (i = 0; i < rows; i++) {
             const MOSAIC_MEM__V x = MOSAIC_MEM__SET(a[(size_t)i * g->lda + (size_t)k]);
             sum[i][0] = MOSAIC_MEM__FMA(x, b0, sum[i][0]);
-            sum[i][1] = MOSAIC_MEM__FMA(x, b1, sum[i][1]);
+            if (vectors > 1) sum[i][1] = MOSAIC_MEM__FMA(x, b1, sum[i][1]);
         }
     }
     MOSAIC_MEM__UNROLL
-    for (i = 0; i < rows; i++) {
-        float *c = g->c + (size_t)(row + i) * g->ldc + column;
-        *(MOSAIC_MEM__V *)(void *)c = sum[i][0];
-        *(MOSAIC_MEM__V *)(void *)(c + MOSAIC_MEM__LANES) = sum[i][1];
-    }
+    for (i = 0; i < rows; i++)
+        for (j = 0; j < vectors; j++) *(MOSAIC_MEM__V *)(void *)(g->c + (size_t)(row + i) * g->ldc + column + j * MOSAIC_MEM__LANES) = sum[i][j];
 }
 
 MOSAIC_MEM__ISA static void MOSAIC_MEM__NAME(gemm)(const mosaic_mem__gemm *g)
 {
-    int row, column;
-    for (column = 0; column < g->n; column += 2 * MOSAIC_MEM__LANES) {
-        for (row = 0; row + MOSAIC_MEM__ROWS <= g->m; row += MOSAIC_MEM__ROWS) MOSAIC_MEM__NAME(tile)(g, row, column, MOSAIC_MEM__ROWS);
-        for (; row < g->m; row++) MOSAIC_MEM__NAME(tile)(g, row, column, 1);
+    int row, column = 0;
+    for (; column + 2 * MOSAIC_MEM__LANES <= g->n; column += 2 * MOSAIC_MEM__LANES) {
+        for (row = 0; row + MOSAIC_MEM__ROWS <= g->m; row += MOSAIC_MEM__ROWS) MOSAIC_MEM__NAME(tile)(g, row, column, MOSAIC_MEM__ROWS, 2);
+        for (; row < g->m; row++) MOSAIC_MEM__NAME(tile)(g, row, column, 1, 2);
+    }
+    if (column < g->n) { /* 16 columns, and vectors of 16 */
+        for (row = 0; row + MOSAIC_MEM__ROWS <= g->m; row += MOSAIC_MEM__ROWS) MOSAIC_MEM__NAME(tile)(g, row, column, MOSAIC_MEM__ROWS, 1);
+        for (; row < g->m; row++) MOSAIC_MEM__NAME(tile)(g, row, column, 1, 1);
     }
 }
 

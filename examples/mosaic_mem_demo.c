@@ -375,7 +375,7 @@ static int bench(size_t patches)
            "ms\":%.3f}\n",
            mosaic_mem_count(m), (double)mosaic_mem_count(m) / seconds, (double)mosaic_mem_bytes(m) / (double)mosaic_mem_count(m),
            (double)mosaic_mem_bytes(m) / (double)mosaic_mem_count(m) / raw, all / ROUNDS, taken[ROUNDS / 2] * 1e3, taken[ROUNDS * 99 / 100] * 1e3);
-    mosaic_mem_scratch_free(m, &scratch);
+    mosaic_mem_scratch_free(&scratch);
     mosaic_mem_close(m);
     return DONE;
 }

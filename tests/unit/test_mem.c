@@ -337,20 +337,20 @@ static void index_holds(const mosaic_mem *m)
                 const double x[3] = {(double)b->x[at], (double)b->y[at], (double)b->z[at]};
                 live++;
                 CHECK(b->slot[at] == slot && at < b->used);
-                for (up = b->node; up != MOSAIC_MEM__NONE; up = mosaic_mem__node_of(m, up)->parent) {
-                    const mosaic_mem__node *n = mosaic_mem__node_of(m, up);
+                for (up = b->node; up != MOSAIC_MEM__NONE; up = mosaic_mem__node_of(&m->x, up)->parent) {
+                    const mosaic_mem__node *n = mosaic_mem__node_of(&m->x, up);
                     CHECK(b->r[at] <= n->radius);
                     for (k = 0; k < 3; k++) CHECK(x[k] >= (double)n->low[k] && x[k] <= (double)n->high[k]);
-                    CHECK(m->table[mosaic_mem__look(m, n->key, n->level)] == up + 1);
+                    CHECK(m->x.nodes.at[mosaic_mem__look(&m->x.nodes, n->key)] == up + 1);
                 }
             }
-    for (i = 0; i < m->table_size; i++)
-        if (m->table[i]) {
-            const mosaic_mem__node *n = mosaic_mem__node_of(m, m->table[i] - 1);
+    for (i = 0; i < m->x.nodes.size; i++)
+        if (m->x.nodes.at[i]) {
+            const mosaic_mem__node *n = mosaic_mem__node_of(&m->x, m->x.nodes.at[i] - 1);
             nodes++;
-            if (n->level == 0) entries += n->count;
+            if (n->key[3] == 0) entries += n->count;
         }
-    CHECK(nodes == m->nodes.used - m->nodes.spare);
+    CHECK(nodes == m->x.nodes.items.used - m->x.nodes.items.spare);
     CHECK(entries == m->count && live == m->count);
 }
 
@@ -377,7 +377,7 @@ static void searches(const mosaic_mem *m)
             want[n].id = id;
             want[n++].distance = sqrt((d[0] * d[0] + d[1] * d[1]) + d[2] * d[2]);
         }
-        mosaic_mem__sort_near(want, n);
+        mosaic_mem__sort(want, n);
         for (i = 1; i < n; i++) CHECK(mosaic_mem__near_below(&want[i - 1], &want[i]));
         OK(mosaic_mem_nearest(m, p, &scratch, got, k, &found));
         CHECK(found == (k < n ? k : n));
@@ -414,7 +414,7 @@ static void searches(const mosaic_mem *m)
         }
         CHECK(i == found && all == mosaic_mem_count(m));
     }
-    mosaic_mem_scratch_free(m, &scratch);
+    mosaic_mem_scratch_free(&scratch);
 }
 
 static void index_and_searches(void)

@@ -40,6 +40,13 @@ static void turn(mosaic_mem_view *v, double roll, double yaw)
     memcpy(v->pose.rotation, t, sizeof t);
 }
 
+/* By random angles up to these: drawn one after the other, as the order in which a call's arguments are worked out is the compiler's. */
+static void tumble(mosaic_mem_view *v, double roll, double yaw)
+{
+    const double a = spread(roll), b = spread(yaw);
+    turn(v, a, b);
+}
+
 static void wall(mosaic_mem_keyframe *k, double z)
 {
     int i;
@@ -89,7 +96,7 @@ static void identity(void)
                 for (i = 0; i < W * H; i++) depth_map[i] = (float)(round < 8 ? 5 + 0.02 * (i % W) * round : 2 + 3 * uniform());
                 k.view.camera.cx += spread(4);
                 for (i = 0; i < 3; i++) k.view.pose.centre[i] = spread(round * 10.0);
-                turn(&k.view, spread(3), spread(3));
+                tumble(&k.view, 3, 3);
                 OK(mosaic_mem_insert(m, &k, NULL));
                 n = look(m, &k.view, COLS, ROWS, (mosaic_mem_filter)filter, &covered);
                 CHECK_MSG(n == mosaic_mem_count(m) || round >= 8, "%d of %d", (int)n, (int)mosaic_mem_count(m));
@@ -125,7 +132,7 @@ static void ramps_and_cover(void)
         size_t hit = 0;
         v = k.view;
         v.pose.centre[0] = spread(0.5), v.pose.centre[1] = spread(0.5), v.pose.centre[2] = spread(1);
-        turn(&v, spread(3.1), spread(0.5));
+        tumble(&v, 3.1, 0.5);
         OK(mosaic_mem_query(m, &v, NULL, NULL, hits, MOST, &hit, NULL));
         if (hit == 0) continue;
         look(m, &v, 37, 29, MOSAIC_MEM_BILINEAR, &covered);
@@ -340,7 +347,7 @@ static void diversity(void)
         memset(used, 0, sizeof used);
         memset(covered, 0, sizeof covered);
         v.pose.centre[0] = spread(1), v.pose.centre[2] = spread(2);
-        turn(&v, spread(3), spread(0.3));
+        tumble(&v, 3, 0.3);
         o.grid_width = 20, o.grid_height = 15;
         o.diversity = -1;
         OK(mosaic_mem_query(m, &v, &o, NULL, all, MOST, &n, NULL));
@@ -490,7 +497,7 @@ static void edits(void)
     r.frame = 0;
     OK(mosaic_mem_erase(m, &r, &n));
     CHECK(n == 23 && mosaic_mem_count(m) == 0 && m->frames.used == m->frames.spare && m->edits.used - m->edits.spare == 1);
-    CHECK(m->nodes.used == m->nodes.spare && m->buckets.used == m->buckets.spare);
+    CHECK(m->x.nodes.items.used == m->x.nodes.items.spare && m->x.buckets.used == m->x.buckets.spare);
     a[0] = 0, a[5] = 0;
     IS(mosaic_mem_transform(m, NULL, a, &n), MOSAIC_MEM_ERROR_NUMBER);
     a[0] = NAN;
@@ -539,7 +546,7 @@ static void read_one(void *arg, int i)
     mosaic_mem_scratch s;
     memset(&s, 0, sizeof s);
     mosaic_mem_query(r->m, &r->view[i], NULL, &s, r->hit[i], 32, &r->found[i], NULL);
-    mosaic_mem_scratch_free(r->m, &s);
+    mosaic_mem_scratch_free(&s);
 }
 
 static void readers(void)
