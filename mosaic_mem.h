@@ -139,7 +139,7 @@ typedef enum mosaic_mem_result {
     MOSAIC_MEM_ERROR_POSE,      /* not a rotation, not finite, a quaternion of length 0, or a view along nothing */
     MOSAIC_MEM_ERROR_CAMERA,    /* focal lengths that are not positive, a principal point that is not finite, a size that is not 1 ... 65535 */
     MOSAIC_MEM_ERROR_NUMBER,    /* a number is not finite, or out of the range that its comment names */
-    MOSAIC_MEM_ERROR_PATCH,     /* there is no patch of this id (any more) */
+    MOSAIC_MEM_ERROR_PATCH,     /* there is no patch of this id, or point of this number (any more) */
     MOSAIC_MEM_ERROR_MATCH,     /* the two stores differ in what their patches hold */
     MOSAIC_MEM_ERROR_SPACE,     /* the caller's array is too small; the count says what it needs */
     MOSAIC_MEM_ERROR_LIMIT,     /* more than 2^28 patches, 2^32 keyframes or edits */
@@ -428,6 +428,73 @@ typedef struct mosaic_mem_canvas {
    very numbers back. *covered (may be null): cells that are not UNSEEN. */
 MOSAIC_MEM_API mosaic_mem_result mosaic_mem_compose(const mosaic_mem *memory, const mosaic_mem_view *view, const mosaic_mem_hit *hits, size_t count,
                                                     mosaic_mem_scratch *scratch, const mosaic_mem_canvas *canvas, size_t *covered);
+
+/* ---- clouds of points ---- */
+
+typedef struct mosaic_mem_point {
+    float position[3], normal[3]; /* of length 1, towards the side it was seen from; 0, 0, 0 where it is not known */
+    uint8_t rgb[3], reserved;     /* 0 */
+    uint32_t weight;              /* samples joined in it */
+    double time;                  /* of the latest of them */
+} mosaic_mem_point;
+
+/* A picture with its depths. Zero-initialise it. */
+typedef struct mosaic_mem_picture {
+    mosaic_mem_view view;
+    const float *depth;            /* as in mosaic_mem_keyframe */
+    int depth_width, depth_height; /* 0: as the picture */
+    size_t depth_stride;           /* floats from row to row; 0: depth_width */
+    const uint8_t *rgb;            /* three bytes for each depth, row by row; null: 128 */
+    size_t rgb_stride;             /* bytes from row to row; 0: three times depth_width */
+    const uint8_t *skip;           /* one for each depth, may be null: those not 0 make no point (what moves) */
+    int step;                      /* every so many columns and rows; 0: 1 */
+    double edge;                   /* depths that differ from one beside them by more than this share make no point; 0: all do */
+} mosaic_mem_picture;
+
+/* The depths of a picture as points, row by row. *count is how many there are, of which the first `capacity` are written. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_unproject_picture(const mosaic_mem_picture *picture, mosaic_mem_point *points, size_t capacity,
+                                                              size_t *count);
+
+/* All zero means the defaults. */
+typedef struct mosaic_mem_cloud_options {
+    double voxel;      /* side of the cubes whose samples, of all pictures, are one point; 0: 0.05 */
+    uint32_t most;     /* a point moves with new samples as if it had no more than so many; 0: 32 */
+    uint32_t carve;    /* a point is removed when so many pictures in a row see through it; 0: never */
+    double through;    /* nearer than the depth there by more than this share is seen through; 0: 0.05 */
+    size_t max_points; /* further points are refused; 0: 2^28 */
+    int simd;          /* as in mosaic_mem_options */
+    void *malloc_ctx;
+} mosaic_mem_cloud_options;
+
+typedef struct mosaic_mem_cloud mosaic_mem_cloud;
+
+typedef struct mosaic_mem_fuse_stats {
+    size_t samples, points; /* samples taken, new points made of them */
+    size_t carved, refused;
+} mosaic_mem_fuse_stats;
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_open(const mosaic_mem_cloud_options *options, mosaic_mem_cloud **cloud);
+MOSAIC_MEM_API void mosaic_mem_cloud_close(mosaic_mem_cloud *cloud);
+MOSAIC_MEM_API size_t mosaic_mem_cloud_count(const mosaic_mem_cloud *cloud);
+MOSAIC_MEM_API size_t mosaic_mem_cloud_bytes(const mosaic_mem_cloud *cloud);
+/* Joins points, or what a picture shows, to a cloud. Samples in one cube are one point: the mean of them all (the latest count more once there are
+   `most`). Points that are not finite, or 2^30 cubes away from 0, are refused. What was joined before memory ran out stays. `stats` may be null. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_add(mosaic_mem_cloud *cloud, const mosaic_mem_point *points, size_t count,
+                                                      mosaic_mem_fuse_stats *stats);
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_fuse(mosaic_mem_cloud *cloud, const mosaic_mem_picture *picture, mosaic_mem_fuse_stats *stats);
+/* Points have numbers from 1 on, in the order they came; those of removed points are given again. The next above `after`, 0 when there is none. */
+MOSAIC_MEM_API uint64_t mosaic_mem_cloud_next(const mosaic_mem_cloud *cloud, uint64_t after);
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_read(const mosaic_mem_cloud *cloud, uint64_t number, mosaic_mem_point *point);
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_remove(mosaic_mem_cloud *cloud, uint64_t number);
+/* The box around all points, and their mean. ERROR_SIZE when there are none. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_bounds(const mosaic_mem_cloud *cloud, double low[3], double high[3], double mean[3]);
+/* As the searches of a store, for the numbers of points. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_radius(const mosaic_mem_cloud *cloud, const double point[3], double radius,
+                                                         mosaic_mem_scratch *scratch, mosaic_mem_near *out, size_t capacity, size_t *found);
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_nearest(const mosaic_mem_cloud *cloud, const double point[3], mosaic_mem_scratch *scratch,
+                                                          mosaic_mem_near *out, size_t capacity, size_t *found);
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_frustum(const mosaic_mem_cloud *cloud, const mosaic_mem_view *view, double nearest, double farthest,
+                                                          mosaic_mem_scratch *scratch, uint64_t *numbers, size_t capacity, size_t *found);
 
 /* ---- edits ---- */
 
@@ -875,8 +942,10 @@ static void mosaic_mem__to_camera(const mosaic_mem_pose *p, const double x[3], d
 static void mosaic_mem__turn_back(const mosaic_mem_pose *p, const double x[3], double out[3])
 {
     const double *r = p->rotation;
+    double y[3];
     int i;
-    for (i = 0; i < 3; i++) out[i] = (r[i] * x[0] + r[3 + i] * x[1]) + r[6 + i] * x[2];
+    for (i = 0; i < 3; i++) y[i] = (r[i] * x[0] + r[3 + i] * x[1]) + r[6 + i] * x[2];
+    memcpy(out, y, sizeof y);
 }
 
 static void mosaic_mem__to_world(const mosaic_mem_pose *p, const double x[3], double out[3])
@@ -1766,10 +1835,7 @@ static uint32_t mosaic_mem__leave(mosaic_mem__index *x, uint32_t place)
     return moved;
 }
 
-static uint32_t *mosaic_mem__place_of(const mosaic_mem *m, uint32_t slot)
-{
-    return &mosaic_mem__chunk_of(m, slot)->place[slot % MOSAIC_MEM__CHUNK];
-}
+static uint32_t *mosaic_mem__place_of(const mosaic_mem *m, uint32_t slot) { return &mosaic_mem__chunk_of(m, slot)->place[slot % MOSAIC_MEM__CHUNK]; }
 
 /* A patch into the index of its store, and out of it. */
 static void mosaic_mem__index_patch(mosaic_mem *m, uint32_t slot, const float centre[3], float radius)
@@ -2545,7 +2611,8 @@ static mosaic_mem_result mosaic_mem__insert(mosaic_mem *m, const mosaic_mem_keyf
     uint32_t frame;
     size_t n = 0, i, room, merged = 0;
     double cell = m->x.cell;
-    if (!mosaic_mem__room(&m->x, &m->scratch, 0, tiles * (sizeof *fresh + m->tokens * sizeof(float)), 0) || !mosaic_mem__reserve(&m->x, &m->frames, 1))
+    if (!mosaic_mem__room(&m->x, &m->scratch, 0, tiles * (sizeof *fresh + m->tokens * sizeof(float)), 0) ||
+        !mosaic_mem__reserve(&m->x, &m->frames, 1))
         return MOSAIC_MEM_ERROR_MEMORY;
     fresh = (mosaic_mem__fresh *)m->scratch.area[0];
     frame = mosaic_mem__new(&m->frames);
@@ -3476,6 +3543,415 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_compose(const mosaic_mem *memory, co
     return MOSAIC_MEM_OK;
 }
 
+/* ==== clouds ==== */
+
+enum { MOSAIC_MEM__CUBES = 4 }; /* of a cell of the index, along a side */
+
+/* A cube that holds samples; their mean stands in the index. */
+typedef struct mosaic_mem__cube {
+    int32_t key[4]; /* the last one is 0 */
+    uint32_t place, weight, through;
+    uint16_t normal[2]; /* 65535 where it is not known */
+    float rgb[3];
+    double time;
+} mosaic_mem__cube;
+
+struct mosaic_mem_cloud {
+    mosaic_mem_cloud_options o;
+    mosaic_mem__index x;
+    mosaic_mem__table cubes;
+    mosaic_mem_scratch scratch;
+};
+
+static mosaic_mem__cube *mosaic_mem__cube_of(const mosaic_mem_cloud *c, uint32_t i)
+{
+    return (mosaic_mem__cube *)mosaic_mem__item(&c->cubes.items, i);
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_open(const mosaic_mem_cloud_options *options, mosaic_mem_cloud **cloud)
+{
+    mosaic_mem_cloud_options o;
+    const mosaic_mem__kernels *kernels;
+    if (!cloud) return MOSAIC_MEM_ERROR_NULL;
+    *cloud = NULL;
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    if (o.voxel == 0) o.voxel = 0.05;
+    if (o.most == 0) o.most = 32;
+    if (o.through == 0) o.through = 0.05;
+    if (o.max_points == 0) o.max_points = (size_t)1 << MOSAIC_MEM__SLOT_BITS;
+    if (!(o.voxel > 1e-20 && o.voxel < 1e20) || !(o.through > 0) || !mosaic_mem__finite(o.through)) return MOSAIC_MEM_ERROR_NUMBER;
+    if (o.max_points > (size_t)1 << MOSAIC_MEM__SLOT_BITS) return MOSAIC_MEM_ERROR_OPTION;
+    kernels = mosaic_mem__kernels_for(o.simd);
+    if (!kernels) return o.simd < 0 || o.simd > 4 ? MOSAIC_MEM_ERROR_OPTION : MOSAIC_MEM_ERROR_SIMD;
+    *cloud = (mosaic_mem_cloud *)MOSAIC_MEM_MALLOC(o.malloc_ctx, sizeof **cloud);
+    if (!*cloud) return MOSAIC_MEM_ERROR_MEMORY;
+    memset(*cloud, 0, sizeof **cloud);
+    (*cloud)->o = o;
+    mosaic_mem__index_open(&(*cloud)->x, kernels, o.malloc_ctx);
+    (*cloud)->x.bytes = sizeof **cloud;
+    (*cloud)->x.cell = MOSAIC_MEM__CUBES * o.voxel;
+    (*cloud)->cubes.items.item = sizeof(mosaic_mem__cube);
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API void mosaic_mem_cloud_close(mosaic_mem_cloud *cloud)
+{
+    void *ctx;
+    if (!cloud) return;
+    ctx = cloud->o.malloc_ctx;
+    mosaic_mem__index_close(&cloud->x);
+    mosaic_mem__empty_table(&cloud->x, &cloud->cubes);
+    mosaic_mem_scratch_free(&cloud->scratch);
+    MOSAIC_MEM_FREE(ctx, cloud);
+    (void)ctx;
+}
+
+MOSAIC_MEM_API size_t mosaic_mem_cloud_count(const mosaic_mem_cloud *cloud)
+{
+    return cloud ? (size_t)(cloud->cubes.items.used - cloud->cubes.items.spare) : 0;
+}
+
+MOSAIC_MEM_API size_t mosaic_mem_cloud_bytes(const mosaic_mem_cloud *cloud)
+{
+    return cloud ? cloud->x.bytes + cloud->scratch.size[0] + cloud->scratch.size[1] : 0;
+}
+
+MOSAIC_MEM_API uint64_t mosaic_mem_cloud_next(const mosaic_mem_cloud *cloud, uint64_t after)
+{
+    uint64_t i;
+    for (i = after; cloud && i < cloud->cubes.items.used; i++)
+        if (mosaic_mem__cube_of(cloud, (uint32_t)i)->weight) return i + 1;
+    return 0;
+}
+
+static mosaic_mem__cube *mosaic_mem__cube_numbered(const mosaic_mem_cloud *c, uint64_t number)
+{
+    mosaic_mem__cube *cube;
+    if (number == 0 || number > c->cubes.items.used) return NULL;
+    cube = mosaic_mem__cube_of(c, (uint32_t)(number - 1));
+    return cube->weight ? cube : NULL;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_read(const mosaic_mem_cloud *cloud, uint64_t number, mosaic_mem_point *point)
+{
+    const mosaic_mem__cube *cube;
+    const mosaic_mem__bucket *b;
+    double normal[3] = {0, 0, 0};
+    uint32_t at;
+    int i;
+    if (!cloud || !point) return MOSAIC_MEM_ERROR_NULL;
+    cube = mosaic_mem__cube_numbered(cloud, number);
+    if (!cube) return MOSAIC_MEM_ERROR_PATCH;
+    b = mosaic_mem__bucket_of(&cloud->x, cube->place / MOSAIC_MEM__BUCKET);
+    at = cube->place % MOSAIC_MEM__BUCKET;
+    if (cube->normal[0] != 65535) mosaic_mem__unpack_normal(cube->normal, normal);
+    memset(point, 0, sizeof *point);
+    point->position[0] = b->x[at], point->position[1] = b->y[at], point->position[2] = b->z[at];
+    for (i = 0; i < 3; i++) {
+        point->normal[i] = (float)normal[i];
+        point->rgb[i] = (uint8_t)(cube->rgb[i] + 0.5f);
+    }
+    point->weight = cube->weight;
+    point->time = cube->time;
+    return MOSAIC_MEM_OK;
+}
+
+static void mosaic_mem__remove_cube(mosaic_mem_cloud *c, uint32_t i)
+{
+    const uint32_t place = mosaic_mem__cube_of(c, i)->place;
+    mosaic_mem__cube_of(c, mosaic_mem__leave(&c->x, place))->place = place;
+    mosaic_mem__drop(&c->cubes, i);
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_remove(mosaic_mem_cloud *cloud, uint64_t number)
+{
+    if (!cloud) return MOSAIC_MEM_ERROR_NULL;
+    if (!mosaic_mem__cube_numbered(cloud, number)) return MOSAIC_MEM_ERROR_PATCH;
+    mosaic_mem__remove_cube(cloud, (uint32_t)(number - 1));
+    return MOSAIC_MEM_OK;
+}
+
+/* One sample into its cube. */
+static mosaic_mem_result mosaic_mem__join(mosaic_mem_cloud *c, const mosaic_mem_point *p, mosaic_mem_fuse_stats *stats)
+{
+    mosaic_mem__index *x = &c->x;
+    const double n[3] = {(double)p->normal[0], (double)p->normal[1], (double)p->normal[2]}, length = mosaic_mem__length(n);
+    const int turned = length > 0.5 && length < 2;
+    const uint32_t weight = p->weight ? p->weight : 1;
+    int32_t key[4], cell[4];
+    mosaic_mem__cube *cube;
+    mosaic_mem__bucket *b;
+    float mean[3];
+    double share, blend[3];
+    size_t at;
+    uint32_t i, old;
+    int k;
+    for (k = 0; k < 3; k++) {
+        const double q = (double)p->position[k] / c->o.voxel;
+        if (!(q > -1073741824.0 && q < 1073741823.0)) break;
+        key[k] = (int32_t)mosaic_mem__floor(q);
+        cell[k] = (key[k] >= 0 ? key[k] : key[k] - (MOSAIC_MEM__CUBES - 1)) / MOSAIC_MEM__CUBES;
+    }
+    if (k < 3 || !mosaic_mem__finite(p->time)) {
+        stats->refused++;
+        return MOSAIC_MEM_OK;
+    }
+    key[3] = cell[3] = 0;
+    if (c->cubes.size == 0 || !c->cubes.at[mosaic_mem__look(&c->cubes, key)]) {
+        if (mosaic_mem_cloud_count(c) >= c->o.max_points) {
+            stats->refused++;
+            return MOSAIC_MEM_OK;
+        }
+        if (!mosaic_mem__reserve_table(x, &c->cubes, 1) || !mosaic_mem__reserve(x, &x->buckets, 1) ||
+            !mosaic_mem__reserve_table(x, &x->nodes, MOSAIC_MEM__LEVELS))
+            return MOSAIC_MEM_ERROR_MEMORY;
+        at = mosaic_mem__look(&c->cubes, key);
+        i = mosaic_mem__new(&c->cubes.items);
+        c->cubes.at[at] = i + 1;
+        cube = mosaic_mem__cube_of(c, i);
+        memcpy(cube->key, key, sizeof key);
+        cube->normal[0] = cube->normal[1] = 65535;
+        cube->place = mosaic_mem__enter(x, i, cell, p->position, 0);
+        cube->time = p->time;
+        stats->points++;
+    }
+    cube = mosaic_mem__cube_of(c, c->cubes.at[mosaic_mem__look(&c->cubes, key)] - 1);
+    old = cube->weight < c->o.most ? cube->weight : c->o.most;
+    share = (double)weight / ((double)old + (double)weight); /* 1 for the first */
+    b = mosaic_mem__bucket_of(x, cube->place / MOSAIC_MEM__BUCKET);
+    i = cube->place % MOSAIC_MEM__BUCKET;
+    mean[0] = b->x[i], mean[1] = b->y[i], mean[2] = b->z[i];
+    for (k = 0; k < 3; k++) {
+        mean[k] = (float)((double)mean[k] + share * ((double)p->position[k] - (double)mean[k]));
+        cube->rgb[k] = (float)((double)cube->rgb[k] + share * ((double)p->rgb[k] - (double)cube->rgb[k]));
+    }
+    b->x[i] = mean[0], b->y[i] = mean[1], b->z[i] = mean[2];
+    mosaic_mem__widen(x, b->node, mean, 0, 0);
+    if (turned) {
+        memcpy(blend, n, sizeof blend);
+        if (cube->normal[0] != 65535) {
+            mosaic_mem__unpack_normal(cube->normal, blend);
+            for (k = 0; k < 3; k++) blend[k] += share * (n[k] - blend[k]);
+        }
+        if (mosaic_mem__unit(blend, 1e-6) > 0) mosaic_mem__pack_normal(blend, cube->normal);
+    }
+    cube->weight = cube->weight > 0xffffffffu - weight ? 0xffffffffu : cube->weight + weight;
+    cube->through = 0;
+    if (p->time > cube->time) cube->time = p->time;
+    stats->samples++;
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_add(mosaic_mem_cloud *cloud, const mosaic_mem_point *points, size_t count,
+                                                      mosaic_mem_fuse_stats *stats)
+{
+    mosaic_mem_fuse_stats unused;
+    mosaic_mem_result result = MOSAIC_MEM_OK;
+    unsigned long long fp;
+    size_t i;
+    if (!stats) stats = &unused;
+    memset(stats, 0, sizeof *stats);
+    if (!cloud || (!points && count)) return MOSAIC_MEM_ERROR_NULL;
+    fp = mosaic__fp_enter();
+    for (i = 0; i < count && result == MOSAIC_MEM_OK; i++) result = mosaic_mem__join(cloud, &points[i], stats);
+    mosaic__fp_leave(fp);
+    return result;
+}
+
+/* A picture whose sizes are filled in. */
+static mosaic_mem_result mosaic_mem__picture_of(const mosaic_mem_picture *given, mosaic_mem_picture *p)
+{
+    mosaic_mem_result result;
+    *p = *given;
+    result = mosaic_mem__view_valid(&p->view);
+    if (result != MOSAIC_MEM_OK) return result;
+    if (!p->depth) return MOSAIC_MEM_ERROR_NULL;
+    if (p->depth_width == 0) p->depth_width = p->view.camera.width;
+    if (p->depth_height == 0) p->depth_height = p->view.camera.height;
+    if (p->depth_stride == 0) p->depth_stride = (size_t)p->depth_width;
+    if (p->rgb_stride == 0) p->rgb_stride = 3 * (size_t)p->depth_width;
+    if (p->step == 0) p->step = 1;
+    if (p->depth_width < 1 || p->depth_height < 1 || p->depth_width > 65535 || p->depth_height > 65535 || p->step < 1 ||
+        p->depth_stride < (size_t)p->depth_width || p->rgb_stride < 3 * (size_t)p->depth_width)
+        return MOSAIC_MEM_ERROR_SIZE;
+    return p->edge >= 0 && mosaic_mem__finite(p->edge) ? MOSAIC_MEM_OK : MOSAIC_MEM_ERROR_NUMBER;
+}
+
+/* The depth in column x of row y, 0 where it is not known. */
+static double mosaic_mem__picture_depth(const mosaic_mem_picture *p, int x, int y)
+{
+    float z;
+    if (x < 0 || y < 0 || x >= p->depth_width || y >= p->depth_height) return 0;
+    z = p->depth[(size_t)y * p->depth_stride + (size_t)x];
+    return z > 1e-6f && z < 1e9f ? (double)z : 0;
+}
+
+static void mosaic_mem__picture_point(const mosaic_mem_picture *p, int x, int y, double z, double out[3])
+{
+    const mosaic_mem_camera *c = &p->view.camera;
+    mosaic_mem__lift(c, (x + 0.5) * c->width / p->depth_width, (y + 0.5) * c->height / p->depth_height, z, out);
+}
+
+/* What the depth in column x of row y is as a point; 0: none. */
+static int mosaic_mem__sample_point(const mosaic_mem_picture *p, int x, int y, mosaic_mem_point *out)
+{
+    static const int beside[4][2] = {{1, 0}, {0, 1}, {-1, 0}, {0, -1}};
+    const double z = mosaic_mem__picture_depth(p, x, y);
+    double at[3], side[4][3], normal[3], a[3], b[3];
+    int known[4], i, k;
+    if (!(z > 0) || (p->skip && p->skip[(size_t)y * (size_t)p->depth_width + (size_t)x])) return 0;
+    for (i = 0; i < 4; i++) {
+        const double other = mosaic_mem__picture_depth(p, x + beside[i][0], y + beside[i][1]);
+        if (other > 0 && p->edge > 0 && (other > z * (1 + p->edge) || z > other * (1 + p->edge))) return 0;
+        known[i] = other > 0.75 * z && other < 1.33 * z;
+        if (known[i]) mosaic_mem__picture_point(p, x + beside[i][0], y + beside[i][1], other, side[i]);
+    }
+    memset(out, 0, sizeof *out);
+    mosaic_mem__picture_point(p, x, y, z, at);
+    /* From what is left to what is right of it, and from above to below, as far as both are known. */
+    if ((known[0] || known[2]) && (known[1] || known[3])) {
+        for (k = 0; k < 3; k++) {
+            a[k] = (known[0] ? side[0][k] : at[k]) - (known[2] ? side[2][k] : at[k]);
+            b[k] = (known[1] ? side[1][k] : at[k]) - (known[3] ? side[3][k] : at[k]);
+        }
+        mosaic_mem__cross(b, a, normal); /* towards the camera: x is right, y is down */
+        if (mosaic_mem__unit(normal, 1e-30) > 0) {
+            mosaic_mem__turn_back(&p->view.pose, normal, normal);
+            for (k = 0; k < 3; k++) out->normal[k] = (float)normal[k];
+        }
+    }
+    mosaic_mem__to_world(&p->view.pose, at, at);
+    for (k = 0; k < 3; k++) {
+        out->position[k] = (float)at[k];
+        out->rgb[k] = p->rgb ? p->rgb[(size_t)y * p->rgb_stride + 3 * (size_t)x + (size_t)k] : 128;
+    }
+    out->weight = 1;
+    out->time = p->view.time;
+    return 1;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_unproject_picture(const mosaic_mem_picture *picture, mosaic_mem_point *points, size_t capacity,
+                                                              size_t *count)
+{
+    mosaic_mem_picture p;
+    mosaic_mem_point point;
+    mosaic_mem_result result;
+    unsigned long long fp;
+    int x, y;
+    if (!picture || !count || (!points && capacity)) return MOSAIC_MEM_ERROR_NULL;
+    *count = 0;
+    result = mosaic_mem__picture_of(picture, &p);
+    if (result != MOSAIC_MEM_OK) return result;
+    fp = mosaic__fp_enter();
+    for (y = 0; y < p.depth_height; y += p.step)
+        for (x = 0; x < p.depth_width; x += p.step)
+            if (mosaic_mem__sample_point(&p, x, y, &point)) {
+                if (*count < capacity) points[*count] = point;
+                ++*count;
+            }
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+/* Points that the picture sees through are counted, and go when it was often enough; what it hides says nothing. */
+static mosaic_mem_result mosaic_mem__carve(mosaic_mem_cloud *c, const mosaic_mem_picture *p, mosaic_mem_fuse_stats *stats)
+{
+    const mosaic_mem_camera *camera = &p->view.camera;
+    mosaic_mem__volume v;
+    mosaic_mem_result result;
+    size_t n, i;
+    mosaic_mem__frustum_of(&p->view, 1e-6, 1e9, &v);
+    result = mosaic_mem__list(&c->x, NULL, &v, &c->scratch, &n);
+    for (i = 0; result == MOSAIC_MEM_OK && i < n; i++) {
+        const uint32_t number = (uint32_t)(((const mosaic_mem_near *)c->scratch.area[1])[i].id - 1);
+        mosaic_mem__cube *cube = mosaic_mem__cube_of(c, number);
+        const mosaic_mem__bucket *b = mosaic_mem__bucket_of(&c->x, cube->place / MOSAIC_MEM__BUCKET);
+        const uint32_t at = cube->place % MOSAIC_MEM__BUCKET;
+        const double world[3] = {(double)b->x[at], (double)b->y[at], (double)b->z[at]};
+        double uvz[3], z;
+        if (!mosaic_mem_project(&p->view, world, uvz)) continue;
+        z = mosaic_mem__picture_depth(p, (int)(uvz[0] * p->depth_width / camera->width), (int)(uvz[1] * p->depth_height / camera->height));
+        if (!(z > 0) || uvz[2] > z * (1 + c->o.through)) continue;
+        if (uvz[2] * (1 + c->o.through) < z) {
+            if (++cube->through < c->o.carve) continue;
+            mosaic_mem__remove_cube(c, number);
+            stats->carved++;
+        } else {
+            cube->through = 0;
+        }
+    }
+    return result;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_fuse(mosaic_mem_cloud *cloud, const mosaic_mem_picture *picture, mosaic_mem_fuse_stats *stats)
+{
+    mosaic_mem_fuse_stats unused;
+    mosaic_mem_picture p;
+    mosaic_mem_point point;
+    mosaic_mem_result result;
+    unsigned long long fp;
+    int x, y;
+    if (!stats) stats = &unused;
+    memset(stats, 0, sizeof *stats);
+    if (!cloud || !picture) return MOSAIC_MEM_ERROR_NULL;
+    result = mosaic_mem__picture_of(picture, &p);
+    if (result != MOSAIC_MEM_OK) return result;
+    fp = mosaic__fp_enter();
+    if (cloud->o.carve) result = mosaic_mem__carve(cloud, &p, stats);
+    for (y = 0; y < p.depth_height; y += p.step)
+        for (x = 0; x < p.depth_width && result == MOSAIC_MEM_OK; x += p.step)
+            if (mosaic_mem__sample_point(&p, x, y, &point)) result = mosaic_mem__join(cloud, &point, stats);
+    mosaic__fp_leave(fp);
+    return result;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_bounds(const mosaic_mem_cloud *cloud, double low[3], double high[3], double mean[3])
+{
+    mosaic_mem_point p;
+    unsigned long long fp;
+    uint64_t i = 0;
+    int k, first = 1;
+    if (!cloud || !low || !high || !mean) return MOSAIC_MEM_ERROR_NULL;
+    if (mosaic_mem_cloud_count(cloud) == 0) return MOSAIC_MEM_ERROR_SIZE;
+    fp = mosaic__fp_enter();
+    mean[0] = mean[1] = mean[2] = 0;
+    while ((i = mosaic_mem_cloud_next(cloud, i)) != 0) {
+        mosaic_mem_cloud_read(cloud, i, &p);
+        for (k = 0; k < 3; k++) {
+            const double q = (double)p.position[k];
+            low[k] = first || q < low[k] ? q : low[k];
+            high[k] = first || q > high[k] ? q : high[k];
+            mean[k] += q;
+        }
+        first = 0;
+    }
+    for (k = 0; k < 3; k++) mean[k] /= (double)mosaic_mem_cloud_count(cloud);
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_radius(const mosaic_mem_cloud *cloud, const double point[3], double radius,
+                                                         mosaic_mem_scratch *scratch, mosaic_mem_near *out, size_t capacity, size_t *found)
+{
+    if (!cloud) return MOSAIC_MEM_ERROR_NULL;
+    return mosaic_mem__radius(&cloud->x, NULL, point, radius, scratch, out, capacity, found);
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_nearest(const mosaic_mem_cloud *cloud, const double point[3], mosaic_mem_scratch *scratch,
+                                                          mosaic_mem_near *out, size_t capacity, size_t *found)
+{
+    if (!cloud) return MOSAIC_MEM_ERROR_NULL;
+    return mosaic_mem__nearest(&cloud->x, NULL, mosaic_mem_cloud_count(cloud), point, scratch, out, capacity, found);
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_frustum(const mosaic_mem_cloud *cloud, const mosaic_mem_view *view, double nearest, double farthest,
+                                                          mosaic_mem_scratch *scratch, uint64_t *numbers, size_t capacity, size_t *found)
+{
+    if (!cloud) return MOSAIC_MEM_ERROR_NULL;
+    return mosaic_mem__frustum(&cloud->x, NULL, view, nearest, farthest, scratch, numbers, capacity, found);
+}
+
 /* ==== edits ==== */
 
 static int mosaic_mem__in_region(const mosaic_mem *m, uint32_t slot, const mosaic_mem_region *r)
@@ -3617,8 +4093,8 @@ static mosaic_mem_result mosaic_mem__move(mosaic_mem *m, const mosaic_mem *from,
                                 &p->level))
             result = MOSAIC_MEM_ERROR_NUMBER;
     }
-    if (result == MOSAIC_MEM_OK && !(copy ? mosaic_mem__reserve_patches(m, fresh, n, 1, m->x.cell)
-                                          : mosaic_mem__reserve_index(&m->x, fresh, n, 1, m->x.cell)))
+    if (result == MOSAIC_MEM_OK &&
+        !(copy ? mosaic_mem__reserve_patches(m, fresh, n, 1, m->x.cell) : mosaic_mem__reserve_index(&m->x, fresh, n, 1, m->x.cell)))
         result = MOSAIC_MEM_ERROR_MEMORY;
     for (i = 0; i < frames; i++) frame_map[i] = from == m ? (uint32_t)i : MOSAIC_MEM__NONE;
     for (i = 0; i < n && result == MOSAIC_MEM_OK; i++) {

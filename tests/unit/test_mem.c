@@ -405,6 +405,11 @@ static void searches(const mosaic_mem *m)
             }
             /* D6: a patch with any corner in the picture is found */
             OK(mosaic_mem_describe(m, id, &info));
+            OK(mosaic_mem_unproject(&info.view, info.rect[0] + 0.5 * info.rect[2], info.rect[1] + 0.5 * info.rect[3], info.depth, c));
+            for (j = 0; j < 3; j++) {
+                CLOSE(info.centre[j], c[j], 1e-9);
+                CLOSE(info.centre[j], j == 0 ? b->x[at] : j == 1 ? b->y[at] : b->z[at], 1e-5);
+            }
             for (q = 0; q < 4 && !inside; q++) {
                 OK(mosaic_mem_unproject(&info.view, info.rect[0] + (q & 1 ? info.rect[2] : 0), info.rect[1] + (q & 2 ? info.rect[3] : 0), info.depth,
                                         c));
