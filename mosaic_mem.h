@@ -589,6 +589,153 @@ typedef struct mosaic_mem_attention {
 /* out = gate * softmax(q k' / sqrt(dim)) v for each head. All numbers must be finite. Products are chains of fused multiply-adds in a fixed order. */
 MOSAIC_MEM_API mosaic_mem_result mosaic_mem_attend(const mosaic_mem_attention *attention);
 
+/* The tokens of hits, one after the other, as keys and values for attention: numbers (tokens x channels), places in a grid of cols x rows tokens
+   over the view (tokens x 3, as by mosaic_mem_token_places), and which are valid. *tokens is how many there are, also on ERROR_SPACE. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_hit_tokens(const mosaic_mem *memory, const mosaic_mem_view *view, const mosaic_mem_hit *hits,
+                                                       size_t count, int cols, int rows, double time, float *values, double *places, uint8_t *valid,
+                                                       size_t capacity, size_t *tokens);
+
+/* Cross-attention of the tokens of a picture to remembered ones: out = (gate * attention(x Wq', memory Wk', memory Wv')) Wo'. Zero-initialise it.
+   Inner vectors have heads * dim numbers. A matrix has a row for each number that it makes; null: the identity, where widths agree. */
+typedef struct mosaic_mem_cross {
+    int queries, keys, heads, dim; /* as in mosaic_mem_attention */
+    int width, memory_width;       /* numbers of a token of x and out, and of a remembered one; 1 ... 16384 */
+    const float *x, *memory;       /* queries x width, keys x memory_width */
+    const float *w_q, *w_k, *w_v;  /* heads * dim rows of width, memory_width, memory_width */
+    const float *w_o;              /* width rows of heads * dim */
+    const mosaic_mem_rope *rope;   /* turns queries and keys of each head alike; null: not */
+    const double *query_places, *key_places;
+    const double *matrices; /* PRoPE of queries, keys, values and output, as in mosaic_mem_prope_apply; null: not */
+    int cameras;
+    const int32_t *query_camera, *key_camera;
+    const double *query_cells, *key_cells;
+    const uint8_t *mask; /* as in mosaic_mem_attention, as all that follows */
+    const float *gate;
+    float *out; /* queries x width */
+    int simd;
+    void *malloc_ctx;
+    void (*run)(void *ctx, void (*job)(void *arg, int index), void *arg, int count);
+    void *run_ctx;
+} mosaic_mem_cross;
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cross_attend(const mosaic_mem_cross *cross);
+
+/* ---- warped latents: tokens that move with the view ---- */
+
+/* Tokens over a whole picture, row by row. */
+typedef struct mosaic_mem_latent {
+    int cols, rows, channels; /* 1 ... 65535 each */
+    float *values;            /* rows x cols x channels */
+    uint8_t *mask;            /* rows x cols: 1 where there are numbers, 0 where there are none. Of a source: null: everywhere */
+    float *z, *weight;        /* rows x cols, needed for the target of mosaic_mem_warp_forward alone: depth, and tokens that came there */
+} mosaic_mem_latent;
+
+/* What a plane, normal X = distance in the camera of `from`, does to pixels (u, v, 1) of `from`: those of `to`, up to a positive factor. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_homography(const mosaic_mem_view *from, const mosaic_mem_view *to, const double normal[3],
+                                                       double distance, double h[9]);
+/* Where tokens with these depths (rows x cols) are in another view: as mosaic_mem_warp_tokens, for a whole picture. *count: how many are valid. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_warp_grid(const mosaic_mem_view *from, int cols, int rows, const float *depths, const mosaic_mem_view *to,
+                                                      float *uvz, uint8_t *valid, size_t *count);
+/* Tokens to where a grid says they are, spread over the four cells about them; of those in one cell the nearest count, and all within `tolerance`
+   (0: 0.03) of it. A cell has numbers when a quarter of a token or more came there; the values of other cells are left as they are. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_warp_forward(const mosaic_mem_latent *from, const float *uvz, const uint8_t *valid,
+                                                         const mosaic_mem_camera *camera, double tolerance, const mosaic_mem_latent *to);
+/* Each cell of `to` takes what is between the tokens of `from` where the plane comes from. Cells that come from outside, or from behind, get none. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_warp_plane(const mosaic_mem_latent *from, const mosaic_mem_camera *from_camera, const double h[9],
+                                                       const mosaic_mem_camera *to_camera, const mosaic_mem_latent *to);
+
+/* ---- noise and its removal ---- */
+
+typedef enum mosaic_mem_schedule { MOSAIC_MEM_SCHEDULE_LINEAR = 0, MOSAIC_MEM_SCHEDULE_COSINE } mosaic_mem_schedule;
+
+/* kept[t] is the share of the variance that is left after t of `count` steps: LINEAR: of noise from `first` to `last` (0: 0.0001 and 0.02; Ho et al.,
+   2020), COSINE: of Nichol and Dhariwal, 2021. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_schedule_make(mosaic_mem_schedule schedule, int count, double first, double last, double *kept);
+/* `count` of `total` steps, falling evenly from total - 1 to 0. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_schedule_steps(int total, int count, int *steps);
+/* Numbers first ... first + count - 1 of an endless row of independent ones, of mean 0 and variance 1. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_noise(uint64_t seed, uint64_t first, float *out, size_t count);
+/* out = sqrt(kept) * clean + sqrt(1 - kept) * noise; out may be either. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_add_noise(double kept, const float *clean, const float *noise, float *out, size_t count);
+/* One step back, in place: x holds as much as `kept` says, afterwards as much as `next` (1: clean). predicted: the noise in it. eta 1 is the ancestral
+   step of DDPM, 0 that of DDIM (Song et al., 2021); noise may be null where eta is 0 or next is 1. clip > 0 cuts the clean picture off there. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_denoise(double kept, double next, double eta, double clip, const float *predicted, const float *noise,
+                                                    float *x, size_t count);
+/* Flow matching, one step of Euler's: x + step * velocity. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_flow_step(double step, const float *velocity, float *x, size_t count);
+
+/* ---- rollout: a film, window after window, with what was made before in memory ---- */
+
+typedef struct mosaic_mem_window {
+    size_t first, count, fresh; /* frames first ... first + count - 1, of which `fresh` and later are new */
+} mosaic_mem_window;
+
+/* Cuts `total` frames into windows that overlap by `overlap` or (the last one, so that all are of one length) more. Every frame is new once.
+   *count is how many there are, also on ERROR_SPACE. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_windows(size_t total, size_t window, size_t overlap, mosaic_mem_window *out, size_t capacity,
+                                                    size_t *count);
+
+/* What a backbone is told in one call. */
+typedef struct mosaic_mem_conditions {
+    mosaic_mem_window window;
+    int slices, cols, rows, channels; /* of x: slices x rows x cols x channels */
+    int step, time;                   /* which step back, and its time in the schedule */
+    const mosaic_mem_view *views;     /* of the frames of the window */
+    const mosaic_mem_view *middle;    /* of the middle frame of each slice */
+    const float *text;                /* null: without a prompt */
+    const mosaic_mem *memory;         /* may be null, as what it showed: */
+    const float *canvas;              /* slices x rows x cols x channels; 0 where the mask is */
+    const uint8_t *mask;              /* slices x rows x cols, as in mosaic_mem_canvas */
+    const mosaic_mem_hit *hits;       /* of all slices; those of slice s from hit_start[s] to hit_start[s + 1] - 1 */
+    const size_t *hit_start;
+    int held; /* slices that are shown already: what they become is no longer asked */
+} mosaic_mem_conditions;
+
+/* The parts that are learned, the caller's. What is not 0 stops the rollout with ERROR_CALLBACK. Frames: height x width x 3, 0 ... 1. */
+typedef struct mosaic_mem_models {
+    void *ctx;
+    int (*text)(void *ctx, const char *prompt, float *embedding);
+    int (*encode)(void *ctx, const float *frames, int count, float *latents); /* to one slice for each `ratio` frames, or one in all */
+    int (*decode)(void *ctx, const float *latents, int slices, float *frames, int count);
+    int (*depth)(void *ctx, const float *frame, const mosaic_mem_view *view, float *depth); /* height x width */
+    int (*backbone)(void *ctx, const mosaic_mem_conditions *conditions, const float *x, float *predicted);
+} mosaic_mem_models;
+
+/* Zero-initialise it. */
+typedef struct mosaic_mem_rollout {
+    const mosaic_mem_view *views; /* one for each frame; all cameras of one size; times must not fall */
+    size_t frames;
+    size_t window, overlap;   /* 0: 16 and 4; both multiples of ratio */
+    int ratio;                /* frames of a slice; 0: 4 */
+    int cols, rows, channels; /* of a slice, in tokens; channels as in the store */
+    int steps, schedule_steps;
+    mosaic_mem_schedule schedule; /* steps 0: 50 of schedule_steps 0: 1000 */
+    double eta, clip;             /* as in mosaic_mem_denoise */
+    double guidance;              /* predicted = without the prompt + guidance * (with - without); 0 or 1: with it alone */
+    uint64_t seed;
+    const char *prompt;             /* null: none */
+    size_t text_size;               /* floats of an embedding */
+    mosaic_mem *memory;             /* null: none; keyframes go there */
+    mosaic_mem_cloud *cloud;        /* null: none; their depths go there */
+    const mosaic_mem_key_rule *key; /* which frames are keyframes; null: the defaults */
+    const mosaic_mem_query_options *query;
+    size_t top; /* hits of a slice; 0: 64 */
+    mosaic_mem_models models;
+    int (*frame)(void *ctx, size_t index, const mosaic_mem_view *view, const float *rgb); /* gets each frame once, in order */
+    void *frame_ctx;
+    void *malloc_ctx;
+} mosaic_mem_rollout;
+
+typedef struct mosaic_mem_rollout_stats {
+    size_t windows, frames, keyframes, hits;
+    size_t cells, seen; /* of all new slices; those that memory showed */
+} mosaic_mem_rollout_stats;
+
+/* Makes a film. Windows after the first hold the slices that were shown before, noised as the schedule has it (nothing is faded); what is new is
+   shown, and its keyframes are remembered, by their numbers in the film and with their own cameras. `stats` may be null; it is true up to where an error
+   stopped. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_roll_out(const mosaic_mem_rollout *rollout, mosaic_mem_rollout_stats *stats);
+
 #ifdef __cplusplus
 }
 #endif
@@ -898,6 +1045,14 @@ static int mosaic_mem__invert(const double m[12], double out[12])
     }
     memcpy(out, y, sizeof y);
     return mosaic_mem__finite_all(out, 12);
+}
+
+static int mosaic_mem__floats_finite(const float *x, size_t count) /* there may be none */
+{
+    size_t i;
+    for (i = 0; x && i < count; i++)
+        if (!mosaic_mem__finite((double)x[i])) return 0;
+    return 1;
 }
 
 static const double mosaic_mem__identity[12] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0};
@@ -2587,7 +2742,7 @@ static uint32_t mosaic_mem__settle(mosaic_mem *m, uint32_t slot, uint32_t frame,
 static mosaic_mem_result mosaic_mem__keyframe_valid(const mosaic_mem *m, const mosaic_mem_keyframe *k)
 {
     const mosaic_mem_result result = mosaic_mem__view_valid(&k->view);
-    size_t i, n;
+    size_t n;
     if (result != MOSAIC_MEM_OK) return result;
     if (k->cols < 1 || k->rows < 1 || k->cols > 65535 || k->rows > 65535) return MOSAIC_MEM_ERROR_SIZE;
     if (!k->depth || (!k->values && m->o.channels) || (!k->tags && m->o.tags)) return MOSAIC_MEM_ERROR_NULL;
@@ -2597,9 +2752,7 @@ static mosaic_mem_result mosaic_mem__keyframe_valid(const mosaic_mem *m, const m
     if (k->value_count < n || k->depth_width < 0 || k->depth_height < 0 || k->depth_width > 65535 || k->depth_height > 65535 ||
         (k->depth_stride && k->depth_stride < (size_t)(k->depth_width ? k->depth_width : k->view.camera.width)))
         return MOSAIC_MEM_ERROR_SIZE;
-    for (i = 0; i < n; i++)
-        if (!mosaic_mem__finite((double)k->values[i])) return MOSAIC_MEM_ERROR_NUMBER;
-    return MOSAIC_MEM_OK;
+    return mosaic_mem__floats_finite(k->values, n) ? MOSAIC_MEM_OK : MOSAIC_MEM_ERROR_NUMBER;
 }
 
 static mosaic_mem_result mosaic_mem__insert(mosaic_mem *m, const mosaic_mem_keyframe *k, mosaic_mem_insert_stats *stats)
@@ -3328,6 +3481,20 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_query(const mosaic_mem *memory, cons
     return result;
 }
 
+/* Where a point of one camera is in another; 0, and 0 in all, when its depth is not known or it is behind. */
+static uint8_t mosaic_mem__warp_point(const double chain[12], const mosaic_mem_camera *to, const double point[3], float uvz[3])
+{
+    double p[3];
+    uvz[0] = uvz[1] = uvz[2] = 0;
+    if (!(point[2] > 0)) return 0;
+    mosaic_mem__apply(chain, point, p);
+    if (!(p[2] > 1e-6)) return 0;
+    uvz[0] = (float)(to->fx * p[0] / p[2] + to->cx);
+    uvz[1] = (float)(to->fy * p[1] / p[2] + to->cy);
+    uvz[2] = (float)p[2];
+    return 1;
+}
+
 MOSAIC_MEM_API mosaic_mem_result mosaic_mem_warp_tokens(const mosaic_mem *memory, uint64_t id, const mosaic_mem_view *view, float *uvz,
                                                         uint8_t *valid, int *count)
 {
@@ -3357,16 +3524,8 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_warp_tokens(const mosaic_mem *memory
         for (x = 0; x < t.cols; x++) {
             const int token = y * t.cols + x;
             double p[3];
-            valid[token] = 0;
-            uvz[3 * token] = uvz[3 * token + 1] = uvz[3 * token + 2] = 0;
-            if (!(depths[token] > 0)) continue;
             mosaic_mem__token_point(&f->view.camera, &t, x, y, (double)depths[token], p);
-            mosaic_mem__apply(chain, p, p);
-            if (!(p[2] > 1e-6)) continue;
-            uvz[3 * token] = (float)(view->camera.fx * p[0] / p[2] + view->camera.cx);
-            uvz[3 * token + 1] = (float)(view->camera.fy * p[1] / p[2] + view->camera.cy);
-            uvz[3 * token + 2] = (float)p[2];
-            valid[token] = 1;
+            valid[token] = mosaic_mem__warp_point(chain, &view->camera, p, uvz + 3 * token);
         }
     *count = t.cols * t.rows;
     mosaic__fp_leave(fp);
@@ -4598,13 +4757,14 @@ static void mosaic_mem__rotate(float *a, float *b, double s, double c)
     *b = (float)(x * s + y * c);
 }
 
-MOSAIC_MEM_API mosaic_mem_result mosaic_mem_rope_apply(const mosaic_mem_rope *rope, const double *positions, size_t tokens, int turn, float *x,
-                                                       size_t stride)
+/* The same turns in each of `heads` heads, `dim` floats apart. */
+static mosaic_mem_result mosaic_mem__rope(const mosaic_mem_rope *rope, const double *positions, size_t tokens, int turn, float *x, size_t stride,
+                                          int heads, size_t dim)
 {
     unsigned long long fp;
     double base, ln;
     size_t t, channels = 0;
-    int a, i;
+    int a, i, head;
     if (!rope || !positions || !x) return MOSAIC_MEM_ERROR_NULL;
     base = rope->base == 0 ? 10000 : rope->base;
     if (rope->axes < 1 || rope->axes > 3 || (turn != 1 && turn != -1) || !(base >= 1 && base < 1e12)) return MOSAIC_MEM_ERROR_OPTION;
@@ -4612,7 +4772,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_rope_apply(const mosaic_mem_rope *ro
         if (rope->pairs[a] < 0 || rope->pairs[a] > 4096) return MOSAIC_MEM_ERROR_SIZE;
         channels += 2 * (size_t)rope->pairs[a];
     }
-    if (stride < channels) return MOSAIC_MEM_ERROR_SIZE;
+    if (dim < channels) return MOSAIC_MEM_ERROR_SIZE;
     for (t = 0; t < tokens * (size_t)rope->axes; t++)
         if (!(positions[t] >= -1048576 && positions[t] <= 1048576)) return MOSAIC_MEM_ERROR_NUMBER;
     fp = mosaic__fp_enter();
@@ -4625,13 +4785,20 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_rope_apply(const mosaic_mem_rope *ro
             for (t = 0; t < tokens; t++) {
                 double s, c;
                 mosaic_mem__turn(positions[t * (size_t)rope->axes + (size_t)a] * omega, &s, &c);
-                mosaic_mem__rotate(first + t * stride, second + t * stride, turn * s, c);
+                for (head = 0; head < heads; head++)
+                    mosaic_mem__rotate(first + t * stride + (size_t)head * dim, second + t * stride + (size_t)head * dim, turn * s, c);
             }
         }
         channels += 2 * (size_t)n;
     }
     mosaic__fp_leave(fp);
     return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_rope_apply(const mosaic_mem_rope *rope, const double *positions, size_t tokens, int turn, float *x,
+                                                       size_t stride)
+{
+    return mosaic_mem__rope(rope, positions, tokens, turn, x, stride, 1, stride);
 }
 
 MOSAIC_MEM_API mosaic_mem_result mosaic_mem_token_places(const mosaic_mem_camera *camera, int cols, int rows, double time, const float *uvz,
@@ -4787,7 +4954,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_attend(const mosaic_mem_attention *a
 {
     const mosaic_mem_attention *a = attention;
     mosaic_mem__attending w;
-    size_t stride, n, i, size;
+    size_t stride, size;
     int head, key, c;
     if (!a || !a->q || !a->k || !a->v || !a->out) return MOSAIC_MEM_ERROR_NULL;
     if (a->queries < 1 || a->keys < 1 || a->queries > 1 << 20 || a->keys > 1 << 20 || a->heads < 1 || a->heads > 1024 || a->dim < 1 || a->dim > 1024)
@@ -4796,14 +4963,9 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_attend(const mosaic_mem_attention *a
     w.kernels = mosaic_mem__kernels_for(a->simd);
     if (!w.kernels) return a->simd < 0 || a->simd > 4 ? MOSAIC_MEM_ERROR_OPTION : MOSAIC_MEM_ERROR_SIMD;
     stride = (size_t)a->heads * (size_t)a->dim;
-    n = (size_t)a->queries * stride;
-    for (i = 0; i < n; i++)
-        if (!mosaic_mem__finite((double)a->q[i])) return MOSAIC_MEM_ERROR_NUMBER;
-    n = (size_t)a->keys * stride;
-    for (i = 0; i < n; i++)
-        if (!mosaic_mem__finite((double)a->k[i]) || !mosaic_mem__finite((double)a->v[i])) return MOSAIC_MEM_ERROR_NUMBER;
-    for (head = 0; a->gate && head < a->heads; head++)
-        if (!mosaic_mem__finite((double)a->gate[head])) return MOSAIC_MEM_ERROR_NUMBER;
+    if (!mosaic_mem__floats_finite(a->q, (size_t)a->queries * stride) || !mosaic_mem__floats_finite(a->k, (size_t)a->keys * stride) ||
+        !mosaic_mem__floats_finite(a->v, (size_t)a->keys * stride) || !mosaic_mem__floats_finite(a->gate, (size_t)a->heads))
+        return MOSAIC_MEM_ERROR_NUMBER;
     w.keys = (a->keys + 15) / 16 * 16;
     w.dim = (a->dim + 15) / 16 * 16;
     w.per_head = (size_t)w.keys * ((size_t)a->dim + (size_t)w.dim);
@@ -4827,6 +4989,730 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_attend(const mosaic_mem_attention *a
         for (c = 0; c < MOSAIC_MEM__JOBS; c++) mosaic_mem__attend_job(&w, c);
     MOSAIC_MEM_FREE(a->malloc_ctx, w.packed);
     return MOSAIC_MEM_OK;
+}
+
+/* ==== cross-attention ==== */
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_hit_tokens(const mosaic_mem *memory, const mosaic_mem_view *view, const mosaic_mem_hit *hits,
+                                                       size_t count, int cols, int rows, double time, float *values, double *places, uint8_t *valid,
+                                                       size_t capacity, size_t *tokens)
+{
+    size_t i, n = 0;
+    if (!memory || !view || (!hits && count) || !tokens || ((!values || !places || !valid) && capacity)) return MOSAIC_MEM_ERROR_NULL;
+    *tokens = 0;
+    for (i = 0; i < count; i++) {
+        const uint32_t slot = mosaic_mem__find(memory, hits[i].id);
+        float uvz[3 * 256];
+        uint8_t own[256];
+        mosaic_mem_result result;
+        int here;
+        if (slot == MOSAIC_MEM__NONE) return MOSAIC_MEM_ERROR_PATCH;
+        result = mosaic_mem_warp_tokens(memory, hits[i].id, view, uvz, own, &here);
+        if (result != MOSAIC_MEM_OK) return result;
+        if (n + (size_t)here <= capacity) {
+            memcpy(valid + n, own, (size_t)here);
+            result = mosaic_mem_read(memory, hits[i].id, values + n * (size_t)memory->o.channels, NULL, NULL);
+            if (result == MOSAIC_MEM_OK) result = mosaic_mem_token_places(&view->camera, cols, rows, time, uvz, own, (size_t)here, places + 3 * n);
+            if (result != MOSAIC_MEM_OK) return result;
+        }
+        n += (size_t)here;
+    }
+    *tokens = n;
+    return n > capacity ? MOSAIC_MEM_ERROR_SPACE : MOSAIC_MEM_OK;
+}
+
+/* out = in W': `rows` vectors, of width `k` and `n`. */
+typedef struct mosaic_mem__projection {
+    const mosaic_mem__kernels *kernels;
+    const float *in, *packed; /* W as columns, `ldb` apart */
+    float *out, *room;        /* for each job 16 rows of ldb */
+    int rows, k, n, ldb;
+} mosaic_mem__projection;
+
+static void mosaic_mem__project_job(void *arg, int job)
+{
+    const mosaic_mem__projection *p = (const mosaic_mem__projection *)arg;
+    float *sums = p->room + (size_t)job * MOSAIC_MEM__BLOCK * (size_t)p->ldb;
+    const unsigned long long fp = mosaic__fp_enter();
+    int first, r;
+    for (first = job * MOSAIC_MEM__BLOCK; first < p->rows; first += MOSAIC_MEM__JOBS * MOSAIC_MEM__BLOCK) {
+        mosaic_mem__gemm g;
+        g.m = p->rows - first < MOSAIC_MEM__BLOCK ? p->rows - first : MOSAIC_MEM__BLOCK;
+        g.n = p->ldb, g.k = p->k;
+        g.a = p->in + (size_t)first * (size_t)p->k, g.lda = (size_t)p->k;
+        g.b = p->packed, g.ldb = (size_t)p->ldb;
+        g.c = sums, g.ldc = (size_t)p->ldb;
+        p->kernels->gemm(&g);
+        for (r = 0; r < g.m; r++) memcpy(p->out + (size_t)(first + r) * (size_t)p->n, sums + (size_t)r * (size_t)p->ldb, (size_t)p->n * sizeof *sums);
+    }
+    mosaic__fp_leave(fp);
+}
+
+/* `room` has space for the packed matrix and the rows of all jobs. */
+static void mosaic_mem__project(const mosaic_mem_cross *c, const mosaic_mem__kernels *kernels, const float *in, int rows, int k, const float *w,
+                                int n, float *room, float *out)
+{
+    mosaic_mem__projection p;
+    int i, j;
+    if (!w) {
+        memcpy(out, in, (size_t)rows * (size_t)n * sizeof *out);
+        return;
+    }
+    p.kernels = kernels, p.in = in, p.out = out, p.rows = rows, p.k = k, p.n = n;
+    p.ldb = (n + 15) / 16 * 16;
+    p.packed = room;
+    p.room = room + (size_t)k * (size_t)p.ldb;
+    for (i = 0; i < k; i++)
+        for (j = 0; j < p.ldb; j++) room[(size_t)i * (size_t)p.ldb + (size_t)j] = j < n ? w[(size_t)j * (size_t)k + (size_t)i] : 0;
+    if (c->run)
+        c->run(c->run_ctx, mosaic_mem__project_job, &p, MOSAIC_MEM__JOBS);
+    else
+        for (i = 0; i < MOSAIC_MEM__JOBS; i++) mosaic_mem__project_job(&p, i);
+}
+
+static mosaic_mem_result mosaic_mem__prope_heads(const mosaic_mem_cross *c, mosaic_mem_prope_role role, float *x, int tokens)
+{
+    const size_t stride = (size_t)c->heads * (size_t)c->dim;
+    const int key = role == MOSAIC_MEM_PROPE_KEY_VALUE;
+    mosaic_mem_result result = MOSAIC_MEM_OK;
+    int head;
+    for (head = 0; head < c->heads && result == MOSAIC_MEM_OK; head++)
+        result = mosaic_mem_prope_apply(role, c->matrices, c->cameras, key ? c->key_camera : c->query_camera, key ? c->key_cells : c->query_cells,
+                                        (size_t)tokens, c->dim, x + (size_t)head * (size_t)c->dim, stride);
+    return result;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cross_attend(const mosaic_mem_cross *cross)
+{
+    const mosaic_mem_cross *c = cross;
+    const mosaic_mem__kernels *kernels;
+    mosaic_mem_attention a;
+    mosaic_mem_result result = MOSAIC_MEM_OK;
+    float *q, *k, *v, *out, *room;
+    size_t inner, widest, queries, keys;
+    uint64_t size;
+    int n;
+    if (!c || !c->x || !c->memory || !c->out || (c->rope && (!c->query_places || !c->key_places))) return MOSAIC_MEM_ERROR_NULL;
+    if (c->queries < 1 || c->keys < 1 || c->queries > 1 << 20 || c->keys > 1 << 20 || c->heads < 1 || c->heads > 1024 || c->dim < 1 ||
+        c->dim > 1024 || c->width < 1 || c->memory_width < 1 || c->width > 16384 || c->memory_width > 16384)
+        return MOSAIC_MEM_ERROR_SIZE;
+    n = c->heads * c->dim;
+    if (((!c->w_q || !c->w_o) && c->width != n) || ((!c->w_k || !c->w_v) && c->memory_width != n)) return MOSAIC_MEM_ERROR_SIZE;
+    kernels = mosaic_mem__kernels_for(c->simd);
+    if (!kernels) return c->simd < 0 || c->simd > 4 ? MOSAIC_MEM_ERROR_OPTION : MOSAIC_MEM_ERROR_SIMD;
+    inner = (size_t)n, queries = (size_t)c->queries, keys = (size_t)c->keys;
+    widest = inner > (size_t)c->width ? inner : (size_t)c->width;
+    if (widest < (size_t)c->memory_width) widest = (size_t)c->memory_width;
+    widest += 15;
+    size = ((uint64_t)inner * (2 * (uint64_t)queries + 2 * (uint64_t)keys) + (uint64_t)widest * (widest + MOSAIC_MEM__JOBS * MOSAIC_MEM__BLOCK)) *
+           sizeof(float);
+    if (size > SIZE_MAX) return MOSAIC_MEM_ERROR_SIZE;
+    if (!mosaic_mem__floats_finite(c->x, queries * (size_t)c->width) || !mosaic_mem__floats_finite(c->memory, keys * (size_t)c->memory_width) ||
+        !mosaic_mem__floats_finite(c->w_q, inner * (size_t)c->width) || !mosaic_mem__floats_finite(c->w_k, inner * (size_t)c->memory_width) ||
+        !mosaic_mem__floats_finite(c->w_v, inner * (size_t)c->memory_width) || !mosaic_mem__floats_finite(c->w_o, inner * (size_t)c->width))
+        return MOSAIC_MEM_ERROR_NUMBER;
+    q = (float *)MOSAIC_MEM_MALLOC(c->malloc_ctx, (size_t)size);
+    if (!q) return MOSAIC_MEM_ERROR_MEMORY;
+    out = q + queries * inner, k = out + queries * inner, v = k + keys * inner, room = v + keys * inner;
+    mosaic_mem__project(c, kernels, c->x, c->queries, c->width, c->w_q, n, room, q);
+    mosaic_mem__project(c, kernels, c->memory, c->keys, c->memory_width, c->w_k, n, room, k);
+    mosaic_mem__project(c, kernels, c->memory, c->keys, c->memory_width, c->w_v, n, room, v);
+    if (c->rope) {
+        result = mosaic_mem__rope(c->rope, c->query_places, queries, 1, q, inner, c->heads, (size_t)c->dim);
+        if (result == MOSAIC_MEM_OK) result = mosaic_mem__rope(c->rope, c->key_places, keys, 1, k, inner, c->heads, (size_t)c->dim);
+    }
+    if (c->matrices) {
+        if (result == MOSAIC_MEM_OK) result = mosaic_mem__prope_heads(c, MOSAIC_MEM_PROPE_QUERY, q, c->queries);
+        if (result == MOSAIC_MEM_OK) result = mosaic_mem__prope_heads(c, MOSAIC_MEM_PROPE_KEY_VALUE, k, c->keys);
+        if (result == MOSAIC_MEM_OK) result = mosaic_mem__prope_heads(c, MOSAIC_MEM_PROPE_KEY_VALUE, v, c->keys);
+    }
+    memset(&a, 0, sizeof a);
+    a.queries = c->queries, a.keys = c->keys, a.heads = c->heads, a.dim = c->dim;
+    a.q = q, a.k = k, a.v = v, a.mask = c->mask, a.gate = c->gate, a.out = out;
+    a.simd = c->simd, a.malloc_ctx = c->malloc_ctx, a.run = c->run, a.run_ctx = c->run_ctx;
+    if (result == MOSAIC_MEM_OK) result = mosaic_mem_attend(&a);
+    if (result == MOSAIC_MEM_OK && c->matrices) result = mosaic_mem__prope_heads(c, MOSAIC_MEM_PROPE_OUTPUT, out, c->queries);
+    if (result == MOSAIC_MEM_OK) mosaic_mem__project(c, kernels, out, c->queries, n, c->w_o, c->width, room, c->out);
+    MOSAIC_MEM_FREE(c->malloc_ctx, q);
+    return result;
+}
+
+/* ==== warped latents ==== */
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_homography(const mosaic_mem_view *from, const mosaic_mem_view *to, const double normal[3],
+                                                       double distance, double h[9])
+{
+    mosaic_mem_pose relative;
+    mosaic_mem_result result;
+    double m[9], t[3];
+    int i, j;
+    if (!from || !to || !normal || !h) return MOSAIC_MEM_ERROR_NULL;
+    result = mosaic_mem__view_valid(from);
+    if (result == MOSAIC_MEM_OK) result = mosaic_mem__view_valid(to);
+    if (result == MOSAIC_MEM_OK) result = mosaic_mem_relative(&from->pose, &to->pose, &relative);
+    if (result != MOSAIC_MEM_OK) return result;
+    if (!mosaic_mem__finite_all(normal, 3) || !(distance > 1e-6) || !mosaic_mem__finite(distance)) return MOSAIC_MEM_ERROR_NUMBER;
+    for (i = 0; i < 3; i++) t[i] = -mosaic_mem__dot(relative.rotation + 3 * i, relative.centre);
+    for (i = 0; i < 3; i++)
+        for (j = 0; j < 3; j++) m[3 * i + j] = relative.rotation[3 * i + j] + t[i] * normal[j] / distance;
+    for (j = 0; j < 3; j++) { /* K of `to` on the left */
+        m[j] = to->camera.fx * m[j] + to->camera.cx * m[6 + j];
+        m[3 + j] = to->camera.fy * m[3 + j] + to->camera.cy * m[6 + j];
+    }
+    for (i = 0; i < 3; i++) { /* the inverse of that of `from` on the right */
+        m[3 * i + 2] = (m[3 * i + 2] - m[3 * i] * from->camera.cx / from->camera.fx) - m[3 * i + 1] * from->camera.cy / from->camera.fy;
+        m[3 * i] /= from->camera.fx;
+        m[3 * i + 1] /= from->camera.fy;
+    }
+    memcpy(h, m, sizeof m);
+    return mosaic_mem__finite_all(m, 9) ? MOSAIC_MEM_OK : MOSAIC_MEM_ERROR_NUMBER;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_warp_grid(const mosaic_mem_view *from, int cols, int rows, const float *depths, const mosaic_mem_view *to,
+                                                      float *uvz, uint8_t *valid, size_t *count)
+{
+    mosaic_mem_result result;
+    double chain[12];
+    mosaic_mem__frame f;
+    unsigned long long fp;
+    int x, y;
+    if (!from || !to || !depths || !uvz || !valid || !count) return MOSAIC_MEM_ERROR_NULL;
+    *count = 0;
+    result = mosaic_mem__view_valid(from);
+    if (result == MOSAIC_MEM_OK) result = mosaic_mem__view_valid(to);
+    if (result != MOSAIC_MEM_OK) return result;
+    if (cols < 1 || rows < 1 || cols > 65535 || rows > 65535) return MOSAIC_MEM_ERROR_SIZE;
+    fp = mosaic__fp_enter();
+    f.view = *from;
+    mosaic_mem__chain(&f, mosaic_mem__identity, &to->pose, chain);
+    for (y = 0; y < rows; y++)
+        for (x = 0; x < cols; x++) {
+            const size_t token = (size_t)y * (size_t)cols + (size_t)x;
+            const double z = depths[token] > 1e-6f && depths[token] < 1e9f ? (double)depths[token] : 0;
+            double p[3];
+            mosaic_mem__lift(&from->camera, (x + 0.5) * from->camera.width / cols, (y + 0.5) * from->camera.height / rows, z, p);
+            valid[token] = mosaic_mem__warp_point(chain, &to->camera, p, uvz + 3 * token);
+            *count += valid[token];
+        }
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+static mosaic_mem_result mosaic_mem__latent_valid(const mosaic_mem_latent *l, int target)
+{
+    if (!l || !l->values || (target && !l->mask)) return MOSAIC_MEM_ERROR_NULL;
+    if (l->cols < 1 || l->rows < 1 || l->channels < 1 || l->cols > 65535 || l->rows > 65535 || l->channels > 65535) return MOSAIC_MEM_ERROR_SIZE;
+    return MOSAIC_MEM_OK;
+}
+
+/* The cells about a place, in cells whose centres are at whole numbers, and their shares; steps of 1/4096, so that what should be a centre is. */
+static void mosaic_mem__shares(double x, int *low, double share[2])
+{
+    x = mosaic_mem__floor(x * 4096 + 0.5) / 4096;
+    *low = (int)mosaic_mem__floor(x);
+    share[1] = x - *low;
+    share[0] = 1 - share[1];
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_warp_forward(const mosaic_mem_latent *from, const float *uvz, const uint8_t *valid,
+                                                         const mosaic_mem_camera *camera, double tolerance, const mosaic_mem_latent *to)
+{
+    mosaic_mem_result result = mosaic_mem__latent_valid(from, 0);
+    const uint32_t bits = 0x7f800000;
+    unsigned long long fp;
+    size_t cells, tokens, i;
+    float infinite;
+    int pass, k, c;
+    if (result == MOSAIC_MEM_OK) result = mosaic_mem__latent_valid(to, 1);
+    if (result != MOSAIC_MEM_OK) return result;
+    if (!uvz || !valid || !camera || !to->z || !to->weight) return MOSAIC_MEM_ERROR_NULL;
+    if (!mosaic_mem__camera_valid(camera)) return MOSAIC_MEM_ERROR_CAMERA;
+    if (from->channels != to->channels) return MOSAIC_MEM_ERROR_SIZE;
+    if (tolerance == 0) tolerance = 0.03;
+    if (!(tolerance > 0)) return MOSAIC_MEM_ERROR_NUMBER;
+    fp = mosaic__fp_enter();
+    memcpy(&infinite, &bits, sizeof infinite);
+    cells = (size_t)to->cols * (size_t)to->rows;
+    tokens = (size_t)from->cols * (size_t)from->rows;
+    for (i = 0; i < cells; i++) to->z[i] = infinite, to->weight[i] = 0, to->mask[i] = 0;
+    for (pass = 0; pass < 2; pass++)
+        for (i = 0; i < tokens; i++) {
+            const double x = (double)uvz[3 * i] * to->cols / camera->width - 0.5, y = (double)uvz[3 * i + 1] * to->rows / camera->height - 0.5;
+            const float z = uvz[3 * i + 2];
+            double across[2], down[2];
+            int left, top;
+            if (!valid[i] || (from->mask && !from->mask[i]) || !(z > 0) || !(x > -1 && y > -1 && x < to->cols && y < to->rows)) continue;
+            mosaic_mem__shares(x, &left, across);
+            mosaic_mem__shares(y, &top, down);
+            for (k = 0; k < 4; k++) {
+                const int cx = left + (k & 1), cy = top + (k >> 1);
+                const double share = across[k & 1] * down[k >> 1];
+                const size_t cell = (size_t)(cy < 0 ? 0 : cy) * (size_t)to->cols + (size_t)(cx < 0 ? 0 : cx);
+                if (cx < 0 || cy < 0 || cx >= to->cols || cy >= to->rows || !(share > 0)) continue;
+                if (pass == 0) {
+                    if (share >= 0.25 && z < to->z[cell]) to->z[cell] = z;
+                    continue;
+                }
+                if (!(to->z[cell] < infinite) || (double)z > (double)to->z[cell] * (1 + tolerance)) continue;
+                for (c = 0; c < to->channels; c++) {
+                    float *value = to->values + cell * (size_t)to->channels + c;
+                    *value =
+                        (float)((to->weight[cell] > 0 ? (double)*value : 0) + share * (double)from->values[i * (size_t)from->channels + (size_t)c]);
+                }
+                to->weight[cell] = (float)((double)to->weight[cell] + share);
+                to->mask[cell] = 1;
+            }
+        }
+    for (i = 0; i < cells; i++)
+        for (c = 0; to->mask[i] && c < to->channels; c++) {
+            float *value = to->values + i * (size_t)to->channels + c;
+            *value = (float)((double)*value / (double)to->weight[i]);
+        }
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_warp_plane(const mosaic_mem_latent *from, const mosaic_mem_camera *from_camera, const double h[9],
+                                                       const mosaic_mem_camera *to_camera, const mosaic_mem_latent *to)
+{
+    mosaic_mem_result result = mosaic_mem__latent_valid(from, 0);
+    double m[12], back[12];
+    unsigned long long fp;
+    int x, y, i, c;
+    if (result == MOSAIC_MEM_OK) result = mosaic_mem__latent_valid(to, 1);
+    if (result != MOSAIC_MEM_OK) return result;
+    if (!from_camera || !to_camera || !h) return MOSAIC_MEM_ERROR_NULL;
+    if (!mosaic_mem__camera_valid(from_camera) || !mosaic_mem__camera_valid(to_camera)) return MOSAIC_MEM_ERROR_CAMERA;
+    if (from->channels != to->channels) return MOSAIC_MEM_ERROR_SIZE;
+    fp = mosaic__fp_enter();
+    for (i = 0; i < 12; i++) m[i] = i % 4 == 3 ? 0 : h[i / 4 * 3 + i % 4];
+    if (!mosaic_mem__finite_all(h, 9) || !mosaic_mem__invert(m, back)) {
+        mosaic__fp_leave(fp);
+        return MOSAIC_MEM_ERROR_NUMBER;
+    }
+    for (y = 0; y < to->rows; y++)
+        for (x = 0; x < to->cols; x++) {
+            const size_t cell = (size_t)y * (size_t)to->cols + (size_t)x;
+            double at[3] = {0, 0, 1}, share[2][2], u, v;
+            int low[2], known = 1;
+            to->mask[cell] = 0;
+            at[0] = (x + 0.5) * to_camera->width / to->cols, at[1] = (y + 0.5) * to_camera->height / to->rows;
+            mosaic_mem__apply(back, at, at);
+            if (!(at[2] > 0)) continue;
+            u = at[0] / at[2], v = at[1] / at[2];
+            if (!(u >= 0 && v >= 0 && u < from_camera->width && v < from_camera->height)) continue;
+            for (i = 0; i < 2; i++) { /* at most half a token beyond the outermost centres, which stand for what is there */
+                const int last = (i ? from->rows : from->cols) - 1;
+                const double place = (i ? v * from->rows / from_camera->height : u * from->cols / from_camera->width) - 0.5;
+                mosaic_mem__shares(place < 0 ? 0 : place > last ? last : place, &low[i], share[i]);
+            }
+            for (c = -1; c < to->channels && known; c++) { /* first whether all are there */
+                double sum = 0;
+                for (i = 0; i < 4; i++) {
+                    const double part = share[0][i & 1] * share[1][i >> 1];
+                    const size_t token = (size_t)(low[1] + (i >> 1)) * (size_t)from->cols + (size_t)(low[0] + (i & 1));
+                    if (!(part > 0)) continue;
+                    if (c < 0)
+                        known &= !from->mask || from->mask[token];
+                    else
+                        sum += part * (double)from->values[token * (size_t)from->channels + (size_t)c];
+                }
+                if (c >= 0) to->values[cell * (size_t)to->channels + (size_t)c] = (float)sum;
+            }
+            to->mask[cell] = (uint8_t)known;
+        }
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+/* ==== noise and its removal ==== */
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_schedule_make(mosaic_mem_schedule schedule, int count, double first, double last, double *kept)
+{
+    double product = 1, before = 0, start = 1;
+    unsigned long long fp;
+    int t;
+    if (!kept) return MOSAIC_MEM_ERROR_NULL;
+    if (count < 1 || count > 1 << 20) return MOSAIC_MEM_ERROR_SIZE;
+    if (schedule != MOSAIC_MEM_SCHEDULE_LINEAR && schedule != MOSAIC_MEM_SCHEDULE_COSINE) return MOSAIC_MEM_ERROR_OPTION;
+    if (first == 0) first = 1e-4;
+    if (last == 0) last = 0.02;
+    if (!(first > 0 && first < 1) || !(last > 0 && last < 1)) return MOSAIC_MEM_ERROR_NUMBER;
+    fp = mosaic__fp_enter();
+    for (t = 0; t < count; t++) {
+        double beta, s, c;
+        if (schedule == MOSAIC_MEM_SCHEDULE_LINEAR) {
+            beta = first + (last - first) * t / (count > 1 ? count - 1 : 1);
+        } else {
+            mosaic_mem__turn(((double)t / count + 0.008) / 1.008 * (MOSAIC_MEM__PI / 2), &s, &c);
+            if (t == 0) start = before = c * c;
+            beta = 1 - (c * c / start) / (before / start);
+            before = c * c;
+            beta = beta > 0.999 ? 0.999 : beta;
+        }
+        product *= 1 - beta;
+        kept[t] = product;
+    }
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_schedule_steps(int total, int count, int *steps)
+{
+    int i;
+    if (!steps) return MOSAIC_MEM_ERROR_NULL;
+    if (total < 1 || total > 1 << 20 || count < 1 || count > total) return MOSAIC_MEM_ERROR_SIZE;
+    for (i = 0; i < count; i++)
+        steps[i] = count == 1 ? total - 1 : (int)(((int64_t)(total - 1) * (count - 1 - i) * 2 + (count - 1)) / (2 * ((int64_t)count - 1)));
+    return MOSAIC_MEM_OK;
+}
+
+/* 53 random bits of a number of a row (splitmix64, Steele et al., 2014): 0 < x <= 1. */
+static double mosaic_mem__random(uint64_t seed, uint64_t i)
+{
+    uint64_t h = seed + (i + 1) * 0x9e3779b97f4a7c15u;
+    h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
+    h = (h ^ h >> 27) * 0x94d049bb133111ebu;
+    return (double)(((h ^ h >> 31) >> 11) + 1) / 9007199254740992.0;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_noise(uint64_t seed, uint64_t first, float *out, size_t count)
+{
+    unsigned long long fp;
+    size_t i;
+    if (!out && count) return MOSAIC_MEM_ERROR_NULL;
+    fp = mosaic__fp_enter();
+    for (i = 0; i < count; i++) { /* Box and Muller, 1958: two at a time, one of which may be outside */
+        const uint64_t at = first + i, pair = at / 2;
+        double s, c, radius;
+        if (i && (at & 1)) continue;
+        mosaic_mem__turn(2 * MOSAIC_MEM__PI * mosaic_mem__random(seed, 2 * pair + 1), &s, &c);
+        radius = mosaic_mem__root(-2 * mosaic_mem__log(mosaic_mem__random(seed, 2 * pair)));
+        out[i] = (float)(radius * (at & 1 ? s : c));
+        if (!(at & 1) && i + 1 < count) out[i + 1] = (float)(radius * s);
+    }
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_add_noise(double kept, const float *clean, const float *noise, float *out, size_t count)
+{
+    unsigned long long fp;
+    double a, b;
+    size_t i;
+    if ((!clean || !noise || !out) && count) return MOSAIC_MEM_ERROR_NULL;
+    if (!(kept >= 0 && kept <= 1)) return MOSAIC_MEM_ERROR_NUMBER;
+    fp = mosaic__fp_enter();
+    a = mosaic_mem__root(kept), b = mosaic_mem__root(1 - kept);
+    for (i = 0; i < count; i++) out[i] = (float)(a * (double)clean[i] + b * (double)noise[i]);
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_denoise(double kept, double next, double eta, double clip, const float *predicted, const float *noise,
+                                                    float *x, size_t count)
+{
+    unsigned long long fp;
+    double a, b, spread, left, scale;
+    size_t i;
+    if ((!predicted || !x) && count) return MOSAIC_MEM_ERROR_NULL;
+    if (!(kept > 0 && kept <= next && next <= 1) || !(eta >= 0 && eta <= 1) || !(clip >= 0)) return MOSAIC_MEM_ERROR_NUMBER;
+    if (!(kept < 1)) return MOSAIC_MEM_OK; /* it is clean */
+    fp = mosaic__fp_enter();
+    a = mosaic_mem__root(kept), b = mosaic_mem__root(1 - kept);
+    spread = eta * mosaic_mem__root((1 - next) / (1 - kept) * (1 - kept / next));
+    left = mosaic_mem__root((1 - next) - spread * spread);
+    scale = mosaic_mem__root(next);
+    if (spread > 0 && !noise && count) {
+        mosaic__fp_leave(fp);
+        return MOSAIC_MEM_ERROR_NULL;
+    }
+    for (i = 0; i < count; i++) {
+        double clean = ((double)x[i] - b * (double)predicted[i]) / a, e = (double)predicted[i];
+        if (clip > 0 && (clean > clip || clean < -clip)) {
+            clean = clean > clip ? clip : -clip;
+            e = ((double)x[i] - a * clean) / b; /* what the noise is then */
+        }
+        x[i] = (float)((scale * clean + left * e) + (spread > 0 ? spread * (double)noise[i] : 0));
+    }
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_flow_step(double step, const float *velocity, float *x, size_t count)
+{
+    unsigned long long fp;
+    size_t i;
+    if ((!velocity || !x) && count) return MOSAIC_MEM_ERROR_NULL;
+    if (!mosaic_mem__finite(step)) return MOSAIC_MEM_ERROR_NUMBER;
+    fp = mosaic__fp_enter();
+    for (i = 0; i < count; i++) x[i] = (float)((double)x[i] + step * (double)velocity[i]);
+    mosaic__fp_leave(fp);
+    return MOSAIC_MEM_OK;
+}
+
+/* ==== rollout ==== */
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_windows(size_t total, size_t window, size_t overlap, mosaic_mem_window *out, size_t capacity,
+                                                    size_t *count)
+{
+    size_t fresh = 0, n = 0;
+    if (!count || (!out && capacity)) return MOSAIC_MEM_ERROR_NULL;
+    *count = 0;
+    if (window == 0 || overlap >= window) return MOSAIC_MEM_ERROR_SIZE;
+    while (fresh < total) {
+        mosaic_mem_window w;
+        w.count = window < total ? window : total;
+        w.first = n ? fresh - overlap : 0;
+        if (w.first > total - w.count) w.first = total - w.count;
+        w.fresh = fresh;
+        if (n < capacity) out[n] = w;
+        fresh = w.first + w.count;
+        n++;
+    }
+    *count = n;
+    return n > capacity ? MOSAIC_MEM_ERROR_SPACE : MOSAIC_MEM_OK;
+}
+
+typedef struct mosaic_mem__roller {
+    mosaic_mem_rollout o;
+    mosaic_mem_rollout_stats *stats;
+    size_t cells, pixels, latent; /* of a slice, of a frame, numbers of a slice */
+    int most;                     /* slices of a window */
+    double *kept;
+    int *times;
+    mosaic_mem_moment *moments;
+    size_t *keys, key_count;
+    mosaic_mem_window *windows;
+    mosaic_mem_view *middle;
+    mosaic_mem_hit *hits;
+    size_t *hit_start;
+    float *x, *predicted, *plain, *noise, *held, *canvas, *frames, *fresh, *depth, *text, *tokens;
+    uint8_t *mask, *rgb;
+    mosaic_mem_scratch scratch;
+} mosaic_mem__roller;
+
+/* Space for `count` items in the work area, or only counted while there is none. */
+static void *mosaic_mem__portion(unsigned char *area, uint64_t *used, uint64_t count, size_t size)
+{
+    void *p = area ? area + (size_t)*used : NULL;
+    *used += (count * size + 15) / 16 * 16;
+    return p;
+}
+
+static uint64_t mosaic_mem__roller_area(mosaic_mem__roller *r, unsigned char *area, size_t windows)
+{
+    const mosaic_mem_rollout *o = &r->o;
+    const uint64_t slices = (uint64_t)r->most, numbers = slices * r->latent, film = (uint64_t)o->window * r->pixels * 3;
+    uint64_t n = 0;
+    r->kept = (double *)mosaic_mem__portion(area, &n, (uint64_t)o->schedule_steps, sizeof *r->kept);
+    r->times = (int *)mosaic_mem__portion(area, &n, (uint64_t)o->steps, sizeof *r->times);
+    r->moments = (mosaic_mem_moment *)mosaic_mem__portion(area, &n, o->frames, sizeof *r->moments);
+    r->keys = (size_t *)mosaic_mem__portion(area, &n, o->frames, sizeof *r->keys);
+    r->windows = (mosaic_mem_window *)mosaic_mem__portion(area, &n, windows, sizeof *r->windows);
+    r->middle = (mosaic_mem_view *)mosaic_mem__portion(area, &n, slices, sizeof *r->middle);
+    r->hits = (mosaic_mem_hit *)mosaic_mem__portion(area, &n, slices * o->top, sizeof *r->hits);
+    r->hit_start = (size_t *)mosaic_mem__portion(area, &n, slices + 1, sizeof *r->hit_start);
+    r->x = (float *)mosaic_mem__portion(area, &n, numbers, sizeof(float));
+    r->predicted = (float *)mosaic_mem__portion(area, &n, numbers, sizeof(float));
+    r->plain = (float *)mosaic_mem__portion(area, &n, numbers, sizeof(float));
+    r->noise = (float *)mosaic_mem__portion(area, &n, numbers, sizeof(float));
+    r->held = (float *)mosaic_mem__portion(area, &n, numbers, sizeof(float));
+    r->canvas = (float *)mosaic_mem__portion(area, &n, numbers, sizeof(float));
+    r->frames = (float *)mosaic_mem__portion(area, &n, film, sizeof(float));
+    r->fresh = (float *)mosaic_mem__portion(area, &n, film, sizeof(float));
+    r->depth = (float *)mosaic_mem__portion(area, &n, r->pixels, sizeof(float));
+    r->text = (float *)mosaic_mem__portion(area, &n, o->text_size, sizeof(float));
+    r->tokens = (float *)mosaic_mem__portion(area, &n, r->latent, sizeof(float));
+    r->mask = (uint8_t *)mosaic_mem__portion(area, &n, slices * r->cells, 1);
+    r->rgb = (uint8_t *)mosaic_mem__portion(area, &n, r->pixels * 3, 1);
+    return n;
+}
+
+/* A frame that was shown, into memory. */
+static mosaic_mem_result mosaic_mem__remember(mosaic_mem__roller *r, size_t index, const float *frame)
+{
+    const mosaic_mem_rollout *o = &r->o;
+    const mosaic_mem_view *view = &o->views[index];
+    mosaic_mem_result result = MOSAIC_MEM_OK;
+    size_t i;
+    if (o->models.depth(o->models.ctx, frame, view, r->depth)) return MOSAIC_MEM_ERROR_CALLBACK;
+    if (o->memory) {
+        mosaic_mem_keyframe key;
+        memset(&key, 0, sizeof key);
+        if (o->models.encode(o->models.ctx, frame, 1, r->tokens)) return MOSAIC_MEM_ERROR_CALLBACK;
+        key.view = *view;
+        key.frame = index;
+        key.cols = o->cols, key.rows = o->rows;
+        key.values = r->tokens, key.value_count = r->latent;
+        key.depth = r->depth;
+        result = mosaic_mem_insert(o->memory, &key, NULL);
+    }
+    if (o->cloud && result == MOSAIC_MEM_OK) {
+        mosaic_mem_picture picture;
+        memset(&picture, 0, sizeof picture);
+        for (i = 0; i < 3 * r->pixels; i++) r->rgb[i] = (uint8_t)(frame[i] > 0 ? frame[i] < 1 ? frame[i] * 255 + 0.5f : 255 : 0);
+        picture.view = *view, picture.depth = r->depth, picture.rgb = r->rgb;
+        result = mosaic_mem_fuse(o->cloud, &picture, NULL);
+    }
+    if (result == MOSAIC_MEM_OK) r->stats->keyframes++;
+    return result;
+}
+
+/* What memory shows in the slices of a window. */
+static mosaic_mem_result mosaic_mem__recall(mosaic_mem__roller *r, const mosaic_mem_window *w, int slices, int held)
+{
+    const mosaic_mem_rollout *o = &r->o;
+    mosaic_mem_canvas canvas;
+    mosaic_mem_result result = MOSAIC_MEM_OK;
+    int s;
+    memset(r->canvas, 0, (size_t)slices * r->latent * sizeof *r->canvas);
+    memset(r->mask, 0, (size_t)slices * r->cells);
+    memset(r->hit_start, 0, ((size_t)slices + 1) * sizeof *r->hit_start);
+    memset(&canvas, 0, sizeof canvas);
+    canvas.width = o->cols, canvas.height = o->rows;
+    for (s = 0; s < slices && result == MOSAIC_MEM_OK; s++) {
+        const size_t from = (size_t)s * (size_t)o->ratio, rest = w->count - from, length = rest < (size_t)o->ratio ? rest : (size_t)o->ratio;
+        size_t found = 0, seen = 0;
+        r->middle[s] = o->views[w->first + from + (length - 1) / 2];
+        r->hit_start[s + 1] = r->hit_start[s];
+        if (s >= held) r->stats->cells += r->cells;
+        if (!o->memory) continue;
+        canvas.mask = r->mask + (size_t)s * r->cells, canvas.values = r->canvas + (size_t)s * r->latent;
+        result = mosaic_mem_query(o->memory, &r->middle[s], o->query, &r->scratch, r->hits + r->hit_start[s], o->top, &found, NULL);
+        if (result == MOSAIC_MEM_OK)
+            result = mosaic_mem_compose(o->memory, &r->middle[s], r->hits + r->hit_start[s], found, &r->scratch, &canvas, &seen);
+        r->hit_start[s + 1] += found;
+        if (s < held || result != MOSAIC_MEM_OK) continue;
+        r->stats->hits += found;
+        r->stats->seen += seen;
+    }
+    return result;
+}
+
+static mosaic_mem_result mosaic_mem__roll_window(mosaic_mem__roller *r, const mosaic_mem_window *w, size_t *key)
+{
+    const mosaic_mem_rollout *o = &r->o;
+    const size_t old = w->fresh - w->first, ratio = (size_t)o->ratio, frame = 3 * r->pixels;
+    const int slices = (int)((w->count + ratio - 1) / ratio), held = (int)(old / ratio);
+    const size_t numbers = (size_t)slices * r->latent, fixed = (size_t)held * r->latent;
+    const uint64_t seed = o->seed ^ ((uint64_t)w->first + 1) * 0xd1342543de82ef95u; /* each window has noise of its own */
+    mosaic_mem_conditions c;
+    mosaic_mem_result result;
+    size_t i;
+    int s;
+    if (held && o->models.encode(o->models.ctx, r->frames, held * o->ratio, r->held)) return MOSAIC_MEM_ERROR_CALLBACK;
+    result = mosaic_mem__recall(r, w, slices, held);
+    if (result != MOSAIC_MEM_OK) return result;
+    memset(&c, 0, sizeof c);
+    c.window = *w;
+    c.slices = slices, c.cols = o->cols, c.rows = o->rows, c.channels = o->channels;
+    c.views = o->views + w->first, c.middle = r->middle;
+    c.memory = o->memory, c.canvas = r->canvas, c.mask = r->mask, c.hits = r->hits, c.hit_start = r->hit_start, c.held = held;
+    mosaic_mem_noise(seed, 0, r->x, numbers);
+    for (s = 0; s < o->steps && result == MOSAIC_MEM_OK; s++) {
+        const double kept = r->kept[r->times[s]], next = s + 1 < o->steps ? r->kept[r->times[s + 1]] : 1;
+        mosaic_mem_noise(seed, ((uint64_t)s + 1) * numbers, r->noise, numbers);
+        mosaic_mem_add_noise(kept, r->held, r->noise, r->x, fixed);
+        c.step = s, c.time = r->times[s], c.text = o->prompt ? r->text : NULL;
+        if (o->models.backbone(o->models.ctx, &c, r->x, r->predicted)) return MOSAIC_MEM_ERROR_CALLBACK;
+        if (o->prompt && (o->guidance > 1 || o->guidance < 1)) {
+            c.text = NULL;
+            if (o->models.backbone(o->models.ctx, &c, r->x, r->plain)) return MOSAIC_MEM_ERROR_CALLBACK;
+            for (i = 0; i < numbers; i++)
+                r->predicted[i] = (float)((double)r->plain[i] + o->guidance * ((double)r->predicted[i] - (double)r->plain[i]));
+        }
+        result = mosaic_mem_denoise(kept, next, o->eta, o->clip, r->predicted, r->noise, r->x, numbers);
+    }
+    if (result != MOSAIC_MEM_OK) return result;
+    memcpy(r->x, r->held, fixed * sizeof *r->x);
+    if (o->models.decode(o->models.ctx, r->x, slices, r->fresh, (int)w->count)) return MOSAIC_MEM_ERROR_CALLBACK;
+    memcpy(r->frames + old * frame, r->fresh + old * frame, (w->count - old) * frame * sizeof *r->frames);
+    for (i = old; i < w->count && result == MOSAIC_MEM_OK; i++) {
+        const size_t index = w->first + i;
+        if (o->frame && o->frame(o->frame_ctx, index, &o->views[index], r->frames + i * frame)) return MOSAIC_MEM_ERROR_CALLBACK;
+        r->stats->frames++;
+        if (*key < r->key_count && r->keys[*key] == index) {
+            ++*key;
+            if (o->memory || o->cloud) result = mosaic_mem__remember(r, index, r->frames + i * frame);
+        }
+    }
+    r->stats->windows++;
+    return result;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_roll_out(const mosaic_mem_rollout *rollout, mosaic_mem_rollout_stats *stats)
+{
+    mosaic_mem_rollout_stats unused;
+    mosaic_mem__roller r;
+    mosaic_mem_rollout *o = &r.o;
+    mosaic_mem_result result;
+    unsigned char *area;
+    unsigned long long fp;
+    uint64_t size;
+    size_t windows = 0, i, key = 0;
+    if (!stats) stats = &unused;
+    memset(stats, 0, sizeof *stats);
+    if (!rollout || (!rollout->views && rollout->frames) || !rollout->models.backbone || !rollout->models.decode || !rollout->models.encode ||
+        (rollout->prompt && !rollout->models.text) || ((rollout->memory || rollout->cloud) && !rollout->models.depth))
+        return MOSAIC_MEM_ERROR_NULL;
+    memset(&r, 0, sizeof r);
+    *o = *rollout;
+    r.stats = stats;
+    if (o->window == 0) o->window = 16, o->overlap = o->overlap ? o->overlap : 4;
+    if (o->ratio == 0) o->ratio = 4;
+    if (o->steps == 0) o->steps = 50;
+    if (o->schedule_steps == 0) o->schedule_steps = 1000;
+    if (o->guidance == 0) o->guidance = 1;
+    if (o->top == 0) o->top = 64;
+    if (o->ratio < 1 || o->window > 65535 || o->overlap >= o->window || o->window % (size_t)o->ratio || o->overlap % (size_t)o->ratio ||
+        o->cols < 1 || o->rows < 1 || o->cols > 8192 || o->rows > 8192 || o->channels < 1 || o->channels > 4096 || o->steps < 1 ||
+        o->steps > o->schedule_steps || o->schedule_steps > 1 << 20 || o->top > 1 << 20 || o->frames > (size_t)1 << 30 ||
+        o->text_size > (size_t)1 << 30)
+        return MOSAIC_MEM_ERROR_SIZE;
+    if (!mosaic_mem__finite(o->guidance) || !(o->eta >= 0 && o->eta <= 1) || !(o->clip >= 0)) return MOSAIC_MEM_ERROR_NUMBER;
+    if (o->memory && o->memory->o.channels != o->channels) return MOSAIC_MEM_ERROR_MATCH;
+    if (o->memory && o->memory->o.tags) return MOSAIC_MEM_ERROR_MATCH; /* there is no one who knows them */
+    if (o->frames == 0) return MOSAIC_MEM_OK;
+    for (i = 0; i < o->frames; i++) {
+        result = mosaic_mem__view_valid(&o->views[i]);
+        if (result != MOSAIC_MEM_OK) return result;
+        if (o->views[i].camera.width != o->views[0].camera.width || o->views[i].camera.height != o->views[0].camera.height)
+            return MOSAIC_MEM_ERROR_SIZE;
+    }
+    if (o->window > o->frames) { /* one window, of whole slices but for the last */
+        o->window = o->frames;
+        if (o->overlap >= o->window) o->overlap = 0;
+    }
+    mosaic_mem_windows(o->frames, o->window, o->overlap, NULL, 0, &windows);
+    r.pixels = (size_t)o->views[0].camera.width * (size_t)o->views[0].camera.height;
+    r.cells = (size_t)o->cols * (size_t)o->rows;
+    if ((uint64_t)r.cells * (uint64_t)o->channels > SIZE_MAX / 64) return MOSAIC_MEM_ERROR_SIZE;
+    r.latent = r.cells * (size_t)o->channels;
+    r.most = (int)((o->window + (size_t)o->ratio - 1) / (size_t)o->ratio);
+    size = mosaic_mem__roller_area(&r, NULL, windows);
+    if (size > SIZE_MAX / 2) return MOSAIC_MEM_ERROR_SIZE;
+    area = (unsigned char *)MOSAIC_MEM_MALLOC(o->malloc_ctx, (size_t)size);
+    if (!area) return MOSAIC_MEM_ERROR_MEMORY;
+    mosaic_mem__roller_area(&r, area, windows);
+    fp = mosaic__fp_enter();
+    for (i = 0; i < o->frames; i++) r.moments[i].pose = o->views[i].pose, r.moments[i].time = o->views[i].time;
+    result = mosaic_mem_keyframes(r.moments, o->frames, o->key, r.keys, o->frames, &r.key_count);
+    if (result == MOSAIC_MEM_OK) result = mosaic_mem_schedule_make(o->schedule, o->schedule_steps, 0, 0, r.kept);
+    if (result == MOSAIC_MEM_OK) result = mosaic_mem_schedule_steps(o->schedule_steps, o->steps, r.times);
+    if (result == MOSAIC_MEM_OK) result = mosaic_mem_windows(o->frames, o->window, o->overlap, r.windows, windows, &windows);
+    if (result == MOSAIC_MEM_OK && o->prompt && o->models.text(o->models.ctx, o->prompt, r.text)) result = MOSAIC_MEM_ERROR_CALLBACK;
+    for (i = 0; i < windows && result == MOSAIC_MEM_OK; i++) {
+        if (i) { /* frames shown before go to the front */
+            const size_t shift = r.windows[i].first - r.windows[i - 1].first, frame = 3 * r.pixels;
+            memmove(r.frames, r.frames + shift * frame, (o->window - shift) * frame * sizeof *r.frames);
+        }
+        result = mosaic_mem__roll_window(&r, &r.windows[i], &key);
+    }
+    mosaic__fp_leave(fp);
+    mosaic_mem_scratch_free(&r.scratch);
+    MOSAIC_MEM_FREE(o->malloc_ctx, area);
+    return result;
 }
 
 /* ==== the kernels ==== */

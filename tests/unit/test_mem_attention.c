@@ -177,10 +177,168 @@ static void attention(void)
     }
 }
 
+/* The block with matrices, turned queries and keys and gate, against the same in double; and the same bits from every kernel and number of threads. */
+static void cross(void)
+{
+    enum { WIDTH = 20, FROM = 12, HEADS = 2, DIM = 16, INNER = HEADS * DIM, MOST = 70 };
+    static float x[MOST * INNER], memory[MOST * INNER], w[4][INNER * INNER], out[MOST * INNER], other[MOST * INNER], first[MOST * INNER];
+    static double q[MOST * INNER], k[MOST * INNER], v[MOST * INNER], sum[MOST * INNER], query_at[3 * MOST], key_at[3 * MOST], cells[2][2 * MOST];
+    static int32_t camera[2][MOST];
+    static uint8_t mask[MOST * MOST];
+    float gate[HEADS] = {0.5f, 1};
+    double matrices[64];
+    mosaic_mem_rope r;
+    mosaic_mem_view va, vb;
+    const double ra[9] = {cos(.2), 0, sin(.2), 0, 1, 0, -sin(.2), 0, cos(.2)}, rb[9] = {1, 0, 0, 0, cos(.3), -sin(.3), 0, sin(.3), cos(.3)};
+    int round, i, j, h, c, n, simd, threads;
+    memset(&r, 0, sizeof r);
+    r.axes = 3, r.pairs[0] = 4, r.pairs[1] = r.pairs[2] = 2;
+    va = view_of(ra, .1, -.2, .3), vb = view_of(rb, .5, .1, -.2);
+    OK(mosaic_mem_prope_matrix(&va, matrices));
+    OK(mosaic_mem_prope_matrix(&vb, matrices + 32));
+    for (round = 0; round < 8; round++) {
+        mosaic_mem_cross a;
+        const int plain = round == 7; /* no matrices at all: attention itself */
+        const int width = plain ? INNER : WIDTH, from = plain ? INNER : FROM;
+        memset(&a, 0, sizeof a);
+        a.queries = test_range(1, MOST), a.keys = test_range(1, MOST), a.heads = HEADS, a.dim = DIM, a.width = width, a.memory_width = from;
+        for (i = 0; i < MOST * INNER; i++) x[i] = uniform(), memory[i] = uniform();
+        for (i = 0; i < 4 * INNER * INNER; i++) w[i / (INNER * INNER)][i % (INNER * INNER)] = uniform() * 0.5f;
+        for (i = 0; i < 3 * MOST; i++) query_at[i] = 9 * (double)uniform(), key_at[i] = 9 * (double)uniform();
+        for (i = 0; i < 4 * MOST; i++) cells[i / (2 * MOST)][i % (2 * MOST)] = i % 7;
+        for (i = 0; i < 2 * MOST; i++) camera[i / MOST][i % MOST] = (int32_t)(test_random() & 1);
+        for (i = 0; i < MOST * MOST; i++) mask[i] = test_random() % 4 != 0;
+        a.x = x, a.memory = memory, a.out = out, a.simd = 1;
+        if (!plain) a.w_q = w[0], a.w_k = w[1], a.w_v = w[2], a.w_o = w[3];
+        if (round & 1) a.gate = gate, a.mask = mask;
+        if (round & 2) a.rope = &r, a.query_places = query_at, a.key_places = key_at;
+        if (round & 4)
+            a.matrices = matrices, a.cameras = 2, a.query_camera = camera[0], a.key_camera = camera[1], a.query_cells = cells[0],
+            a.key_cells = cells[1];
+        OK(mosaic_mem_cross_attend(&a));
+        if (!(round & 4) || plain) { /* by hand; with PRoPE below, by what it must not depend on */
+            mosaic_mem_cross b = a;
+            if (plain) b.matrices = NULL, b.rope = NULL, b.mask = NULL, b.gate = NULL;
+            if (plain) OK(mosaic_mem_cross_attend(&b));
+            for (n = 0; n < a.queries + 2 * a.keys; n++) { /* projections */
+                const int role = n < a.queries ? 0 : n < a.queries + a.keys ? 1 : 2, row = role == 0 ? n : (n - a.queries) % a.keys;
+                const float *in = role ? memory + row * from : x + row * width;
+                double *to = (role == 0 ? q : role == 1 ? k : v) + row * INNER;
+                for (i = 0; i < INNER; i++) {
+                    to[i] = plain ? (double)in[i] : 0;
+                    for (j = 0; !plain && j < (role ? from : width); j++) to[i] += (double)in[j] * (double)w[role][i * (role ? from : width) + j];
+                }
+                if (!b.rope || role == 2) continue;
+                for (h = 0; h < HEADS; h++) { /* pairs of neighbours, axis after axis */
+                    static const int axis[8] = {0, 0, 0, 0, 1, 1, 2, 2}, of[8] = {0, 1, 2, 3, 0, 1, 0, 1}, pairs[3] = {4, 2, 2};
+                    for (i = 0; i < 8; i++) {
+                        const double at = (role ? key_at : query_at)[3 * row + axis[i]] * pow(10000, -(double)of[i] / pairs[axis[i]]);
+                        double *p = to + h * DIM + 2 * i;
+                        const double p0 = p[0] * cos(at) - p[1] * sin(at), p1 = p[0] * sin(at) + p[1] * cos(at);
+                        p[0] = p0, p[1] = p1;
+                    }
+                }
+            }
+            for (n = 0; n < a.queries; n++)
+                for (h = 0; h < HEADS; h++) {
+                    double p[MOST], total = 0;
+                    for (j = 0; j < a.keys; j++) {
+                        p[j] = 0;
+                        for (c = 0; c < DIM; c++) p[j] += q[n * INNER + h * DIM + c] * k[j * INNER + h * DIM + c];
+                        p[j] = b.mask && !mask[n * a.keys + j] ? 0 : exp(p[j] / sqrt((double)DIM));
+                        total += p[j];
+                    }
+                    for (c = 0; c < DIM; c++) {
+                        double s = 0;
+                        for (j = 0; j < a.keys; j++) s += p[j] * v[j * INNER + h * DIM + c];
+                        sum[n * INNER + h * DIM + c] = total > 0 ? (b.gate ? (double)gate[h] : 1) * s / total : 0;
+                    }
+                }
+            for (n = 0; n < a.queries; n++)
+                for (i = 0; i < width; i++) {
+                    double s = plain ? sum[n * INNER + i] : 0;
+                    for (j = 0; !plain && j < INNER; j++) s += sum[n * INNER + j] * (double)w[3][i * INNER + j];
+                    CLOSE(out[n * width + i], s, 5e-5);
+                }
+            if (plain) continue;
+        } else { /* D36: another world, the same block */
+            const double shift[3] = {3, -1, 2};
+            double moved[64];
+            mosaic_mem_cross b = a;
+            mosaic_mem_view ma = va, mb = vb;
+            for (i = 0; i < 3; i++) ma.pose.centre[i] += shift[i], mb.pose.centre[i] += shift[i];
+            OK(mosaic_mem_prope_matrix(&ma, moved));
+            OK(mosaic_mem_prope_matrix(&mb, moved + 32));
+            b.matrices = moved, b.out = other;
+            OK(mosaic_mem_cross_attend(&b));
+            for (i = 0; i < a.queries * width; i++) CLOSE(out[i], other[i], 2e-4 * (1 + fabs((double)out[i])));
+            b.matrices = NULL; /* and it does something */
+            OK(mosaic_mem_cross_attend(&b));
+            CHECK(a.keys == 1 || memcmp(out, other, (size_t)(a.queries * width) * sizeof *out) != 0);
+        }
+        memcpy(first, out, sizeof out);
+        for (simd = 0; simd <= 4; simd++)
+            for (threads = 1; threads < 4; threads++) {
+                mosaic_mem_result result;
+                a.simd = simd, a.run = test_run, a.run_ctx = &threads;
+                result = mosaic_mem_cross_attend(&a);
+                if (result == MOSAIC_MEM_ERROR_SIMD) continue;
+                CHECK(result == MOSAIC_MEM_OK);
+                CHECK_MSG(memcmp(out, first, (size_t)(a.queries * width) * sizeof *out) == 0, "level %d, %d threads", simd, threads);
+            }
+        a.simd = 0;
+        memory[0] = NAN;
+        IS(mosaic_mem_cross_attend(&a), MOSAIC_MEM_ERROR_NUMBER);
+        memory[0] = 0, w[3][5] = INFINITY;
+        IS(mosaic_mem_cross_attend(&a), MOSAIC_MEM_ERROR_NUMBER);
+        w[3][5] = 0, a.w_o = NULL;
+        IS(mosaic_mem_cross_attend(&a), MOSAIC_MEM_ERROR_SIZE);
+    }
+}
+
+/* What a view finds, as keys and values: the view a picture was made from has its tokens on its own grid. */
+static void tokens(void)
+{
+    static float depth[32 * 24], values[8 * 6], got[8 * 6];
+    static double places[3 * 48];
+    static uint8_t valid[48];
+    static mosaic_mem_hit hits[12];
+    mosaic_mem_options o;
+    mosaic_mem_keyframe k;
+    mosaic_mem *m = NULL;
+    const double eye[3] = {1, 2, 3}, target[3] = {0, 1, 9};
+    size_t found, n, i;
+    memset(&o, 0, sizeof o);
+    memset(&k, 0, sizeof k);
+    for (i = 0; i < 32 * 24; i++) depth[i] = 4 + (float)(i % 32) / 50;
+    for (i = 0; i < 48; i++) values[i] = (float)i;
+    o.channels = 1;
+    OK(mosaic_mem_open(&o, &m));
+    OK(mosaic_mem_look_at(eye, target, NULL, &k.view.pose));
+    k.view.camera = mosaic_mem_camera_default(32, 24);
+    k.cols = 8, k.rows = 6, k.values = values, k.value_count = 48, k.depth = depth;
+    OK(mosaic_mem_insert(m, &k, NULL));
+    OK(mosaic_mem_query(m, &k.view, NULL, NULL, hits, 12, &found, NULL));
+    CHECK(found == 12);
+    IS(mosaic_mem_hit_tokens(m, &k.view, hits, found, 8, 6, 5, got, places, valid, 47, &n), MOSAIC_MEM_ERROR_SPACE);
+    CHECK(n == 48);
+    OK(mosaic_mem_hit_tokens(m, &k.view, hits, found, 8, 6, 5, got, places, valid, 48, &n));
+    CHECK(n == 48);
+    for (i = 0; i < n; i++) {
+        CHECK(valid[i] == 1 && places[3 * i] == 5);
+        CLOSE(places[3 * i + 1] * 8 + places[3 * i + 2], got[i], 1e-4);
+    }
+    hits[3].id = 999999;
+    IS(mosaic_mem_hit_tokens(m, &k.view, hits, found, 8, 6, 5, got, places, valid, 48, &n), MOSAIC_MEM_ERROR_PATCH);
+    mosaic_mem_close(m);
+}
+
 int main(void)
 {
     rope();
     prope();
     attention();
+    cross();
+    tokens();
     return test_end("test_mem_attention");
 }
