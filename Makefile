@@ -58,7 +58,8 @@ matrix:
 fuzz:
 	@for name in ssim lap raft mem; do \
 	    mkdir -p $(BUILD)/fuzz/$$name; \
-	    clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_$$name.c -o $(BUILD)/fuzz/fuzz_$$name && \
+	    clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_$$name.c $$([ $$name != mem ] || pkg-config --cflags --libs libcjson) \
+	        -o $(BUILD)/fuzz/fuzz_$$name && \
 	    case $$name in raft | mem) $(BUILD)/fuzz/fuzz_$$name --seeds $(BUILD)/fuzz/$$name ;; esac && \
 	    $(BUILD)/fuzz/fuzz_$$name -max_total_time=60 $(BUILD)/fuzz/$$name || exit 1; \
 	done

@@ -3,7 +3,9 @@
    Cuts pictures into small patches, lifts each to its place in the world by depth and camera pose, keeps them, and gives back those that a
    camera sees when it returns: culled, tested for what hides them, scored, chosen for what they add, and drawn into a canvas. What a patch
    carries (numbers, tags) is the caller's business. The idea is that of MosaicMem (Yu et al., "MosaicMem: Hybrid Spatial Memory for Controllable
-   Video World Models", arXiv 2603.17117, 2026). For generators there are rotary and projective positions and attention; no network, no weights.
+   Video World Models", arXiv 2603.17117, 2026). Pictures can be fused into one cloud of points as well. For generators there are rotary and
+   projective positions, attention to what is remembered, warped latents, noise schedules, and a rollout in windows whose models are the caller's:
+   there is no network here, and no weights.
 
    HOW TO USE
      In one C or C++ file of your program:
@@ -64,19 +66,22 @@
      mosaic_mem_key_rule.
 
    MEMORY
-     A patch takes 60 bytes, 4 and its numbers and tags per token, 20 in the index of which entries stay empty (about a quarter), and its share of
+     A patch takes 52 bytes, 4 and its numbers and tags per token, 22 in the index of which entries stay empty (about a quarter), and its share of
      the table of cells. Memory comes in pieces of 256 patches, grows as they come, and is given back when the store is closed. mosaic_mem_insert
      and the edits use a work area that the store keeps; queries use the caller's mosaic_mem_scratch, or allocate for the call. A failed
-     allocation is MOSAIC_MEM_ERROR_MEMORY and leaves the store as it was.
+     allocation is MOSAIC_MEM_ERROR_MEMORY and leaves the store as it was. A point of a cloud takes some 100 bytes, index and tables included.
+     mosaic_mem_attend, mosaic_mem_cross_attend and mosaic_mem_roll_out allocate for the call.
 
    THREADS
      No threads, locks or global state of its own. Queries, compositions and reads of one store may run at once, each with a scratch of its own,
-     while nothing changes it. mosaic_mem_attend cuts its work into 16 jobs for its job hook; everything else is serial.
+     while nothing changes it; so may those of one cloud. mosaic_mem_attend and mosaic_mem_cross_attend cut their work into 16 jobs for their job
+     hook; everything else is serial.
 
    DETERMINISM
      The same calls give the same bytes on every instruction set, compiler, optimisation level and number of threads: IEEE operations in a fixed
      order, square roots rounded once, own sequences for sine, exponential and logarithm. Results are sorted, ties by id, so that nothing depends
-     on where the index keeps a patch; a store that was saved and loaded goes on exactly like the one that was not.
+     on where the index keeps a patch; a store that was saved and loaded goes on exactly like the one that was not. The points of a cloud have the
+     numbers they came in.
      Functions on single poses and points leave the rounding mode of the host as it is; all others set the IEEE defaults for their duration.
 
    FILES (mosaic_mem_save): little-endian, version 1
@@ -93,7 +98,8 @@
      Centres and radii are kept as float32, which for worlds of more than some 10^5 units across is the limit of what the index tells apart; what
      is drawn is computed anew in double. Up to 2^28 patches; tiles of up to 16 x 16 tokens, one size per store. Pinhole cameras without
      skew or distortion. Tokens that reach nearer than `nearest` are left out whole. The z-buffer of a query is coarse: a patch whose cells are all
-     taken by nearer ones is not found though a sliver of it may be seen. Merging looks at patches whose reach is below one cell of the index.
+     taken by nearer ones is not found though a sliver of it may be seen. Merging looks at patches whose reach is below one cell of the index. A cloud
+     keeps one point for a cube: two sides of what is thinner than a cube become one.
 
    PERFORMANCE (AMD EPYC (Zen 4) VM, 2 cores, AVX-512; gcc 12 -O2, one thread; patches of 2 x 2 tokens of 16 float32: 330 bytes of raw data)
      patches      insert     bytes of a patch    view, top 64: in the frustum    median      p99

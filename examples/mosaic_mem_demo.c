@@ -2,18 +2,24 @@
 
    cc -O2 examples/mosaic_mem_demo.c $(pkg-config --cflags --libs libcjson) -lm -o mosaic_mem_demo
 
-   ./mosaic_mem_demo demo --output DIR [--num-frames 16] [--width 64] [--height 64]   frames, coverage pictures, trajectory, points, store
-   ./mosaic_mem_demo inspect DIR/memory.mosaicmem                                     what a store holds
-   ./mosaic_mem_demo export DIR/memory.mosaicmem points.ply                           the centres of its patches as a point cloud
-   ./mosaic_mem_demo edit DIR/memory.mosaicmem OUT erase X Y Z RADIUS                 or: translate X Y Z | flip | splice OTHER X Y Z
-   ./mosaic_mem_demo bench [PATCHES]                                                  insertions and queries a second, bytes a patch
+   ./mosaic_mem_demo demo --output DIR [--num-frames 16] [--width 64] [--height 64] [--steps 5] [--window 4] [--overlap 1] [--seed 42]
+                          [--trajectory FILE]                         frames, what memory shows of each, coverage, trajectory, points, store
+   ./mosaic_mem_demo inspect FILE                                     what a store, a PLY file or a trajectory holds
+   ./mosaic_mem_demo export DIR/memory.mosaicmem points.ply           the centres of its patches as a cloud; or a PLY file, in binary
+   ./mosaic_mem_demo edit DIR/memory.mosaicmem OUT erase X Y Z RADIUS or: translate X Y Z | flip | splice OTHER X Y Z
+   ./mosaic_mem_demo bench [PATCHES]                                  insertions and queries a second, bytes a patch; the same for points
 
-   The scene, a ground and a ball with painted squares, is drawn here with its true depth: nothing is estimated or generated. */
+   The scene, a ground and a ball with painted squares, is drawn here. What stands for the learned models of a generator is synthetic and named so: its
+   depth is the true one, and its backbone draws what memory shows, elsewhere the scene in a tint that each window makes up for itself. A trajectory
+   is JSON or TUM (examples/util/trajectory.h); its camera, where it has one, is scaled to the size asked for. */
 #define _POSIX_C_SOURCE 200809L
 #define MOSAIC_MEM_IMPLEMENTATION
 #include "../mosaic_mem.h"
 
-#include <cjson/cJSON.h>
+#include "util/ply.h"
+#include "util/read_file.h"
+#include "util/trajectory.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -29,8 +35,9 @@ enum { CELL = 4 }; /* pixels of a token */
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: mosaic_mem_demo demo --output DIR [--num-frames N] [--width W] [--height H] | inspect STORE | export STORE PLY | edit STORE OUT "
-            "erase X Y Z RADIUS | translate X Y Z | flip | splice OTHER X Y Z | bench [PATCHES]\n");
+            "usage: mosaic_mem_demo demo --output DIR [--num-frames N] [--width W] [--height H] [--steps N] [--window N] [--overlap N] [--seed N] "
+            "[--trajectory FILE] | inspect FILE | export STORE|PLY PLY | edit STORE OUT erase X Y Z RADIUS | translate X Y Z | flip | splice "
+            "OTHER X Y Z | bench [PATCHES]\n");
     return MISUSED;
 }
 
@@ -47,10 +54,10 @@ static void *need(void *memory)
     exit(FAILED);
 }
 
-/* One pixel of the scene: its colour, and its depth, 0 for the sky. */
-static float scene(const mosaic_mem_view *view, int x, int y, float rgb[3])
+/* The scene at a place of the picture: its colour, and its depth, 0 for the sky. */
+static float scene(const mosaic_mem_view *view, double x, double y, float rgb[3])
 {
-    const double ray[3] = {(x + 0.5 - view->camera.cx) / view->camera.fx, (y + 0.5 - view->camera.cy) / view->camera.fy, 1};
+    const double ray[3] = {(x - view->camera.cx) / view->camera.fx, (y - view->camera.cy) / view->camera.fy, 1};
     const double *c = view->pose.centre, *r = view->pose.rotation;
     double d[3], dd, b, q, depth = 0, p[3];
     int i, squares;
@@ -98,169 +105,347 @@ static int save(const mosaic_mem *m, const char *folder, const char *name)
     return result == MOSAIC_MEM_OK ? DONE : failed(name, mosaic_mem_result_string(result));
 }
 
+/* The bytes of a file, up to 4 GB; null when there are none, and it was said why. */
+static unsigned char *bytes_of(const char *path, size_t *size)
+{
+    char err[PATH_MAX + 256];
+    unsigned char *bytes = read_file(path, (size_t)-1 >> 1 < 4294967295u ? (size_t)-1 >> 1 : 4294967295u, size, err, sizeof err);
+    if (!bytes) fprintf(stderr, "mosaic_mem_demo: %s\n", err);
+    return bytes;
+}
+
 static mosaic_mem *load(const char *path)
 {
-    FILE *file = fopen(path, "rb");
-    unsigned char *bytes = NULL;
-    size_t size = 0, room = 0, got;
+    size_t size;
+    unsigned char *bytes = bytes_of(path, &size);
     mosaic_mem *m = NULL;
     mosaic_mem_result result;
-    if (!file) {
-        failed(path, strerror(errno));
-        return NULL;
-    }
-    do {
-        if (size == room) bytes = (unsigned char *)need(realloc(bytes, room = room ? 2 * room : 1 << 16));
-        size += got = fread(bytes + size, 1, room - size, file);
-    } while (got);
-    if (ferror(file)) {
-        failed(path, strerror(errno));
-    } else {
-        result = mosaic_mem_load(bytes, size, NULL, &m);
-        if (result != MOSAIC_MEM_OK) failed(path, mosaic_mem_result_string(result));
-    }
-    fclose(file);
+    if (!bytes) return NULL;
+    result = mosaic_mem_load(bytes, size, NULL, &m);
+    if (result != MOSAIC_MEM_OK) failed(path, mosaic_mem_result_string(result));
     free(bytes);
     return m;
 }
 
-/* The centres, with normals and, where there are three numbers to a token, the colour of the first. */
-static int write_ply(const mosaic_mem *m, const char *folder, const char *name)
+static mosaic_mem_cloud *need_cloud(double voxel)
+{
+    mosaic_mem_cloud_options options;
+    mosaic_mem_cloud *cloud = NULL;
+    memset(&options, 0, sizeof options);
+    options.voxel = voxel;
+    mosaic_mem_cloud_open(&options, &cloud);
+    return (mosaic_mem_cloud *)need(cloud);
+}
+
+static int write_ply(const mosaic_mem_cloud *cloud, const char *folder, const char *name, int binary)
 {
     FILE *file;
+    int bad;
+    if (open_file(&file, folder, name)) return FAILED;
+    bad = ply_write(file, cloud, binary);
+    return fclose(file) || bad ? failed(name, strerror(errno)) : DONE;
+}
+
+/* The centres of a store's patches, with normals and, where there are three numbers to a token, the colour of the first. */
+static mosaic_mem_cloud *centres_of(const mosaic_mem *m)
+{
+    mosaic_mem_cloud *cloud = need_cloud(1e-6); /* none are joined */
     float *values = (float *)need(malloc(256 * 4096 * sizeof *values));
     mosaic_mem_info info;
     uint64_t id = 0;
-    if (open_file(&file, folder, name)) return FAILED;
-    fprintf(file, "ply\nformat ascii 1.0\nelement vertex %zu\nproperty float x\nproperty float y\nproperty float z\n", mosaic_mem_count(m));
-    fprintf(file,
-            "property uchar red\nproperty uchar green\nproperty uchar blue\nproperty float nx\nproperty float ny\nproperty float nz\nend_header\n");
     while ((id = mosaic_mem_next(m, id)) != 0) {
-        int i, rgb[3];
+        mosaic_mem_point p;
+        int i;
+        memset(&p, 0, sizeof p);
         values[0] = values[1] = values[2] = 0.5f;
         if (mosaic_mem_describe(m, id, &info) != MOSAIC_MEM_OK || mosaic_mem_read(m, id, values, NULL, NULL) != MOSAIC_MEM_OK) break;
-        for (i = 0; i < 3; i++) rgb[i] = values[i] <= 0 ? 0 : values[i] >= 1 ? 255 : (int)(values[i] * 255 + 0.5f);
-        fprintf(file, "%.9g %.9g %.9g %d %d %d %.9g %.9g %.9g\n", info.centre[0], info.centre[1], info.centre[2], rgb[0], rgb[1], rgb[2],
-                info.normal[0], info.normal[1], info.normal[2]);
+        for (i = 0; i < 3; i++) {
+            p.position[i] = (float)info.centre[i], p.normal[i] = (float)info.normal[i];
+            p.rgb[i] = (uint8_t)(values[i] <= 0 ? 0 : values[i] >= 1 ? 255 : (int)(values[i] * 255 + 0.5f));
+        }
+        p.weight = info.hits + 1;
+        p.time = info.time;
+        if (mosaic_mem_cloud_add(cloud, &p, 1, NULL) != MOSAIC_MEM_OK) need(NULL);
     }
     free(values);
-    return fclose(file) ? failed(name, strerror(errno)) : DONE;
+    return cloud;
 }
 
-static int write_trajectory(const mosaic_mem_moment *path, int count, const mosaic_mem_camera *camera, const char *folder)
+static mosaic_mem_cloud *cloud_of(const unsigned char *bytes, size_t size, const char *path)
 {
-    static const char *const names[7] = {"tx", "ty", "tz", "qx", "qy", "qz", "qw"};
-    cJSON *root = cJSON_CreateObject(), *poses = cJSON_AddArrayToObject(root, "poses"), *k = cJSON_AddObjectToObject(root, "intrinsics");
-    FILE *file;
-    char *text;
-    int i, j;
-    cJSON_AddNumberToObject(root, "version", 1);
-    cJSON_AddStringToObject(root, "convention", "opencv");
-    cJSON_AddNumberToObject(k, "fx", camera->fx);
-    cJSON_AddNumberToObject(k, "fy", camera->fy);
-    cJSON_AddNumberToObject(k, "cx", camera->cx);
-    cJSON_AddNumberToObject(k, "cy", camera->cy);
-    cJSON_AddNumberToObject(k, "width", camera->width);
-    cJSON_AddNumberToObject(k, "height", camera->height);
-    for (i = 0; i < count; i++) {
-        cJSON *pose = cJSON_CreateObject(), *w2c;
-        double v[7];
-        cJSON_AddItemToArray(poses, pose);
-        cJSON_AddNumberToObject(pose, "timestamp", path[i].time);
-        w2c = cJSON_AddObjectToObject(pose, "world_to_camera");
-        mosaic_mem_pose_to_w2c(&path[i].pose, v + 3, v);
-        for (j = 0; j < 7; j++) cJSON_AddNumberToObject(w2c, names[j], v[j]);
+    mosaic_mem_cloud *cloud;
+    mosaic_mem_point *points;
+    char err[256];
+    size_t count;
+    if (ply_read(bytes, size, &points, &count, err, sizeof err)) {
+        failed(path, err);
+        return NULL;
     }
-    text = (char *)need(cJSON_Print(root));
-    cJSON_Delete(root);
-    if (open_file(&file, folder, "trajectory.json")) return FAILED;
-    fprintf(file, "%s\n", text);
-    free(text);
-    return fclose(file) ? failed("trajectory.json", strerror(errno)) : DONE;
+    cloud = need_cloud(1e-6);
+    if (mosaic_mem_cloud_add(cloud, points, count, NULL) != MOSAIC_MEM_OK) need(NULL);
+    free(points);
+    return cloud;
 }
 
-/* Out on an orbit and back on it: keyframes are remembered; each frame is first composed from what was there before it. */
-static int demo(const char *folder, int frames, int width, int height)
+static int is_ply(const unsigned char *bytes, size_t size) { return size >= 4 && !memcmp(bytes, "ply", 3) && bytes[3] <= '\r'; }
+
+static int export(const char *from, const char *to)
+{
+    size_t size;
+    unsigned char *bytes = bytes_of(from, &size);
+    mosaic_mem *m = NULL;
+    mosaic_mem_cloud *cloud = NULL;
+    mosaic_mem_result result;
+    int status = FAILED, binary;
+    if (!bytes) return FAILED;
+    binary = is_ply(bytes, size);
+    if (binary) {
+        cloud = cloud_of(bytes, size, from);
+    } else if ((result = mosaic_mem_load(bytes, size, NULL, &m)) != MOSAIC_MEM_OK) {
+        failed(from, mosaic_mem_result_string(result));
+    } else {
+        cloud = centres_of(m);
+    }
+    if (cloud) status = write_ply(cloud, "", to, binary);
+    mosaic_mem_cloud_close(cloud);
+    mosaic_mem_close(m);
+    free(bytes);
+    return status;
+}
+
+/* ---- the synthetic backend: what stands for learned models ---- */
+
+typedef struct synthetic {
+    const char *folder;
+    mosaic_mem *memory;
+    int width, height, cols, rows;
+    double *kept;
+    float *seen; /* what memory shows of a frame */
+    uint8_t *mask;
+    mosaic_mem_hit *hits;
+} synthetic;
+
+static int synthetic_encode(void *ctx, const float *frames, int count, float *latents)
+{
+    const synthetic *s = (const synthetic *)ctx;
+    int f, i, c;
+    for (f = 0; f < count; f++)
+        for (i = 0; i < s->cols * s->rows; i++)
+            for (c = 0; c < 3; c++) {
+                const int x0 = i % s->cols * CELL, y0 = i / s->cols * CELL;
+                const int x1 = x0 + CELL < s->width ? x0 + CELL : s->width, y1 = y0 + CELL < s->height ? y0 + CELL : s->height;
+                double sum = 0;
+                int x, y;
+                for (y = y0; y < y1; y++)
+                    for (x = x0; x < x1; x++)
+                        sum += (double)frames[(((size_t)f * (size_t)s->height + (size_t)y) * (size_t)s->width + (size_t)x) * 3 + (size_t)c];
+                *latents++ = (float)(sum / ((x1 - x0) * (y1 - y0)));
+            }
+    return 0;
+}
+
+static int synthetic_decode(void *ctx, const float *latents, int slices, float *frames, int count)
+{
+    const synthetic *s = (const synthetic *)ctx;
+    int f, x, y, c;
+    (void)slices;
+    for (f = 0; f < count; f++)
+        for (y = 0; y < s->height; y++)
+            for (x = 0; x < s->width; x++)
+                for (c = 0; c < 3; c++)
+                    *frames++ = latents[(((size_t)f * (size_t)s->rows + (size_t)(y / CELL)) * (size_t)s->cols + (size_t)(x / CELL)) * 3 + (size_t)c];
+    return 0;
+}
+
+static int synthetic_depth(void *ctx, const float *frame, const mosaic_mem_view *view, float *depth)
+{
+    const synthetic *s = (const synthetic *)ctx;
+    float rgb[3];
+    int i;
+    (void)frame;
+    for (i = 0; i < s->width * s->height; i++) depth[i] = scene(view, i % s->width + 0.5, i / s->width + 0.5, rgb);
+    return 0;
+}
+
+/* The noise that leads to what memory shows, and to the tinted scene where it shows nothing. */
+static int synthetic_backbone(void *ctx, const mosaic_mem_conditions *c, const float *x, float *predicted)
+{
+    const synthetic *s = (const synthetic *)ctx;
+    const double kept = s->kept[c->time], tint = 0.15 * sin(2.4 * (double)c->window.first);
+    int slice, i, k;
+    for (slice = 0; slice < c->slices; slice++)
+        for (i = 0; i < c->cols * c->rows; i++) {
+            const size_t cell = (size_t)slice * (size_t)(c->cols * c->rows) + (size_t)i;
+            float rgb[3];
+            if (!c->mask[cell]) scene(&c->middle[slice], (i % c->cols + 0.5) * CELL, (i / c->cols + 0.5) * CELL, rgb);
+            for (k = 0; k < 3; k++) {
+                const double goal = c->mask[cell] ? (double)c->canvas[3 * cell + (size_t)k] : (double)rgb[k] + tint * (k - 1);
+                predicted[3 * cell + (size_t)k] = (float)(((double)x[3 * cell + (size_t)k] - sqrt(kept) * goal) / sqrt(1 - kept));
+            }
+        }
+    return 0;
+}
+
+/* A frame that is finished: its picture, what memory shows of it so far, and where. */
+static int show(void *ctx, size_t index, const mosaic_mem_view *view, const float *rgb)
+{
+    synthetic *s = (synthetic *)ctx;
+    const int cells = s->cols * s->rows;
+    mosaic_mem_canvas canvas;
+    size_t found, covered;
+    char name[64];
+    int j, c;
+    memset(&canvas, 0, sizeof canvas);
+    canvas.width = s->cols, canvas.height = s->rows, canvas.mask = s->mask, canvas.values = s->seen;
+    memset(s->seen, 0, (size_t)cells * 3 * sizeof *s->seen);
+    if (mosaic_mem_query(s->memory, view, NULL, NULL, s->hits, (size_t)cells, &found, NULL) != MOSAIC_MEM_OK ||
+        mosaic_mem_compose(s->memory, view, s->hits, found, NULL, &canvas, &covered) != MOSAIC_MEM_OK)
+        return failed("demo", "the store cannot be asked");
+    snprintf(name, sizeof name, "frame_%04d.ppm", (int)index);
+    if (write_ppm(s->folder, name, s->width, s->height, rgb)) return FAILED;
+    snprintf(name, sizeof name, "memory_%04d.ppm", (int)index);
+    if (write_ppm(s->folder, name, s->cols, s->rows, s->seen)) return FAILED;
+    for (j = 0; j < cells; j++)
+        for (c = 0; c < 3; c++) s->seen[3 * j + c] = s->mask[j] == MOSAIC_MEM_SEEN || (s->mask[j] == MOSAIC_MEM_CONTESTED && c == 0) ? 1.0f : 0.0f;
+    snprintf(name, sizeof name, "coverage_%04d.ppm", (int)index);
+    if (write_ppm(s->folder, name, s->cols, s->rows, s->seen)) return FAILED;
+    printf("frame %d: %zu patches, %zu of %d cells remembered, %zu patches in the store\n", (int)index, found, covered, cells,
+           mosaic_mem_count(s->memory));
+    return DONE;
+}
+
+typedef struct demo_options {
+    const char *folder, *trajectory;
+    int frames, width, height, steps, window, overlap, seed;
+} demo_options;
+
+/* The views of the film: a file's, or out on an orbit and back on it. */
+static int views_of(const demo_options *d, mosaic_mem_view **views, trajectory *t)
 {
     static const double origin[3] = {0, 0, 0};
-    const int cols = (width + CELL - 1) / CELL, rows = (height + CELL - 1) / CELL, cells = cols * rows;
-    mosaic_mem_moment *path = (mosaic_mem_moment *)need(malloc((size_t)frames * sizeof *path));
-    float *rgb = (float *)need(malloc((size_t)(width * height) * 3 * sizeof *rgb)),
-          *depth = (float *)need(malloc((size_t)(width * height) * sizeof *depth));
-    float *tokens = (float *)need(malloc((size_t)cells * 3 * sizeof *tokens)), *seen = (float *)need(malloc((size_t)cells * 3 * sizeof *seen));
-    uint8_t *mask = (uint8_t *)need(malloc((size_t)cells));
-    mosaic_mem_hit *hits = (mosaic_mem_hit *)need(malloc((size_t)cells * sizeof *hits));
-    size_t *keys = (size_t *)need(malloc((size_t)frames * sizeof *keys)), key_count, next = 0, found, covered;
-    mosaic_mem_options options;
-    mosaic_mem_keyframe key;
-    mosaic_mem_canvas canvas;
-    mosaic_mem *m;
-    mosaic_mem_result result;
-    int i, j, c, status = DONE;
-    if (mkdir(folder, 0777) && errno != EEXIST) return failed(folder, strerror(errno));
-    memset(&options, 0, sizeof options);
-    memset(&key, 0, sizeof key);
-    memset(&canvas, 0, sizeof canvas);
-    options.channels = 3;
-    result = mosaic_mem_open(&options, &m);
-    if (result == MOSAIC_MEM_OK) result = mosaic_mem_orbit(origin, 5, 1, 0.5, 30, path, (size_t)((frames + 1) / 2));
-    for (i = (frames + 1) / 2; i < frames; i++) path[i].pose = path[frames - 1 - i].pose, path[i].time = i / 30.0;
-    if (result == MOSAIC_MEM_OK) result = mosaic_mem_keyframes(path, (size_t)frames, NULL, keys, (size_t)frames, &key_count);
-    key.view.camera = mosaic_mem_camera_default(width, height);
-    key.cols = cols, key.rows = rows, key.values = tokens, key.value_count = (size_t)cells * 3, key.depth = depth;
-    canvas.width = cols, canvas.height = rows, canvas.mask = mask, canvas.values = seen;
-    for (i = 0; i < frames && result == MOSAIC_MEM_OK && status == DONE; i++) {
-        char name[64];
-        key.view.pose = path[i].pose, key.view.time = path[i].time, key.frame = (uint64_t)i;
-        for (j = 0; j < width * height; j++) depth[j] = scene(&key.view, j % width, j / width, rgb + 3 * j);
-        for (j = 0; j < cells; j++) {
-            const int x = j % cols * CELL + CELL / 2, y = j / cols * CELL + CELL / 2;
-            memcpy(tokens + 3 * j, rgb + 3 * ((y < height ? y : height - 1) * width + (x < width ? x : width - 1)), 3 * sizeof *rgb);
+    mosaic_mem_camera camera = mosaic_mem_camera_default(d->width, d->height);
+    size_t i;
+    memset(t, 0, sizeof *t);
+    if (d->trajectory) {
+        char err[256];
+        size_t size;
+        unsigned char *bytes = bytes_of(d->trajectory, &size);
+        if (!bytes) return FAILED;
+        if (trajectory_read(bytes, size, t, err, sizeof err)) {
+            free(bytes);
+            return failed(d->trajectory, err);
         }
-        result = mosaic_mem_query(m, &key.view, NULL, NULL, hits, (size_t)cells, &found, NULL);
-        memset(seen, 0, (size_t)cells * 3 * sizeof *seen);
-        if (result == MOSAIC_MEM_OK) result = mosaic_mem_compose(m, &key.view, hits, found, NULL, &canvas, &covered);
-        if (result == MOSAIC_MEM_OK && next < key_count && keys[next] == (size_t)i) result = mosaic_mem_insert(m, &key, NULL), next++;
-        snprintf(name, sizeof name, "frame_%04d.ppm", i);
-        status = write_ppm(folder, name, width, height, rgb);
-        snprintf(name, sizeof name, "memory_%04d.ppm", i);
-        if (status == DONE) status = write_ppm(folder, name, cols, rows, seen);
-        for (j = 0; j < cells; j++)
-            for (c = 0; c < 3; c++) seen[3 * j + c] = mask[j] == MOSAIC_MEM_SEEN || (mask[j] == MOSAIC_MEM_CONTESTED && c == 0) ? 1.0f : 0.0f;
-        snprintf(name, sizeof name, "coverage_%04d.ppm", i);
-        if (status == DONE) status = write_ppm(folder, name, cols, rows, seen);
-        if (result == MOSAIC_MEM_OK)
-            printf("frame %d: %zu patches, %zu of %d cells remembered, %zu patches in the store\n", i, found, covered, cells, mosaic_mem_count(m));
+        free(bytes);
+        if (t->camera.width) {
+            const double x = d->width / (double)t->camera.width, y = d->height / (double)t->camera.height;
+            camera.fx = t->camera.fx * x, camera.fy = t->camera.fy * y, camera.cx = t->camera.cx * x, camera.cy = t->camera.cy * y;
+        }
+    } else {
+        t->count = (size_t)d->frames;
+        t->moment = (mosaic_mem_moment *)need(calloc(t->count, sizeof *t->moment));
+        if (mosaic_mem_orbit(origin, 5, 1, 0.5, 30, t->moment, (t->count + 1) / 2) != MOSAIC_MEM_OK) return failed("demo", "no orbit");
+        for (i = (t->count + 1) / 2; i < t->count; i++) t->moment[i].pose = t->moment[t->count - 1 - i].pose, t->moment[i].time = (double)i / 30;
     }
-    if (result != MOSAIC_MEM_OK) status = failed("demo", mosaic_mem_result_string(result));
-    if (status == DONE) status = write_trajectory(path, frames, &key.view.camera, folder);
-    if (status == DONE) status = write_ply(m, folder, "points.ply");
-    if (status == DONE) status = save(m, folder, "memory.mosaicmem");
-    mosaic_mem_close(m);
-    free(path), free(rgb), free(depth), free(tokens), free(seen), free(mask), free(hits), free(keys);
+    t->camera = camera;
+    *views = (mosaic_mem_view *)need(calloc(t->count, sizeof **views));
+    for (i = 0; i < t->count; i++) (*views)[i].pose = t->moment[i].pose, (*views)[i].time = t->moment[i].time, (*views)[i].camera = camera;
+    return DONE;
+}
+
+static int demo(const demo_options *d)
+{
+    const int cols = (d->width + CELL - 1) / CELL, rows = (d->height + CELL - 1) / CELL;
+    const size_t cells = (size_t)cols * (size_t)rows;
+    mosaic_mem_options options;
+    mosaic_mem_rollout r;
+    mosaic_mem_rollout_stats stats;
+    mosaic_mem_view *views = NULL;
+    mosaic_mem_cloud *cloud;
+    mosaic_mem_result result;
+    trajectory path;
+    synthetic s;
+    FILE *file;
+    int status = DONE;
+    if (mkdir(d->folder, 0777) && errno != EEXIST) return failed(d->folder, strerror(errno));
+    if (views_of(d, &views, &path)) return FAILED;
+    memset(&options, 0, sizeof options);
+    memset(&r, 0, sizeof r);
+    memset(&s, 0, sizeof s);
+    options.channels = 3;
+    s.folder = d->folder, s.width = d->width, s.height = d->height, s.cols = cols, s.rows = rows;
+    s.kept = (double *)need(malloc(1000 * sizeof *s.kept));
+    s.seen = (float *)need(malloc(cells * 3 * sizeof *s.seen));
+    s.mask = (uint8_t *)need(malloc(cells));
+    s.hits = (mosaic_mem_hit *)need(malloc(cells * sizeof *s.hits));
+    cloud = need_cloud(0.05);
+    mosaic_mem_schedule_make(MOSAIC_MEM_SCHEDULE_LINEAR, 1000, 0, 0, s.kept);
+    result = mosaic_mem_open(&options, &s.memory);
+    r.views = views, r.frames = path.count, r.window = (size_t)d->window, r.overlap = (size_t)d->overlap, r.ratio = 1;
+    r.cols = cols, r.rows = rows, r.channels = 3, r.steps = d->steps, r.eta = 1, r.seed = (uint64_t)d->seed, r.top = cells;
+    r.memory = s.memory, r.cloud = cloud;
+    r.models.ctx = &s, r.models.encode = synthetic_encode, r.models.decode = synthetic_decode, r.models.depth = synthetic_depth;
+    r.models.backbone = synthetic_backbone;
+    r.frame = show, r.frame_ctx = &s;
+    if (result == MOSAIC_MEM_OK) result = mosaic_mem_roll_out(&r, &stats);
+    if (result != MOSAIC_MEM_OK) status = result == MOSAIC_MEM_ERROR_CALLBACK ? FAILED : failed("demo", mosaic_mem_result_string(result));
+    if (status == DONE)
+        printf("%zu frames in %zu windows (synthetic models), %zu keyframes: %zu patches, %zu points; memory showed %.1f %% of what was made\n",
+               stats.frames, stats.windows, stats.keyframes, mosaic_mem_count(s.memory), mosaic_mem_cloud_count(cloud),
+               100.0 * (double)stats.seen / (double)stats.cells);
+    if (status == DONE && (status = open_file(&file, d->folder, "trajectory.json")) == DONE) {
+        const int bad = trajectory_write_json(file, &path);
+        if (fclose(file) || bad) status = failed("trajectory.json", strerror(errno));
+    }
+    if (status == DONE) status = write_ply(cloud, d->folder, "points.ply", 0);
+    if (status == DONE) status = save(s.memory, d->folder, "memory.mosaicmem");
+    mosaic_mem_close(s.memory);
+    mosaic_mem_cloud_close(cloud);
+    free(views), free(path.moment), free(s.kept), free(s.seen), free(s.mask), free(s.hits);
     return status;
 }
 
 static int inspect(const char *path)
 {
-    mosaic_mem *m = load(path);
-    mosaic_mem_info info;
-    double low[3] = {0, 0, 0}, high[3] = {0, 0, 0}, merged = 0;
+    size_t size;
+    unsigned char *bytes = bytes_of(path, &size);
+    mosaic_mem_cloud *cloud = NULL;
+    mosaic_mem *m = NULL;
+    trajectory t;
+    double low[3] = {0, 0, 0}, high[3] = {0, 0, 0}, mean[3], merged = 0;
     uint64_t id = 0;
-    int i, first = 1;
-    if (!m) return FAILED;
-    while ((id = mosaic_mem_next(m, id)) != 0 && mosaic_mem_describe(m, id, &info) == MOSAIC_MEM_OK) {
-        for (i = 0; i < 3; i++) {
-            if (first || info.centre[i] < low[i]) low[i] = info.centre[i];
-            if (first || info.centre[i] > high[i]) high[i] = info.centre[i];
+    char err[256];
+    mosaic_mem_result result;
+    int status = FAILED;
+    if (!bytes) return FAILED;
+    if (is_ply(bytes, size)) {
+        cloud = cloud_of(bytes, size, path);
+        if (cloud) {
+            mosaic_mem_cloud_bounds(cloud, low, high, mean);
+            printf("%zu points", mosaic_mem_cloud_count(cloud));
+            status = DONE;
         }
-        merged += info.hits;
-        first = 0;
+    } else if ((result = mosaic_mem_load(bytes, size, NULL, &m)) == MOSAIC_MEM_OK) {
+        mosaic_mem_info info;
+        while ((id = mosaic_mem_next(m, id)) != 0 && mosaic_mem_describe(m, id, &info) == MOSAIC_MEM_OK) merged += info.hits;
+        cloud = centres_of(m);
+        mosaic_mem_cloud_bounds(cloud, low, high, mean);
+        printf("%zu patches in %zu bytes, %.0f hits", mosaic_mem_count(m), mosaic_mem_bytes(m), merged);
+        status = DONE;
+    } else if (result == MOSAIC_MEM_ERROR_CORRUPT && trajectory_read(bytes, size, &t, err, sizeof err) == 0) {
+        size_t *keys = (size_t *)need(malloc(t.count * sizeof *keys)), n = 0;
+        mosaic_mem_keyframes(t.moment, t.count, NULL, keys, t.count, &n);
+        printf("%zu poses, %zu keyframes, %.3f seconds, a way of %.6f\n", t.count, n, t.moment[t.count - 1].time - t.moment[0].time,
+               mosaic_mem_path_length(t.moment, t.count));
+        free(keys), free(t.moment), free(bytes);
+        return DONE;
+    } else {
+        failed(path, mosaic_mem_result_string(result));
     }
-    printf("%zu patches in %zu bytes, %.0f hits, x %.3f ... %.3f, y %.3f ... %.3f, z %.3f ... %.3f\n", mosaic_mem_count(m), mosaic_mem_bytes(m),
-           merged, low[0], high[0], low[1], high[1], low[2], high[2]);
+    if (status == DONE) printf(", x %.3f ... %.3f, y %.3f ... %.3f, z %.3f ... %.3f\n", low[0], high[0], low[1], high[1], low[2], high[2]);
     mosaic_mem_close(m);
-    return DONE;
+    mosaic_mem_cloud_close(cloud);
+    free(bytes);
+    return status;
 }
 
 static int edit(int argc, char **argv)
@@ -382,30 +567,36 @@ static int bench(size_t patches)
 
 int main(int argc, char **argv)
 {
-    const char *folder = NULL;
-    int frames = 16, width = 64, height = 64, i;
+    demo_options d = {NULL, NULL, 16, 64, 64, 5, 4, 1, 42};
+    const struct {
+        const char *name;
+        int *value;
+    } numbers[7] = {{"--num-frames", &d.frames}, {"--width", &d.width},     {"--height", &d.height}, {"--steps", &d.steps},
+                    {"--window", &d.window},     {"--overlap", &d.overlap}, {"--seed", &d.seed}};
+    int i, j;
     if (argc >= 2 && !strcmp(argv[1], "inspect") && argc == 3) return inspect(argv[2]);
     if (argc >= 2 && !strcmp(argv[1], "bench") && argc <= 3) return bench(argc == 3 ? (size_t)atof(argv[2]) : 100000);
     if (argc >= 5 && !strcmp(argv[1], "edit")) return edit(argc - 2, argv + 2);
-    if (argc == 4 && !strcmp(argv[1], "export")) {
-        mosaic_mem *m = load(argv[2]);
-        const int status = m ? write_ply(m, "", argv[3]) : FAILED;
-        mosaic_mem_close(m);
-        return status;
-    }
+    if (argc == 4 && !strcmp(argv[1], "export")) return export(argv[2], argv[3]);
     if (argc < 2 || strcmp(argv[1], "demo")) return usage();
     for (i = 2; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--output"))
-            folder = argv[i + 1];
-        else if (!strcmp(argv[i], "--num-frames"))
-            frames = atoi(argv[i + 1]);
-        else if (!strcmp(argv[i], "--width"))
-            width = atoi(argv[i + 1]);
-        else if (!strcmp(argv[i], "--height"))
-            height = atoi(argv[i + 1]);
-        else
-            return usage();
+        char *rest;
+        long value;
+        if (!strcmp(argv[i], "--output")) {
+            d.folder = argv[i + 1];
+            continue;
+        }
+        if (!strcmp(argv[i], "--trajectory")) {
+            d.trajectory = argv[i + 1];
+            continue;
+        }
+        for (j = 0; j < 7 && strcmp(argv[i], numbers[j].name);) j++;
+        value = strtol(argv[i + 1], &rest, 10);
+        if (j == 7 || rest == argv[i + 1] || *rest || value < 0 || value > 1000000) return usage();
+        *numbers[j].value = (int)value;
     }
-    if (i != argc || !folder || frames < 2 || frames > 9999 || width < 8 || height < 8 || width > 4096 || height > 4096) return usage();
-    return demo(folder, frames, width, height);
+    if (i != argc || !d.folder || d.frames < 2 || d.frames > 9999 || d.width < 8 || d.height < 8 || d.width > 4096 || d.height > 4096 ||
+        d.steps < 1 || d.steps > 1000 || d.window < 1 || d.window > 64 || d.overlap >= d.window)
+        return usage();
+    return demo(&d);
 }

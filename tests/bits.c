@@ -133,7 +133,8 @@ static void mem(void)
     options.channels = 4;
     options.max_patches = 700;
     options.simd = simd;
-    if (mosaic_mem_open(&options, &memory) != MOSAIC_MEM_OK || mosaic_mem_orbit(origin, 5, 1, 1.5, 30, path, 24) != MOSAIC_MEM_OK) printf("mem failed\n");
+    if (mosaic_mem_open(&options, &memory) != MOSAIC_MEM_OK || mosaic_mem_orbit(origin, 5, 1, 1.5, 30, path, 24) != MOSAIC_MEM_OK)
+        printf("mem failed\n");
     canvas.width = 40, canvas.height = 30, canvas.mask = mask, canvas.values = shown, canvas.z = z, canvas.filter = MOSAIC_MEM_BILINEAR;
     for (i = 0; i < 24; i++) {
         for (j = 0; j < W * H; j++) depth[j] = 5 + (float)((j % W) * (i + 1) % 50) / 64 + (float)(j / W) / 32;
@@ -142,7 +143,8 @@ static void mem(void)
         key.view.camera = mosaic_mem_camera_default(W, H);
         key.frame = (uint64_t)i;
         key.cols = C, key.rows = R, key.values = values, key.value_count = C * R * 4, key.depth = depth;
-        if (mosaic_mem_insert(memory, &key, NULL) != MOSAIC_MEM_OK || mosaic_mem_query(memory, &key.view, NULL, NULL, hits, HITS, &found, NULL) != MOSAIC_MEM_OK ||
+        if (mosaic_mem_insert(memory, &key, NULL) != MOSAIC_MEM_OK ||
+            mosaic_mem_query(memory, &key.view, NULL, NULL, hits, HITS, &found, NULL) != MOSAIC_MEM_OK ||
             mosaic_mem_compose(memory, &key.view, hits, found, NULL, &canvas, NULL) != MOSAIC_MEM_OK)
             printf("mem failed\n");
         for (k = 0; k < found; k++) hash = fnv(fnv(hash, &hits[k], 48, 8), &hits[k].tokens, 8, 4);
@@ -154,6 +156,99 @@ static void mem(void)
     mosaic_mem_close(memory);
     print("mem", hash);
     print("mem file", file);
+}
+
+/* A cloud fused on an orbit and carved, and what is found in it. */
+static void mem_cloud(void)
+{
+    enum { W = 64, H = 48, MOST = 200 };
+    static const double origin[3] = {0, 0, 0};
+    static float depth[W * H];
+    static uint8_t rgb[3 * W * H];
+    mosaic_mem_cloud_options options;
+    mosaic_mem_moment path[12];
+    mosaic_mem_picture picture;
+    mosaic_mem_near found[MOST];
+    mosaic_mem_point point;
+    mosaic_mem_cloud *cloud = NULL;
+    uint64_t hash = START, number = 0;
+    size_t n;
+    int i, j;
+    memset(&options, 0, sizeof options);
+    memset(&picture, 0, sizeof picture);
+    options.voxel = 0.2, options.carve = 2, options.simd = simd;
+    if (mosaic_mem_cloud_open(&options, &cloud) != MOSAIC_MEM_OK || mosaic_mem_orbit(origin, 5, 1, 1, 30, path, 12) != MOSAIC_MEM_OK)
+        printf("mem failed\n");
+    for (i = 0; i < 12; i++) {
+        for (j = 0; j < W * H; j++) depth[j] = 4 + (float)((j % W) * (i + 1) % 50) / 64 + (float)(j / W) / 32;
+        for (j = 0; j < 3 * W * H; j++) rgb[j] = (uint8_t)(j * (i + 7) % 251);
+        picture.view.pose = path[i].pose, picture.view.time = path[i].time, picture.view.camera = mosaic_mem_camera_default(W, H);
+        picture.depth = depth, picture.rgb = rgb;
+        if (mosaic_mem_fuse(cloud, &picture, NULL) != MOSAIC_MEM_OK ||
+            mosaic_mem_cloud_nearest(cloud, path[i].pose.centre, NULL, found, MOST, &n) != MOSAIC_MEM_OK)
+            printf("mem failed\n");
+        hash = fnv(hash, found, n * sizeof *found, 8);
+    }
+    while ((number = mosaic_mem_cloud_next(cloud, number)) != 0)
+        if (mosaic_mem_cloud_read(cloud, number, &point) == MOSAIC_MEM_OK)
+            hash = fnv(fnv(fnv(hash, point.position, 24, 4), point.rgb, 4, 1), &point.weight, 4, 4);
+    mosaic_mem_cloud_close(cloud);
+    print("mem cloud", hash);
+}
+
+/* Noise, steps back, both warps, and attention to memory with turned places. */
+static void mem_generators(void)
+{
+    enum { N = 1200, C = 20, R = 15, WIDE = 24 };
+    static float noise[N], x[N], other[N], uvz[3 * C * R], z[C * R], weight[C * R], matrix[32 * WIDE];
+    static uint8_t valid[C * R], mask[C * R];
+    static double kept[1000], places[3 * 50], h[9];
+    static const double front[3] = {0, 0.1, 1}, eye[3] = {1, 2, -5}, target[3] = {0, 0, 0};
+    mosaic_mem_latent from, to;
+    mosaic_mem_view a, b;
+    mosaic_mem_cross cross;
+    mosaic_mem_rope rope;
+    uint64_t hash = START;
+    size_t n;
+    int times[7], i, bad;
+    memset(&a, 0, sizeof a);
+    memset(&from, 0, sizeof from);
+    memset(&cross, 0, sizeof cross);
+    memset(&rope, 0, sizeof rope);
+    bad = mosaic_mem_schedule_make(MOSAIC_MEM_SCHEDULE_COSINE, 1000, 0, 0, kept) != MOSAIC_MEM_OK ||
+          mosaic_mem_schedule_steps(1000, 7, times) != MOSAIC_MEM_OK;
+    bad |= mosaic_mem_noise(3, 0, x, N) != MOSAIC_MEM_OK;
+    for (i = 0; i < 6; i++) {
+        bad |= mosaic_mem_noise(4, (uint64_t)i * N, noise, N) != MOSAIC_MEM_OK;
+        bad |= mosaic_mem_denoise(kept[times[i]], kept[times[i + 1]], 0.7, 2, noise, noise, x, N) != MOSAIC_MEM_OK;
+    }
+    hash = fnv(fnv(hash, kept, sizeof kept, 8), x, sizeof x, 4);
+    bad |= mosaic_mem_look_at(eye, target, NULL, &a.pose) != MOSAIC_MEM_OK;
+    a.camera = mosaic_mem_camera_default(64, 48);
+    b = a;
+    b.pose.centre[0] += 0.37, b.pose.centre[2] += 0.81;
+    from.cols = C, from.rows = R, from.channels = 4, from.values = x;
+    to = from;
+    to.values = other, to.mask = mask, to.z = z, to.weight = weight;
+    memset(other, 0, sizeof other);
+    for (i = 0; i < C * R; i++) z[i] = 4 + (float)(i % 7) / 4;
+    bad |= mosaic_mem_warp_grid(&a, C, R, z, &b, uvz, valid, &n) != MOSAIC_MEM_OK;
+    bad |= mosaic_mem_warp_forward(&from, uvz, valid, &b.camera, 0, &to) != MOSAIC_MEM_OK;
+    hash = fnv(fnv(fnv(hash, other, sizeof other, 4), weight, sizeof weight, 4), mask, sizeof mask, 1);
+    bad |= mosaic_mem_homography(&a, &b, front, 4.5, h) != MOSAIC_MEM_OK;
+    bad |= mosaic_mem_warp_plane(&from, &a.camera, h, &b.camera, &to) != MOSAIC_MEM_OK;
+    hash = fnv(fnv(fnv(hash, h, sizeof h, 8), other, sizeof other, 4), mask, sizeof mask, 1);
+    for (i = 0; i < 3 * 50; i++) places[i] = i % 11 * 0.37;
+    for (i = 0; i < 32 * WIDE; i++) matrix[i] = (float)(i * 37 % 101) / 50 - 1;
+    rope.axes = 3, rope.pairs[0] = 4, rope.pairs[1] = rope.pairs[2] = 2;
+    cross.queries = 50, cross.keys = 40, cross.heads = 2, cross.dim = 16, cross.width = cross.memory_width = WIDE;
+    cross.x = x, cross.memory = x + N - 40 * WIDE, cross.w_q = cross.w_k = cross.w_v = cross.w_o = matrix;
+    cross.rope = &rope, cross.query_places = places, cross.key_places = places, cross.out = other, cross.simd = simd, cross.run = test_run,
+    cross.run_ctx = &threads;
+    bad |= mosaic_mem_cross_attend(&cross) != MOSAIC_MEM_OK;
+    hash = fnv(hash, other, 50 * WIDE * sizeof *other, 4);
+    if (bad) printf("mem failed\n");
+    print("mem generators", hash);
 }
 
 static void ssim(void)
@@ -458,6 +553,8 @@ int main(int argc, char **argv)
     lap();
     lap_types();
     mem();
+    mem_cloud();
+    mem_generators();
     ssim();
     ssim_types();
     dis();

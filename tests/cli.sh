@@ -717,12 +717,36 @@ mosaic=$build/mosaic_mem_demo
 if [ -x "$mosaic" ]; then
     good "mosaic_mem_demo" demo --output mem --num-frames 8 --width 48 --height 32
     same "mosaic_mem_demo: files" "$(ls mem | wc -l | tr -d ' ')" 27
-    count=$(printf '%s' "$out" | tail -1 | sed 's/.*, \([0-9]*\) patches in the store/\1/')
-    same "mosaic_mem_demo: points" "$(sed -n 's/^element vertex //p' mem/points.ply)" "$count"
-    same "mosaic_mem_demo: a line each" "$(sed '1,/^end_header/d' mem/points.ply | wc -l | tr -d ' ')" "$count"
+    holds "mosaic_mem_demo: says that its models are synthetic" "$out" "(synthetic models)"
+    count=$(printf '%s' "$out" | tail -1 | sed 's/.* keyframes: \([0-9]*\) patches.*/\1/')
+    points=$(printf '%s' "$out" | tail -1 | sed 's/.*, \([0-9]*\) points.*/\1/')
+    same "mosaic_mem_demo: points" "$(sed -n 's/^element vertex //p' mem/points.ply)" "$points"
+    same "mosaic_mem_demo: a line each" "$(sed '1,/^end_header/d' mem/points.ply | wc -l | tr -d ' ')" "$points"
     same "mosaic_mem_demo: poses" "$(grep -c timestamp mem/trajectory.json)" 8
     good "mosaic_mem_demo inspect" inspect mem/memory.mosaicmem
     holds "mosaic_mem_demo inspect" "$out" "$count patches in "
+    good "mosaic_mem_demo inspect: points" inspect mem/points.ply
+    holds "mosaic_mem_demo inspect: points" "$out" "$points points, x "
+    good "mosaic_mem_demo inspect: trajectory" inspect mem/trajectory.json
+    holds "mosaic_mem_demo inspect: trajectory" "$out" "8 poses"
+    good "mosaic_mem_demo: a trajectory of its own" demo --output mem2 --trajectory mem/trajectory.json --width 48 --height 32
+    cmp -s mem/frame_0005.ppm mem2/frame_0005.ppm && cmp -s mem/memory.mosaicmem mem2/memory.mosaicmem && cmp -s mem/trajectory.json mem2/trajectory.json && ok || bad "mosaic_mem_demo: its own trajectory makes another film"
+    printf '# one\n0 0 1 -5 0 0 0 1\n0.1 0.2 1 -5 0 0 0 1\n' > tum
+    good "mosaic_mem_demo: TUM" demo --output mem3 --trajectory tum --width 48 --height 32
+    same "mosaic_mem_demo: TUM" "$(ls mem3 | wc -l | tr -d ' ')" 9
+    good "mosaic_mem_demo export: centres" export mem/memory.mosaicmem centres.ply
+    same "mosaic_mem_demo export: centres" "$(sed -n 's/^element vertex //p' centres.ply)" "$count"
+    good "mosaic_mem_demo export: binary" export mem/points.ply binary.ply
+    good "mosaic_mem_demo export: binary again" export binary.ply again.ply
+    cmp -s binary.ply again.ply && ok || bad "mosaic_mem_demo: a binary PLY read and written is another"
+    head -c 3000 binary.ply > cut.ply
+    refuses "mosaic_mem_demo: PLY, truncated" 1 "ends too early" inspect cut.ply
+    printf 'ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nend_header\n1 2\n' > flat.ply
+    refuses "mosaic_mem_demo: PLY without z" 1 "no x, y and z" inspect flat.ply
+    printf '{"poses": [{"timestamp": 0}]}' > poses.json
+    refuses "mosaic_mem_demo: trajectory without poses" 1 "lacks a number" demo --output mem4 --trajectory poses.json
+    printf '0 0 1 -5 0 0 0 0\n' > tum
+    refuses "mosaic_mem_demo: no pose" 1 "a pose is none" demo --output mem4 --trajectory tum
     good "mosaic_mem_demo translate" edit mem/memory.mosaicmem mem/moved translate 1 2 3
     good "mosaic_mem_demo translate back" edit mem/moved mem/back translate -1 -2 -3
     cmp -s mem/back mem/memory.mosaicmem && ok || bad "mosaic_mem_demo: moved and moved back is another store"
@@ -731,7 +755,7 @@ if [ -x "$mosaic" ]; then
     good "mosaic_mem_demo erase" edit mem/both mem/less erase 51 2 3 20
     head -c 500 mem/both > mem/cut
     refuses "mosaic_mem_demo: truncated" 1 "ends too early" inspect mem/cut
-    refuses "mosaic_mem_demo: no store" 1 "damaged or of another kind" inspect mem/points.ply
+    refuses "mosaic_mem_demo: no store" 1 "damaged or of another kind" edit mem/points.ply mem/x flip
     refuses "mosaic_mem_demo: no file" 1 "nowhere" inspect nowhere
     refuses "mosaic_mem_demo: no command" 2 "usage"
     refuses "mosaic_mem_demo: no edit" 2 "usage" edit mem/both mem/x paint 1

@@ -1,11 +1,14 @@
-/* Any bytes as a store's file: each comes back whole, or as a named error, and a store that opens can be asked, changed and written.
-   clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_mem.c -o fuzz_mem
+/* Any bytes as a store's file: each comes back whole, or as a named error, and a store that opens can be asked, changed and written. Bytes that begin
+   with "ply" are read as a cloud of points, and those with "{", "#" or a space as a trajectory.
+   clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_mem.c $(pkg-config --cflags --libs libcjson) -o fuzz_mem
    fuzz_mem --seeds FOLDER writes small files to begin with.
-   Without libFuzzer: cc -g -fsanitize=address,undefined -DFUZZ_MAIN tests/fuzz/fuzz_mem.c -o fuzz_mem; it changes bytes of such files. */
+   Without libFuzzer: cc -g -fsanitize=address,undefined -DFUZZ_MAIN tests/fuzz/fuzz_mem.c ...; it changes bytes of such files. */
 #include "../test.h"
 #define MOSAIC_MEM_STATIC
 #define MOSAIC_MEM_IMPLEMENTATION
 #include "../../mosaic_mem.h"
+#include "../../examples/util/ply.h"
+#include "../../examples/util/trajectory.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -40,12 +43,65 @@ static mosaic_mem_keyframe *picture(int i)
     return &k;
 }
 
-/* The sum over the bytes is put right, so that changes get behind it. */
+/* What was read can be joined, asked and written. */
+static void points(const uint8_t *data, size_t size)
+{
+    mosaic_mem_point *read;
+    mosaic_mem_cloud_options o;
+    mosaic_mem_cloud *cloud = NULL;
+    mosaic_mem_near found[4];
+    mosaic_mem_fuse_stats stats;
+    char err[200];
+    const double zero[3] = {0, 0, 0};
+    size_t count, n;
+    FILE *nowhere;
+    if (ply_read(data, size, &read, &count, err, sizeof err)) {
+        if (read || count || !err[0]) abort();
+        return;
+    }
+    memset(&o, 0, sizeof o);
+    if (mosaic_mem_cloud_open(&o, &cloud) != MOSAIC_MEM_OK) abort();
+    if (mosaic_mem_cloud_add(cloud, read, count, &stats) != MOSAIC_MEM_OK || stats.samples + stats.refused != count) abort();
+    if (mosaic_mem_cloud_nearest(cloud, zero, NULL, found, 4, &n) != MOSAIC_MEM_OK || n > mosaic_mem_cloud_count(cloud)) abort();
+    nowhere = fopen("/dev/null", "wb");
+    if (!nowhere || ply_write(nowhere, cloud, size & 1) || fclose(nowhere)) abort();
+    mosaic_mem_cloud_close(cloud);
+    free(read);
+}
+
+static void way(const uint8_t *data, size_t size)
+{
+    trajectory t;
+    mosaic_mem_pose pose;
+    size_t keys[8], n;
+    char err[200];
+    FILE *nowhere;
+    if (trajectory_read(data, size, &t, err, sizeof err)) {
+        if (t.moment || !err[0]) abort();
+        return;
+    }
+    if (mosaic_mem_at(t.moment, t.count, t.moment[0].time + 0.5, MOSAIC_MEM_SMOOTH, &pose) != MOSAIC_MEM_OK) abort();
+    if (mosaic_mem_keyframes(t.moment, t.count, NULL, keys, 8, &n) != MOSAIC_MEM_OK && n <= 8) abort();
+    nowhere = fopen("/dev/null", "wb");
+    if (!nowhere || trajectory_write_json(nowhere, &t) || trajectory_write_tum(nowhere, &t) || fclose(nowhere)) abort();
+    free(t.moment);
+}
+
+/* The sum over the bytes of a store is put right, so that changes get behind it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = (uint8_t *)malloc(size + 1);
+    uint8_t *copy;
     mosaic_mem *m = NULL;
     mosaic_mem_result result;
+    if (size >= 3 && memcmp(data, "ply", 3) == 0) {
+        points(data, size);
+        return 0;
+    }
+    if (size && (data[0] == '{' || data[0] == '#' || data[0] == ' ')) {
+        way(data, size);
+        return 0;
+    }
+    copy = (uint8_t *)malloc(size + 1);
     if (!copy) abort();
     memcpy(copy, data, size);
     if (size > 4) {
@@ -83,11 +139,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
+static const char *const texts[6] = {
+    "ply\nformat ascii 1.0\ncomment two\nelement vertex 2\nproperty float x\nproperty double y\nproperty float z\nproperty uchar red\nend_header\n0 "
+    "1 2 255\n-1.5 "
+    "2e3 4 0\n",
+    "ply\r\nformat binary_little_endian 1.0\r\nelement face 1\nproperty list uchar int vertex_indices\nelement vertex 1\nproperty short x\nproperty "
+    "ushort "
+    "y\nproperty char z\nproperty uint weight\nend_header\n\002abcdefghABCDE1234",
+    "ply\nformat binary_big_endian 1.0\nelement vertex 1\nproperty float x\nproperty double y\nproperty float z\nproperty float "
+    "nx\nend_header\n@aaa@bbbbbbb@ccc@ddd",
+    "{\"version\": 1, \"convention\": \"opengl\", \"intrinsics\": {\"fx\": 1, \"fy\": 2, \"cx\": 3, \"cy\": 4, \"width\": 5, \"height\": 6}, "
+    "\"poses\": "
+    "[{\"timestamp\": 0, \"world_to_camera\": {\"tx\": 0, \"ty\": 1, \"tz\": 2, \"qx\": 0, \"qy\": 0.5, \"qz\": 0, \"qw\": 1}}]}",
+    "# t\n0 1 2 3 0 0 0 1\n1 2 3 4 0.1 0 0 1\n",
+    " 0 1 2 3 0 0 0 1"};
+
 static void seed(buffer *b, int i)
 {
     mosaic_mem_options o;
     mosaic_mem *m;
     double affine[12];
+    if (i >= 12) {
+        append(b, texts[i - 12], strlen(texts[i - 12]));
+        return;
+    }
     memset(&o, 0, sizeof o);
     o.channels = 2, o.tags = i & 1, o.type = (mosaic_mem_type)(i % 3), o.tile_width = 1 + i % 4;
     if (mosaic_mem_open(&o, &m) != MOSAIC_MEM_OK) abort();
@@ -103,7 +178,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     char path[4096];
     int i;
     if (*argc != 3 || strcmp((*argv)[1], "--seeds") != 0) return 0;
-    for (i = 0; i < 12; i++) {
+    for (i = 0; i < 18; i++) {
         buffer b = {NULL, 0};
         FILE *out;
         seed(&b, i);
@@ -121,7 +196,7 @@ int main(void)
     int round, changes;
     for (round = 0; round < 4000; round++) {
         buffer b = {NULL, 0};
-        seed(&b, round % 12);
+        seed(&b, round % 18);
         if (round % 5 == 0) b.size = test_random() % b.size;
         for (changes = round % 7; changes > 0 && b.size; changes--)
             b.bytes[test_random() % (changes & 1 && b.size > 400 ? 400 : b.size)] = (uint8_t)test_random();
