@@ -854,6 +854,13 @@ extern "C" {
 #endif
 /* clang-format on */
 
+#if defined(__GNUC__) || defined(__clang__)
+#define MOSAIC_MEM__INLINE static inline __attribute__((always_inline))
+#define MOSAIC_MEM__SOON(p) __builtin_prefetch(p)
+#else
+#define MOSAIC_MEM__INLINE static
+#define MOSAIC_MEM__SOON(p) ((void)(p))
+#endif
 #define MOSAIC_MEM__PI 3.14159265358979323846
 #define MOSAIC_MEM__NONE 0xffffffffu
 
@@ -1506,7 +1513,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_keyframes(const mosaic_mem_moment *m
 
 /* ==== the store: memory ==== */
 
-enum { MOSAIC_MEM__CHUNK = 256, MOSAIC_MEM__PIECE = 32, MOSAIC_MEM__BUCKET = 8, MOSAIC_MEM__LEVELS = 3 };
+enum { MOSAIC_MEM__CHUNK = 256, MOSAIC_MEM__PIECE = 32, MOSAIC_MEM__BUCKET = 8, MOSAIC_MEM__LEVELS = 3, MOSAIC_MEM__CELLS = 512 };
 enum { MOSAIC_MEM__PINNED = 1 };
 #define MOSAIC_MEM__SLOT_BITS 28
 
@@ -1515,7 +1522,7 @@ typedef struct mosaic_mem__frame {
     mosaic_mem_view view;
     uint64_t frame;
     uint32_t refs;
-    int cols, rows;
+    int cols, rows, across;     /* tokens, tiles in a row */
     double step[2], inverse[2]; /* pixels of a token; 1 / focal length */
 } mosaic_mem__frame;
 
@@ -2026,8 +2033,12 @@ typedef struct mosaic_mem__gemm {
     int m, n, k;
 } mosaic_mem__gemm;
 
+struct mosaic_mem__search;
+
 typedef struct mosaic_mem__kernels {
     int lanes;
+    /* The geometry of one candidate of a query: its tokens' cells, and its plane into the z-buffer. */
+    void (*place)(struct mosaic_mem__search *q, size_t index);
     /* Which entries of a bucket are in the volume, as bits. */
     unsigned (*cull)(const mosaic_mem__bucket *b, const mosaic_mem__volume *v);
     /* C = A B: each element is one chain of fused multiply-adds from 0, in the order of k. n is a multiple of 16. */
@@ -2093,39 +2104,40 @@ MOSAIC_MEM_API void mosaic_mem_scratch_free(mosaic_mem_scratch *scratch)
 /* The places in the index of all that is in a volume, to area 0, in no order that counts. */
 static mosaic_mem_result mosaic_mem__gather(const mosaic_mem__index *x, const mosaic_mem__volume *v, mosaic_mem_scratch *s, size_t *found)
 {
-    uint32_t stack[MOSAIC_MEM__LEVELS];
     uint32_t *out = (uint32_t *)s->area[0];
     size_t n = 0, room = s->size[0] / sizeof *out;
-    int depth = 0;
-    stack[0] = x->regions;
-    while (depth >= 0) {
-        const mosaic_mem__node *node;
-        if (stack[depth] == MOSAIC_MEM__NONE) {
-            depth--;
-            continue;
-        }
-        node = mosaic_mem__node_of(x, stack[depth]);
-        stack[depth] = node->next;
-        if (!mosaic_mem__touches(node, v)) continue;
-        if (node->key[3]) {
-            stack[++depth] = node->child;
-            continue;
-        }
-        if (n + node->count > room) {
-            if (!mosaic_mem__room(x, s, 0, (n + node->count) * sizeof *out, 1)) return MOSAIC_MEM_ERROR_MEMORY;
-            out = (uint32_t *)s->area[0];
-            room = s->size[0] / sizeof *out;
-        }
-        {
-            uint32_t i = node->child;
-            while (i != MOSAIC_MEM__NONE) {
-                const mosaic_mem__bucket *b = mosaic_mem__bucket_of(x, i);
-                const unsigned in = x->kernels->cull(b, v);
-                uint32_t k;
-                for (k = 0; k < b->used; k++)
-                    if (in >> k & 1) out[n++] = i * MOSAIC_MEM__BUCKET + k;
-                i = b->next;
+    uint32_t region, block, cell, i;
+    for (region = x->regions; region != MOSAIC_MEM__NONE; region = mosaic_mem__node_of(x, region)->next) {
+        if (!mosaic_mem__touches(mosaic_mem__node_of(x, region), v)) continue;
+        for (block = mosaic_mem__node_of(x, region)->child; block != MOSAIC_MEM__NONE; block = mosaic_mem__node_of(x, block)->next) {
+            uint32_t waiting[MOSAIC_MEM__CELLS]; /* the first buckets of its cells, on their way to the processor while others are looked at */
+            size_t most = 0;
+            int count = 0, at;
+            if (!mosaic_mem__touches(mosaic_mem__node_of(x, block), v)) continue;
+            for (cell = mosaic_mem__node_of(x, block)->child; cell != MOSAIC_MEM__NONE; cell = mosaic_mem__node_of(x, cell)->next) {
+                const mosaic_mem__node *node = mosaic_mem__node_of(x, cell);
+                const char *bucket = (const char *)mosaic_mem__bucket_of(x, node->child);
+                if (node->next != MOSAIC_MEM__NONE) MOSAIC_MEM__SOON(mosaic_mem__node_of(x, node->next));
+                if (!mosaic_mem__touches(node, v)) continue;
+                MOSAIC_MEM__SOON(bucket);
+                MOSAIC_MEM__SOON(bucket + 64);
+                MOSAIC_MEM__SOON(bucket + 128);
+                waiting[count++] = node->child;
+                most += node->count;
             }
+            if (n + most > room) {
+                if (!mosaic_mem__room(x, s, 0, (n + most) * sizeof *out, 1)) return MOSAIC_MEM_ERROR_MEMORY;
+                out = (uint32_t *)s->area[0];
+                room = s->size[0] / sizeof *out;
+            }
+            for (at = 0; at < count; at++)
+                for (i = waiting[at]; i != MOSAIC_MEM__NONE; i = mosaic_mem__bucket_of(x, i)->next) {
+                    const mosaic_mem__bucket *b = mosaic_mem__bucket_of(x, i);
+                    const unsigned in = x->kernels->cull(b, v);
+                    uint32_t k;
+                    for (k = 0; k < b->used; k++)
+                        if (in >> k & 1) out[n++] = i * MOSAIC_MEM__BUCKET + k;
+                }
         }
     }
     *found = n;
@@ -2149,7 +2161,7 @@ typedef struct mosaic_mem__tile {
 
 static mosaic_mem__tile mosaic_mem__tile_of(const mosaic_mem *m, const mosaic_mem__frame *f, uint32_t tile)
 {
-    const uint32_t across = (uint32_t)((f->cols + m->o.tile_width - 1) / m->o.tile_width);
+    const uint32_t across = (uint32_t)f->across;
     mosaic_mem__tile t;
     t.x0 = (int)(tile % across) * m->o.tile_width;
     t.y0 = (int)(tile / across) * m->o.tile_height;
@@ -2163,8 +2175,9 @@ static mosaic_mem__tile mosaic_mem__tile_of(const mosaic_mem *m, const mosaic_me
 }
 
 /* What follows from the rest of a picture. */
-static void mosaic_mem__prepare(mosaic_mem__frame *f)
+static void mosaic_mem__prepare(const mosaic_mem *m, mosaic_mem__frame *f)
 {
+    f->across = (f->cols + m->o.tile_width - 1) / m->o.tile_width;
     f->step[0] = (double)f->view.camera.width / f->cols, f->step[1] = (double)f->view.camera.height / f->rows;
     f->inverse[0] = 1 / f->view.camera.fx, f->inverse[1] = 1 / f->view.camera.fy;
 }
@@ -2194,21 +2207,31 @@ static void mosaic_mem__unpack_normal(const uint16_t in[2], double n[3])
     mosaic_mem__unit(n, 0);
 }
 
-/* The point where the ray through (u, v) meets the plane through `point` with normal n, all in the camera. Rays that run along the plane
-   stop at the depth of the point. */
-static void mosaic_mem__on_plane(const mosaic_mem_camera *c, double u, double v, const double point[3], const double n[3], double out[3])
+/* The corners of a rectangle of the picture, round about, on the plane of a token or patch through `point` with normal n, all in the camera. Rays that
+   run along the plane stop at the depth of the point. Coordinates in rows of four, as in all that follows: these loops become vectors. */
+MOSAIC_MEM__INLINE void mosaic_mem__corners(const mosaic_mem_camera *c, const double rect[4], const double point[3], const double n[3],
+                                            double out[3][4])
 {
-    const double ray[3] = {(u - c->cx) / c->fx, (v - c->cy) / c->fy, 1}, k = mosaic_mem__dot(n, point), along = mosaic_mem__dot(n, ray);
-    double z = point[2];
-    if (along * z > 0.25 * k) z = k / along; /* less than four times as far */
-    out[0] = ray[0] * z, out[1] = ray[1] * z, out[2] = z;
+    const double right = rect[0] + rect[2], bottom = rect[1] + rect[3], k = mosaic_mem__dot(n, point);
+    const double u[4] = {rect[0], right, right, rect[0]}, v[4] = {rect[1], rect[1], bottom, bottom};
+    int i;
+    for (i = 0; i < 4; i++) {
+        const double x = (u[i] - c->cx) / c->fx, y = (v[i] - c->cy) / c->fy, along = (n[0] * x + n[1] * y) + n[2], there = k / along;
+        const double z = along * point[2] > 0.25 * k ? there : point[2]; /* less than four times as far */
+        out[0][i] = x * z, out[1][i] = y * z, out[2][i] = z;
+    }
 }
 
-/* The corners of a rectangle of the picture on the plane of a token or patch, round about. */
-static void mosaic_mem__corners(const mosaic_mem_camera *c, const double rect[4], const double point[3], const double n[3], double out[4][3])
+/* Four points to where a transform takes them. */
+MOSAIC_MEM__INLINE void mosaic_mem__apply_four(const double m[12], double p[3][4])
 {
     int i;
-    for (i = 0; i < 4; i++) mosaic_mem__on_plane(c, rect[0] + (i == 1 || i == 2 ? rect[2] : 0), rect[1] + (i >= 2 ? rect[3] : 0), point, n, out[i]);
+    for (i = 0; i < 4; i++) {
+        const double x = p[0][i], y = p[1][i], z = p[2][i];
+        p[0][i] = ((m[0] * x + m[1] * y) + m[2] * z) + m[3];
+        p[1][i] = ((m[4] * x + m[5] * y) + m[6] * z) + m[7];
+        p[2][i] = ((m[8] * x + m[9] * y) + m[10] * z) + m[11];
+    }
 }
 
 static void mosaic_mem__token_rect(const mosaic_mem__tile *t, int x, int y, double rect[4])
@@ -2230,7 +2253,7 @@ static int mosaic_mem__derive(const mosaic_mem *m, const mosaic_mem__frame *f, u
 {
     const mosaic_mem__tile t = mosaic_mem__tile_of(m, f, tile);
     const mosaic_mem_camera *c = &f->view.camera;
-    double n[3], point[3], corner[4][3], world[3], r2 = 0, across, grow = 0, row, r;
+    double n[3], point[3], corner[3][4], world[3], r2 = 0, across, grow = 0, row, r;
     uint64_t bits;
     int i, j, x, y;
     mosaic_mem__unpack_normal(normal, n);
@@ -2238,7 +2261,7 @@ static int mosaic_mem__derive(const mosaic_mem *m, const mosaic_mem__frame *f, u
     mosaic_mem__corners(c, t.rect, point, n, corner);
     for (i = 0; i < 4; i++) {
         double d[3];
-        for (j = 0; j < 3; j++) d[j] = corner[i][j] - point[j];
+        for (j = 0; j < 3; j++) d[j] = corner[j][i] - point[j];
         if (mosaic_mem__dot(d, d) > r2) r2 = mosaic_mem__dot(d, d);
     }
     for (y = 0; y < t.rows; y++)
@@ -2780,7 +2803,7 @@ static mosaic_mem_result mosaic_mem__insert(mosaic_mem *m, const mosaic_mem_keyf
     f->frame = k->frame;
     f->cols = k->cols;
     f->rows = k->rows;
-    mosaic_mem__prepare(f);
+    mosaic_mem__prepare(m, f);
     for (i = 0; i < tiles; i++) {
         const mosaic_mem__tile t = mosaic_mem__tile_of(m, f, (uint32_t)i);
         mosaic_mem__fresh *p = &fresh[n];
@@ -3115,20 +3138,22 @@ typedef struct mosaic_mem__quad {
 } mosaic_mem__quad;
 
 /* 0 when a corner is nearer than `nearest`. */
-static int mosaic_mem__quad_of(double corner[4][3], const mosaic_mem_camera *c, int width, int height, double nearest, mosaic_mem__quad *q)
+MOSAIC_MEM__INLINE int mosaic_mem__quad_of(double corner[3][4], const mosaic_mem_camera *c, int width, int height, double nearest,
+                                           mosaic_mem__quad *q)
 {
     const double sx = width / (double)c->width, sy = height / (double)c->height;
     double *const u = q->x, *const v = q->y;
     double low[2], high[2], a[3], b[3];
     int i;
+    for (i = 0; i < 4; i++)
+        if (!(corner[2][i] >= nearest)) return 0;
     for (i = 0; i < 4; i++) {
-        if (!(corner[i][2] >= nearest)) return 0;
-        u[i] = (c->fx * corner[i][0] / corner[i][2] + c->cx) * sx - 0.5; /* centres of cells at whole numbers */
-        v[i] = (c->fy * corner[i][1] / corner[i][2] + c->cy) * sy - 0.5;
+        u[i] = (c->fx * corner[0][i] / corner[2][i] + c->cx) * sx - 0.5; /* centres of cells at whole numbers */
+        v[i] = (c->fy * corner[1][i] / corner[2][i] + c->cy) * sy - 0.5;
     }
-    for (i = 0; i < 3; i++) a[i] = corner[1][i] - corner[0][i], b[i] = corner[3][i] - corner[0][i];
+    for (i = 0; i < 3; i++) a[i] = corner[i][1] - corner[i][0], b[i] = corner[i][3] - corner[i][0];
     mosaic_mem__cross(a, b, q->normal);
-    q->offset = mosaic_mem__dot(q->normal, corner[0]);
+    q->offset = (q->normal[0] * corner[0][0] + q->normal[1] * corner[1][0]) + q->normal[2] * corner[2][0];
     q->ray_x[1] = 1 / (sx * c->fx), q->ray_x[0] = (0.5 / sx - c->cx) / c->fx;
     q->ray_y[1] = 1 / (sy * c->fy), q->ray_y[0] = (0.5 / sy - c->cy) / c->fy;
     low[0] = high[0] = u[0], low[1] = high[1] = v[0];
@@ -3208,115 +3233,15 @@ typedef struct mosaic_mem__search {
     mosaic_mem__chain_of known[64]; /* used before */
 } mosaic_mem__search;
 
-/* Writes the nearness (1 / z) of a quadrangle into the z-buffer where it is nearer than what is there; `share` of it. */
-static void mosaic_mem__cover(const mosaic_mem__quad *q, float *nearness, int width, double share)
+/* The score of a candidate whose tokens are partly visible; `gain` still holds the cosine of the angle it is seen at. */
+static void mosaic_mem__score(const mosaic_mem__search *q, mosaic_mem__candidate *k)
 {
-    /* 1 / z is linear in the cells, as the edges are; these all are >= 0 inside once they are turned to one side. */
-    const double scale = share / q->offset, step = q->normal[0] * q->ray_x[1] * scale;
-    const double side = (q->edge[0][0] * q->x[2] + q->edge[0][1] * q->y[2]) + q->edge[0][2] < 0 ? -1 : 1;
-    int x, y, i;
-    for (y = q->y0; y <= q->y1; y++) {
-        const double row = ((q->normal[0] * q->ray_x[0] + q->normal[1] * (q->ray_y[0] + y * q->ray_y[1])) + q->normal[2]) * scale;
-        double e[4], d[4];
-        float *out = nearness + (size_t)y * (size_t)width;
-        for (i = 0; i < 4; i++) {
-            d[i] = side * q->edge[i][0];
-            e[i] = side * (q->edge[i][1] * y + q->edge[i][2]) + 1e-9;
-        }
-        for (x = q->x0; x <= q->x1; x++) {
-            const float n = (float)(row + x * step);
-            const int in = (e[0] + x * d[0] >= 0) & (e[1] + x * d[1] >= 0) & (e[2] + x * d[2] >= 0) & (e[3] + x * d[3] >= 0);
-            if (in && n > out[x] && n < 1e30f) out[x] = n;
-        }
-    }
-}
-
-/* The geometry of one candidate: its tokens' cells, and its plane into the z-buffer. */
-static void mosaic_mem__place(mosaic_mem__search *q, size_t index)
-{
-    const mosaic_mem *m = q->m;
-    mosaic_mem__candidate *k = &q->candidate[index];
-    const mosaic_mem__chunk *c = mosaic_mem__chunk_of(m, k->slot);
+    const mosaic_mem__chunk *c = mosaic_mem__chunk_of(q->m, k->slot);
     const uint32_t i = k->slot % MOSAIC_MEM__CHUNK;
-    const mosaic_mem__frame *f = mosaic_mem__frame_of(m, c->frame[i]);
-    const mosaic_mem_camera *from = &f->view.camera, *to = &q->view->camera;
-    const mosaic_mem__tile t = mosaic_mem__tile_of(m, f, c->tile[i]);
-    const float *depths = mosaic_mem__depths(m, k->slot);
-    const double *edit = mosaic_mem__edit_of(m, c->edit[i])->affine;
-    const double depth = (double)c->depth[i], confidence = (double)c->confidence[i];
-    const int gw = q->o.grid_width, gh = q->o.grid_height;
-    const double su = gw / (double)to->width, sv = gh / (double)to->height;
-    mosaic_mem__chain_of *known = &q->known[(c->frame[i] ^ c->edit[i] * 7) % 64];
-    double n[3], point[3], corner[4][3], cosine = 1, offset, behind = 1, scale, age;
-    uint32_t *cell = q->cell + index * m->tokens;
-    float *token_z = q->token_z + index * m->tokens;
-    mosaic_mem__quad quad;
-    int x, y, j;
-    if (known->frame != c->frame[i] || known->edit != c->edit[i]) {
-        mosaic_mem__chain(f, edit, &q->view->pose, known->chain);
-        known->frame = c->frame[i];
-        known->edit = c->edit[i];
-    }
-    mosaic_mem__unpack_normal(c->normal[i], n);
-    point[0] = (t.rect[0] + 0.5 * t.rect[2] - from->cx) * f->inverse[0] * depth;
-    point[1] = (t.rect[1] + 0.5 * t.rect[3] - from->cy) * f->inverse[1] * depth;
-    point[2] = depth;
-    offset = mosaic_mem__dot(n, point);
-    mosaic_mem__corners(from, t.rect, point, n, corner);
-    for (j = 0; j < 4; j++) mosaic_mem__apply(known->chain, corner[j], corner[j]);
-    mosaic_mem__apply(known->chain, point, point);
-    memset(&k->hit, 0, sizeof k->hit);
-    k->hit.id = c->id[i];
-    k->hit.z = point[2];
-    k->hit.tokens = t.cols * t.rows;
-    if (point[2] > 0) {
-        k->hit.u = to->fx * point[0] / point[2] + to->cx;
-        k->hit.v = to->fy * point[1] / point[2] + to->cy;
-    }
-    for (y = 0; y < t.rows; y++)
-        for (x = 0; x < t.cols; x++) {
-            const int token = y * t.cols + x;
-            const double z = (double)depths[token];
-            double p[3], along, u, v;
-            cell[token] = MOSAIC_MEM__NONE;
-            if (!(z > 0)) continue;
-            p[0] = ((t.x0 + x + 0.5) * f->step[0] - from->cx) * f->inverse[0] * z;
-            p[1] = ((t.y0 + y + 0.5) * f->step[1] - from->cy) * f->inverse[1] * z;
-            p[2] = z;
-            along = mosaic_mem__dot(n, p);
-            if (along > behind * offset) behind = along / offset;
-            mosaic_mem__apply(known->chain, p, p);
-            if (!(p[2] >= q->o.nearest) || p[2] > q->o.farthest) continue;
-            u = (to->fx * p[0] / p[2] + to->cx) * su;
-            v = (to->fy * p[1] / p[2] + to->cy) * sv;
-            if (!(u >= 0 && v >= 0 && u < gw && v < gh)) continue;
-            cell[token] = (uint32_t)((int)v * gw + (int)u);
-            token_z[token] = (float)p[2];
-            if (1 / token_z[token] > q->nearness[cell[token]]) q->nearness[cell[token]] = 1 / token_z[token];
-        }
-    k->bias = q->o.tolerance;
-    if (mosaic_mem__quad_of(corner, to, gw, gh, q->o.nearest, &quad)) {
-        const double length = mosaic_mem__length(quad.normal), distance = mosaic_mem__length(point);
-        const double lean = quad.offset > 0 ? quad.offset : -quad.offset;
-        if (length > 0 && distance > 0) cosine = mosaic_mem__dot(quad.normal, point) / (length * distance);
-        if (c->edit[i]) { /* a mirror image is seen from its front where its corners go round the other way */
-            double unused[9];
-            if (mosaic_mem__cofactors(edit, unused) < 0) cosine = -cosine;
-        }
-        /* Where its tokens are behind its plane, it hides only what is behind them. */
-        if (lean > 0) mosaic_mem__cover(&quad, q->nearness, gw, 1 / behind);
-        /* A plane that is seen from its edge is at many depths within one cell: half a cell's worth of its slope is no other surface. */
-        if (lean > 0 && point[2] > 0) {
-            const double a = quad.normal[0] * quad.ray_x[1], b = quad.normal[1] * quad.ray_y[1];
-            const double more = 0.5 * point[2] * ((a < 0 ? -a : a) + (b < 0 ? -b : b)) / lean;
-            k->bias += more < 0.25 ? more : 0.25;
-        }
-    }
-    /* The score but for the share that is visible. */
-    k->hit.scale = point[2] > 0 ? to->fx * f->inverse[0] * depth / point[2] : 0;
+    const double confidence = (double)c->confidence[i], cosine = k->gain;
     k->hit.score = confidence / (confidence + 1);
     if (q->o.sigma < 1e300) { /* e^(-|log2 scale| / sigma) */
-        scale = k->hit.scale > 1e-30 ? mosaic_mem__log(k->hit.scale) * (1.44269504088896340736 / q->o.sigma) : -700;
+        const double scale = k->hit.scale > 1e-30 ? mosaic_mem__log(k->hit.scale) * (1.44269504088896340736 / q->o.sigma) : -700;
         k->hit.score *= mosaic_mem__exp(scale < 0 ? scale : -scale);
     }
     if (q->o.angle_power == 1)
@@ -3324,9 +3249,10 @@ static void mosaic_mem__place(mosaic_mem__search *q, size_t index)
     else if (q->o.angle_power > 0)
         k->hit.score *= cosine > 1e-30 ? mosaic_mem__exp(q->o.angle_power * mosaic_mem__log(cosine)) : 0;
     if (q->o.half_life > 0) {
-        age = q->view->time - c->time[i];
+        const double age = q->view->time - c->time[i];
         k->hit.score *= q->o.floor + (1 - q->o.floor) * (age > 0 ? mosaic_mem__exp(-0.693147180559945309417 * age / q->o.half_life) : 1);
     }
+    k->hit.score *= (double)k->hit.visible / k->hit.tokens;
 }
 
 /* What a candidate adds: its score, of which `diversity` counts by the share of its cells not covered yet. */
@@ -3408,7 +3334,20 @@ static mosaic_mem_result mosaic_mem__query(mosaic_mem__search *q, mosaic_mem_scr
     for (i = 0; i < n; i++) {
         const uint32_t place = ((const uint32_t *)s->area[0])[i];
         q->candidate[i].slot = mosaic_mem__bucket_of(&m->x, place / MOSAIC_MEM__BUCKET)->slot[place % MOSAIC_MEM__BUCKET];
-        mosaic_mem__place(q, i);
+    }
+    for (i = 0; i < n; i++) {
+        if (i + 8 < n) { /* what is asked of a patch lies in places far apart */
+            const uint32_t slot = q->candidate[i + 8].slot, at = slot % MOSAIC_MEM__CHUNK;
+            const mosaic_mem__chunk *c = mosaic_mem__chunk_of(m, slot);
+            MOSAIC_MEM__SOON(&c->id[at]);
+            MOSAIC_MEM__SOON(&c->frame[at]);
+            MOSAIC_MEM__SOON(&c->edit[at]);
+            MOSAIC_MEM__SOON(&c->tile[at]);
+            MOSAIC_MEM__SOON(&c->depth[at]);
+            MOSAIC_MEM__SOON(&c->normal[at]);
+            MOSAIC_MEM__SOON(mosaic_mem__depths(m, slot));
+        }
+        m->x.kernels->place(q, i);
     }
     for (i = 0; i < n; i++) {
         mosaic_mem__candidate *k = &q->candidate[i];
@@ -3421,8 +3360,9 @@ static mosaic_mem_result mosaic_mem__query(mosaic_mem__search *q, mosaic_mem_scr
             else
                 cell[t] = MOSAIC_MEM__NONE;
         }
-        k->hit.score *= (double)k->hit.visible / k->hit.tokens;
-        if (k->hit.visible == 0 || !(k->hit.score >= q->o.least)) continue;
+        if (k->hit.visible == 0) continue;
+        mosaic_mem__score(q, k);
+        if (!(k->hit.score >= q->o.least)) continue;
         k->gain = k->hit.score;
         q->heap[live++] = (uint32_t)i;
     }
@@ -3596,13 +3536,13 @@ static void mosaic_mem__paint(mosaic_mem__painter *p, int pass)
         if (!mosaic_mem__invert(chain, back)) continue;
         mosaic_mem__unpack_normal(c->normal[i], n);
         for (token = 0; token < t.cols * t.rows; token++) {
-            double point[3], rect[4], corner[4][3];
+            double point[3], rect[4], corner[3][4];
             mosaic_mem__quad q;
             if (!(depths[token] > 0)) continue;
             mosaic_mem__token_rect(&t, token % t.cols, token / t.cols, rect);
             mosaic_mem__token_point(from, &t, token % t.cols, token / t.cols, (double)depths[token], point);
             mosaic_mem__corners(from, rect, point, n, corner);
-            for (k = 0; k < 4; k++) mosaic_mem__apply(chain, corner[k], corner[k]);
+            mosaic_mem__apply_four(chain, corner);
             if (!mosaic_mem__quad_of(corner, &p->view->camera, canvas->width, canvas->height, canvas->nearest, &q)) continue;
             for (y = q.y0; y <= q.y1; y++)
                 for (x = q.x0; x <= q.x1; x++) {
@@ -3755,7 +3695,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_cloud_open(const mosaic_mem_cloud_op
     (*cloud)->o = o;
     mosaic_mem__index_open(&(*cloud)->x, kernels, o.malloc_ctx);
     (*cloud)->x.bytes = sizeof **cloud;
-    (*cloud)->x.cell = MOSAIC_MEM__CUBES * o.voxel;
+    (*cloud)->x.cell = (int)MOSAIC_MEM__CUBES * o.voxel;
     (*cloud)->cubes.items.item = sizeof(mosaic_mem__cube);
     return MOSAIC_MEM_OK;
 }
@@ -4608,8 +4548,7 @@ static mosaic_mem_result mosaic_mem__load_patch(mosaic_mem *m, const uint8_t **p
     if (slot64 >= m->o.max_patches) return MOSAIC_MEM_ERROR_LIMIT;
     *last = slot64 + 1;
     f = mosaic_mem__frame_of(m, frame);
-    if (fresh.tile >= (uint64_t)((f->cols + m->o.tile_width - 1) / m->o.tile_width) * (uint64_t)((f->rows + m->o.tile_height - 1) / m->o.tile_height))
-        return MOSAIC_MEM_ERROR_CORRUPT;
+    if (fresh.tile >= (uint64_t)f->across * (uint64_t)((f->rows + m->o.tile_height - 1) / m->o.tile_height)) return MOSAIC_MEM_ERROR_CORRUPT;
     if (!mosaic_mem__need_chunk(m, slot)) return MOSAIC_MEM_ERROR_MEMORY;
     c = mosaic_mem__chunk_of(m, slot);
     t = mosaic_mem__tile_of(m, f, fresh.tile);
@@ -4722,7 +4661,7 @@ static mosaic_mem_result mosaic_mem__load(const uint8_t *p, size_t size, const m
         if (result != MOSAIC_MEM_OK) break;
         f->view.camera.width = (int)field[0], f->view.camera.height = (int)field[1], f->cols = (int)field[2], f->rows = (int)field[3];
         if (mosaic_mem__view_valid(&f->view) != MOSAIC_MEM_OK) result = MOSAIC_MEM_ERROR_CORRUPT;
-        mosaic_mem__prepare(f);
+        mosaic_mem__prepare(m, f);
     }
     for (i = 0; result == MOSAIC_MEM_OK && i < edits; i++) {
         mosaic_mem__edit *e = mosaic_mem__edit_of(m, mosaic_mem__new(&m->edits));
@@ -5888,6 +5827,133 @@ MOSAIC_MEM__ISA static unsigned MOSAIC_MEM__NAME(cull)(const mosaic_mem__bucket 
     return bits;
 }
 
+/* Writes the nearness (1 / z) of a quadrangle into the z-buffer where it is nearer than what is there; `share` of it. */
+MOSAIC_MEM__ISA static inline __attribute__((always_inline)) void MOSAIC_MEM__NAME(cover)(const mosaic_mem__quad *q, float *nearness, int width,
+                                                                                          double share)
+{
+    /* 1 / z is linear in the cells, as the edges are; these all are >= 0 inside once they are turned to one side. */
+    const double scale = share / q->offset, step = q->normal[0] * q->ray_x[1] * scale;
+    const double side = (q->edge[0][0] * q->x[2] + q->edge[0][1] * q->y[2]) + q->edge[0][2] < 0 ? -1 : 1, lane[4] = {0, 1, 2, 3};
+    int x, y, i;
+    for (y = q->y0; y <= q->y1; y++) {
+        const double row = ((q->normal[0] * q->ray_x[0] + q->normal[1] * (q->ray_y[0] + y * q->ray_y[1])) + q->normal[2]) * scale;
+        double e[4], d[4];
+        float *out = nearness + (size_t)y * (size_t)width;
+        for (i = 0; i < 4; i++) {
+            d[i] = side * q->edge[i][0];
+            e[i] = side * (q->edge[i][1] * y + q->edge[i][2]) + 1e-9;
+        }
+        for (x = q->x0; x <= q->x1; x += 4) {
+            double near_by[4];
+            int64_t in[4];
+            for (i = 0; i < 4; i++) {
+                const double at = (double)x + lane[i];
+                near_by[i] = row + at * step;
+                in[i] = (int64_t)(e[0] + at * d[0] >= 0) & (int64_t)(e[1] + at * d[1] >= 0) & (int64_t)(e[2] + at * d[2] >= 0) &
+                        (int64_t)(e[3] + at * d[3] >= 0);
+            }
+            for (i = 0; i < 4 && x + i <= q->x1; i++) {
+                const float n = (float)near_by[i];
+                if (in[i] && n > out[x + i] && n < 1e30f) out[x + i] = n;
+            }
+        }
+    }
+}
+
+MOSAIC_MEM__ISA static void MOSAIC_MEM__NAME(place)(mosaic_mem__search *q, size_t index)
+{
+    const mosaic_mem *m = q->m;
+    mosaic_mem__candidate *k = &q->candidate[index];
+    const mosaic_mem__chunk *c = mosaic_mem__chunk_of(m, k->slot);
+    const uint32_t at = k->slot % MOSAIC_MEM__CHUNK;
+    const mosaic_mem__frame *f = mosaic_mem__frame_of(m, c->frame[at]);
+    const mosaic_mem_camera *from = &f->view.camera, *to = &q->view->camera;
+    const mosaic_mem__tile t = mosaic_mem__tile_of(m, f, c->tile[at]);
+    const float *depths = mosaic_mem__depths(m, k->slot);
+    const double *edit = mosaic_mem__edit_of(m, c->edit[at])->affine;
+    const double depth = (double)c->depth[at];
+    const int gw = q->o.grid_width, gh = q->o.grid_height, tokens = t.cols * t.rows;
+    const double su = gw / (double)to->width, sv = gh / (double)to->height;
+    mosaic_mem__chain_of *known = &q->known[(c->frame[at] ^ c->edit[at] * 7) % 64];
+    double n[3], point[3], corner[3][4], cosine = 1, offset, behind = 1;
+    uint32_t *cell = q->cell + index * m->tokens;
+    float *token_z = q->token_z + index * m->tokens;
+    mosaic_mem__quad quad;
+    int first, i, x = 0, y = 0;
+    if (known->frame != c->frame[at] || known->edit != c->edit[at]) {
+        mosaic_mem__chain(f, edit, &q->view->pose, known->chain);
+        known->frame = c->frame[at];
+        known->edit = c->edit[at];
+    }
+    mosaic_mem__unpack_normal(c->normal[at], n);
+    point[0] = (t.rect[0] + 0.5 * t.rect[2] - from->cx) * f->inverse[0] * depth;
+    point[1] = (t.rect[1] + 0.5 * t.rect[3] - from->cy) * f->inverse[1] * depth;
+    point[2] = depth;
+    offset = mosaic_mem__dot(n, point);
+    mosaic_mem__corners(from, t.rect, point, n, corner);
+    mosaic_mem__apply_four(known->chain, corner);
+    mosaic_mem__apply(known->chain, point, point);
+    memset(&k->hit, 0, sizeof k->hit);
+    k->hit.id = c->id[at];
+    k->hit.z = point[2];
+    k->hit.tokens = tokens;
+    if (point[2] > 0) {
+        k->hit.u = to->fx * point[0] / point[2] + to->cx;
+        k->hit.v = to->fy * point[1] / point[2] + to->cy;
+        k->hit.scale = to->fx * f->inverse[0] * depth / point[2];
+    }
+    for (first = 0; first < tokens; first += 4) {
+        const int count = tokens - first < 4 ? tokens - first : 4;
+        double p[3][4], along[4], u[4], v[4], z[4];
+        for (i = 0; i < 4; i++) {
+            p[0][i] = t.x0 + x + 0.5, p[1][i] = t.y0 + y + 0.5;
+            z[i] = i < count ? (double)depths[first + i] : 0;
+            if (++x == t.cols) x = 0, y++;
+        }
+        for (i = 0; i < 4; i++) {
+            p[0][i] = (p[0][i] * f->step[0] - from->cx) * f->inverse[0] * z[i];
+            p[1][i] = (p[1][i] * f->step[1] - from->cy) * f->inverse[1] * z[i];
+            p[2][i] = z[i];
+            along[i] = (n[0] * p[0][i] + n[1] * p[1][i]) + n[2] * p[2][i];
+        }
+        mosaic_mem__apply_four(known->chain, p);
+        for (i = 0; i < 4; i++) {
+            u[i] = (to->fx * p[0][i] / p[2][i] + to->cx) * su;
+            v[i] = (to->fy * p[1][i] / p[2][i] + to->cy) * sv;
+        }
+        for (i = 0; i < count; i++) {
+            float *nearness;
+            cell[first + i] = MOSAIC_MEM__NONE;
+            if (!(z[i] > 0)) continue;
+            if (along[i] > behind * offset) behind = along[i] / offset;
+            if (!(p[2][i] >= q->o.nearest) || p[2][i] > q->o.farthest || !(u[i] >= 0 && v[i] >= 0 && u[i] < gw && v[i] < gh)) continue;
+            cell[first + i] = (uint32_t)((int)v[i] * gw + (int)u[i]);
+            token_z[first + i] = (float)p[2][i];
+            nearness = &q->nearness[cell[first + i]];
+            if (1 / token_z[first + i] > *nearness) *nearness = 1 / token_z[first + i];
+        }
+    }
+    k->bias = q->o.tolerance;
+    if (mosaic_mem__quad_of(corner, to, gw, gh, q->o.nearest, &quad)) {
+        const double length = mosaic_mem__length(quad.normal), distance = mosaic_mem__length(point);
+        const double lean = quad.offset > 0 ? quad.offset : -quad.offset;
+        if (length > 0 && distance > 0) cosine = mosaic_mem__dot(quad.normal, point) / (length * distance);
+        if (c->edit[at]) { /* a mirror image is seen from its front where its corners go round the other way */
+            double unused[9];
+            if (mosaic_mem__cofactors(edit, unused) < 0) cosine = -cosine;
+        }
+        /* Where its tokens are behind its plane, it hides only what is behind them. */
+        if (lean > 0) MOSAIC_MEM__NAME(cover)(&quad, q->nearness, gw, 1 / behind);
+        /* A plane that is seen from its edge is at many depths within one cell: half a cell's worth of its slope is no other surface. */
+        if (lean > 0 && point[2] > 0) {
+            const double a = quad.normal[0] * quad.ray_x[1], b = quad.normal[1] * quad.ray_y[1];
+            const double more = 0.5 * point[2] * ((a < 0 ? -a : a) + (b < 0 ? -b : b)) / lean;
+            k->bias += more < 0.25 ? more : 0.25;
+        }
+    }
+    k->gain = cosine; /* for the score, when it is visible */
+}
+
 /* `rows` rows by one or two vectors of columns, all in registers. */
 MOSAIC_MEM__ISA static inline __attribute__((always_inline)) void MOSAIC_MEM__NAME(tile)(const mosaic_mem__gemm *g, int row, int column,
                                                                                          const int rows, const int vectors)
@@ -5990,8 +6056,8 @@ MOSAIC_MEM__ISA static float MOSAIC_MEM__NAME(softmax)(float *x, int count)
     return part[0];
 }
 
-static const mosaic_mem__kernels MOSAIC_MEM__NAME(kernels) = {MOSAIC_MEM__LANES, MOSAIC_MEM__NAME(cull), MOSAIC_MEM__NAME(gemm),
-                                                              MOSAIC_MEM__NAME(softmax)};
+static const mosaic_mem__kernels MOSAIC_MEM__NAME(kernels) = {MOSAIC_MEM__LANES, MOSAIC_MEM__NAME(place), MOSAIC_MEM__NAME(cull),
+                                                              MOSAIC_MEM__NAME(gemm), MOSAIC_MEM__NAME(softmax)};
 
 #undef MOSAIC_MEM__PASTE2
 #undef MOSAIC_MEM__PASTE
