@@ -523,6 +523,8 @@ static int bench(size_t patches)
     mosaic_mem_query_options query;
     mosaic_mem_keyframe key;
     mosaic_mem_scratch scratch;
+    mosaic_mem_picture picture;
+    mosaic_mem_cloud *cloud;
     mosaic_mem *m;
     const double side = sqrt((double)patches / 64);
     const double raw = 58 + 4 * (4 + 4.0 * CHANNELS); /* a record, depths and numbers */
@@ -557,11 +559,34 @@ static int bench(size_t patches)
     }
     qsort(taken, ROUNDS, sizeof *taken, ascending);
     printf("{\"patches\":%zu,\"insert_per_s\":%.0f,\"bytes_per_patch\":%.1f,\"times_raw\":%.3f,\"candidates\":%zu,\"query_p50_ms\":%.3f,\"query_p99_"
-           "ms\":%.3f}\n",
+           "ms\":%.3f",
            mosaic_mem_count(m), (double)mosaic_mem_count(m) / seconds, (double)mosaic_mem_bytes(m) / (double)mosaic_mem_count(m),
            (double)mosaic_mem_bytes(m) / (double)mosaic_mem_count(m) / raw, all / ROUNDS, taken[ROUNDS / 2] * 1e3, taken[ROUNDS * 99 / 100] * 1e3);
-    mosaic_mem_scratch_free(&scratch);
     mosaic_mem_close(m);
+    /* As many points, of the same pictures. */
+    cloud = need_cloud(0.05);
+    memset(&picture, 0, sizeof picture);
+    picture.view.camera = key.view.camera, picture.depth = depth;
+    for (r = 1, seconds = 0, all = 0; mosaic_mem_cloud_count(cloud) < patches;) {
+        mosaic_mem_fuse_stats stats;
+        somewhere(&picture.view.pose, side, &r);
+        start = now();
+        if (mosaic_mem_fuse(cloud, &picture, &stats) != MOSAIC_MEM_OK) return failed("bench", "out of memory");
+        seconds += now() - start;
+        all += stats.samples;
+    }
+    for (i = 0; i < ROUNDS; i++) {
+        mosaic_mem_near near_by[16];
+        somewhere(&picture.view.pose, side, &r);
+        start = now();
+        mosaic_mem_cloud_nearest(cloud, picture.view.pose.centre, &scratch, near_by, 16, &found);
+        taken[i] = now() - start;
+    }
+    qsort(taken, ROUNDS, sizeof *taken, ascending);
+    printf(",\"points\":%zu,\"fuse_per_s\":%.0f,\"bytes_per_point\":%.1f,\"nearest_p50_us\":%.1f}\n", mosaic_mem_cloud_count(cloud),
+           (double)all / seconds, (double)mosaic_mem_cloud_bytes(cloud) / (double)mosaic_mem_cloud_count(cloud), taken[ROUNDS / 2] * 1e6);
+    mosaic_mem_cloud_close(cloud);
+    mosaic_mem_scratch_free(&scratch);
     return DONE;
 }
 

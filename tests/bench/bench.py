@@ -628,6 +628,8 @@ def mem():
         name = f"mem, {run['patches']} patches"
         add(f"{name}: insert", run["insert_per_s"] / 1e6, None, None, "M/s", 1, f"{run['bytes_per_patch']:.0f} bytes a patch, {run['times_raw']:.2f} x raw")
         add(f"{name}: top 64, median", run["query_p50_ms"], None, None, "ms", 1, f"{run['candidates']} in the frustum; p99 {run['query_p99_ms']:.3f}", False)
+        add(f"mem, {run['points']} points: fused", run["fuse_per_s"] / 1e6, None, None, "M/s", 1, f"{run['bytes_per_point']:.0f} bytes a point")
+        add(f"mem, {run['points']} points: nearest 16, median", run["nearest_p50_us"], None, None, "us", 1, "", False)
 
 
 def main():

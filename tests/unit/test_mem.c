@@ -62,7 +62,8 @@ static void arithmetic(void)
         CHECK(mosaic_mem__root(z) == sqrt(z) && mosaic_mem__root_by_digits(z) == sqrt(z));
     }
     for (i = 0; i < 5; i++) CHECK_MSG(worst[i] < 1e-14, "function %d is off by %g", i, worst[i]);
-    CHECK(mosaic_mem__root(0) == 0 && mosaic_mem__root(-1) == 0 && mosaic_mem__root(5e-324) == sqrt(5e-324) && mosaic_mem__root_by_digits(5e-324) == sqrt(5e-324));
+    CHECK(mosaic_mem__root(0) == 0 && mosaic_mem__root(-1) == 0 && mosaic_mem__root(5e-324) == sqrt(5e-324) &&
+          mosaic_mem__root_by_digits(5e-324) == sqrt(5e-324));
     for (i = 0; i < 65536; i++) { /* halves */
         const float f = mosaic_mem__from_half((uint16_t)i);
         if ((i & 0x7c00) != 0x7c00) CHECK_MSG(mosaic_mem__to_half(f) == i, "half %x", i);
@@ -757,6 +758,7 @@ static void files(void)
     save(m);
     bytes = slurp, size = slurp_size;
     slurp = NULL, slurp_size = 0;
+    CHECK(size <= 128 + 12 * 168 + 2 * 96 + mosaic_mem_count(m) * (48 + 4 * (4 + 4 * CHANNELS + 4))); /* D23 */
     OK(mosaic_mem_load(bytes, size, NULL, &again));
     CHECK(same_file(m, again));
     index_holds(again);
