@@ -669,19 +669,19 @@ static void budget(void)
         mosaic_mem_close(m);
     }
     { /* the least: against a sort */
-        static mosaic_mem__rank a[3000], b[3000];
+        static mosaic_mem_near a[3000], b[3000];
         int round, i, n;
         for (round = 0; round < 200; round++) {
             size_t k, below;
             n = test_range(1, round < 100 ? 12 : 3000);
-            for (i = 0; i < n; i++) a[i].worth = b[i].worth = test_range(0, round % 7 * 50), a[i].id = b[i].id = (uint64_t)i + 1;
+            for (i = 0; i < n; i++) a[i].distance = b[i].distance = test_range(0, round % 7 * 50), a[i].id = b[i].id = (uint64_t)i + 1;
             k = (size_t)test_range(0, n);
             mosaic_mem__least(a, (size_t)n, k);
             for (i = 0; i < n; i++) { /* rank in the old order */
                 int j;
                 if (n > 100 && i % 97) continue;
                 below = 0;
-                for (j = 0; j < n; j++) below += mosaic_mem__rank_below(&b[j], &a[i]);
+                for (j = 0; j < n; j++) below += mosaic_mem__near_below(&b[j], &a[i]);
                 CHECK((below < k) == ((size_t)i < k));
             }
         }
