@@ -56,11 +56,11 @@ matrix:
 	@sh tests/matrix.sh $(BUILD)/matrix
 
 fuzz:
-	@for name in ssim lap raft mem; do \
+	@for name in ssim lap raft mem pool config mask; do \
+	    libraries=; case $$name in mem | config) libraries=$$(pkg-config --cflags --libs libcjson) ;; esac; \
 	    mkdir -p $(BUILD)/fuzz/$$name; \
-	    clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_$$name.c $$([ $$name != mem ] || pkg-config --cflags --libs libcjson) \
-	        -o $(BUILD)/fuzz/fuzz_$$name && \
-	    case $$name in raft | mem) $(BUILD)/fuzz/fuzz_$$name --seeds $(BUILD)/fuzz/$$name ;; esac && \
+	    clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_$$name.c $$libraries -o $(BUILD)/fuzz/fuzz_$$name && \
+	    case $$name in raft | mem | pool | config | mask) $(BUILD)/fuzz/fuzz_$$name --seeds $(BUILD)/fuzz/$$name ;; esac && \
 	    $(BUILD)/fuzz/fuzz_$$name -max_total_time=60 $(BUILD)/fuzz/$$name || exit 1; \
 	done
 

@@ -52,15 +52,18 @@ static int list_folder(const char *folder, char ***names)
 static unsigned char *read_picture(const char *path, int *width, int *height, int *has_alpha)
 {
     int channels = 0, c;
-    unsigned char *rgba = stbi_load(path, width, height, &channels, 4);
+    /* Its own channels: when stb_image 2.27 is asked for others, it reads beyond the end of PNM pictures with 16 bits. */
+    unsigned char *own = stbi_load(path, width, height, &channels, 0), *p = own;
+    unsigned char *rgb = own ? (unsigned char *)malloc((size_t)*width * (size_t)*height * 3) : NULL;
     size_t i;
-    for (i = 0; rgba && i < (size_t)*width * (size_t)*height; i++)
-        for (c = 0; c < 3; c++) {
-            const int alpha = rgba[4 * i + 3];
-            rgba[3 * i + (size_t)c] = (unsigned char)((rgba[4 * i + (size_t)c] * alpha + 255 * (255 - alpha) + 127) / 255);
-        }
     *has_alpha = channels == 2 || channels == 4;
-    return rgba;
+    for (i = 0; rgb && i < (size_t)*width * (size_t)*height; i++, p += channels)
+        for (c = 0; c < 3; c++) {
+            const int level = p[channels < 3 ? 0 : c], alpha = *has_alpha ? p[channels - 1] : 255;
+            rgb[3 * i + (size_t)c] = (unsigned char)((level * alpha + 255 * (255 - alpha) + 127) / 255);
+        }
+    stbi_image_free(own);
+    return rgb;
 }
 
 /* As PNG or JPEG. With `clear` cells without a photograph are transparent in a PNG, and white in a JPEG, which has no transparency. */

@@ -474,6 +474,9 @@ good "mask: a photograph for each filled cell" --input $source $few --output x.p
 refuses "no mask: half are missing" 1 "$((cols * rows / 2)) photographs are missing for $((cols * rows)) cells" --input $source $few --output y.png
 good "mask: the source elsewhere" --input $source $small --output x.mp4 --mask half.pgm --mask-shows source --count 5
 holds "mask: said" "$out" "$((cols * rows / 2)) filled"
+printf 'P5 4 1 65535\n\377\377\377\377\177\177\000\000' > deep.pgm
+good "mask: 16 bits" --input $source $small --output x.mp4 --mask deep.pgm --count 1 --report deep.json
+same "mask: 16 bits" "$(field deep.json filled)" "$(field mask.json filled)"
 printf 'P5 1 1 255\n\000' > none.pgm
 refuses "mask: nothing left" 1 "leaves out every cell" --input $source $small --output y.png --mask none.pgm
 refuses "mask: not there" 1 "nowhere.png" --input $source $small --output y.png --mask nowhere.png
@@ -581,7 +584,7 @@ same "mosaic_still: all differ" "$(cksum x2.png x3.png x4.png x5.png | cut -d' '
 refuses "mosaic_still: unknown preset" 2 'did you mean "vivid"?' demo/clip/frame_0020.png demo/tiles x.png --preset vivit
 refuses "mosaic_still: out of range" 2 "from 0 to 0.5" demo/clip/frame_0020.png demo/tiles x.png --bleed 3
 same "mosaic_still: as mosaic_video" "$("$build/mosaic_video" --input demo/clip/frame_0020.png --tiles demo/tiles --output v.png --cells 60 --height 144 --preset vivid --quiet && cmp v.png x2.png; echo $?)" 0
-good "mosaic_still: help" --help
+good "mosaic_still: 16 bits" deep.pgm demo/tiles x.png --cells 4 --height 32
 good "mosaic_still: help" --help
 holds "mosaic_still: help" "$out" "--cell-aspect W:H"
 refuses "mosaic_still: no arguments" 2 "usage"

@@ -13,14 +13,18 @@ static inline unsigned char *mask_read(const char *path, const mosaic_grid *grid
     const int cells = grid->cols * grid->rows;
     int width, height, channels, i;
     size_t k;
-    unsigned char *level = stbi_load(path, &width, &height, &channels, 2), *mask = (unsigned char *)malloc((size_t)cells);
+    /* Its own channels: when stb_image 2.27 is asked for others, it reads beyond the end of PNM pictures with 16 bits. */
+    unsigned char *level = stbi_load(path, &width, &height, &channels, 0), *mask = (unsigned char *)malloc((size_t)cells);
     mosaic_result result = MOSAIC_ERROR_MEMORY;
     if (!level) {
         snprintf(err, err_size, "%s: %s; a mask is a picture, white (or opaque) where there are to be photographs", path, stbi_failure_reason());
         free(mask);
         return NULL;
     }
-    for (k = 0; k < (size_t)width * (size_t)height; k++) level[k] = level[2 * k + (channels == 2 || channels == 4)];
+    for (k = 0; k < (size_t)width * (size_t)height; k++) {
+        const unsigned char *p = level + k * (size_t)channels;
+        level[k] = channels == 3 ? (unsigned char)((p[0] * 77 + p[1] * 150 + p[2] * 29) >> 8) : p[channels - 1];
+    }
     if (mask) result = mosaic_mask_cells(grid, level, width, height, (size_t)width, mask);
     stbi_image_free(level);
     *filled = 0;

@@ -213,6 +213,22 @@ static inline void picture__flatten(unsigned char *rgba, size_t pixels)
         }
 }
 
+/* Grey levels (and alpha) as three (or four) channels, from the last pixel on in the same memory, or null. */
+static inline unsigned char *picture__colour(unsigned char *grey, int *channels, size_t pixels)
+{
+    const size_t from = (size_t)*channels, to = from + 2;
+    unsigned char *rgb = (unsigned char *)realloc(grey, pixels * to);
+    size_t k;
+    if (!rgb) free(grey);
+    for (k = rgb ? pixels : 0; k-- > 0;) {
+        const unsigned char level = rgb[k * from], alpha = rgb[k * from + from - 1];
+        memset(rgb + k * to, level, 3);
+        if (to == 4) rgb[k * to + 3] = alpha;
+    }
+    *channels = (int)to;
+    return rgb;
+}
+
 /* A picture file, upright, as packed 8-bit RGB; freed with free(). Null: *why is a phrase. Any thread. */
 static inline unsigned char *picture_read(const char *path, int *width, int *height, const char **why)
 {
@@ -227,10 +243,13 @@ static inline unsigned char *picture_read(const char *path, int *width, int *hei
     *why = size ? "cannot be read" : "is empty";
     if (size > 0 && size <= INT_MAX) data = (unsigned char *)malloc((size_t)size);
     if (data && fread(data, 1, (size_t)size, f) == (size_t)size) {
-        stbi_info_from_memory(data, (int)size, width, height, &channels);
-        channels = channels == 2 || channels == 4 ? 4 : 3;
-        rgb = stbi_load_from_memory(data, (int)size, width, height, NULL, channels);
+        /* Its own channels: when stb_image 2.27 is asked for others, it reads beyond the end of PNM pictures with 16 bits. */
+        rgb = stbi_load_from_memory(data, (int)size, width, height, &channels, 0);
         if (!rgb) *why = stbi_failure_reason() ? stbi_failure_reason() : "is no picture";
+        if (rgb && channels < 3) {
+            *why = "out of memory";
+            rgb = picture__colour(rgb, &channels, (size_t)*width * (size_t)*height);
+        }
     }
     if (rgb && channels == 4) picture__flatten(rgb, (size_t)*width * (size_t)*height);
     orientation = rgb ? exif_orientation(data, (size_t)size) : 1;
