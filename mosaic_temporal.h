@@ -67,7 +67,7 @@
        cut        a new shot begins where most cells look like nothing that stood near them a frame before; the state is reset
        predict    motion (yours, or estimated) carries a lattice of 7 x 7 points a cell along with the content: it knows where in the shot's first
                   frame the content of each cell stood, and by that which photograph it shows. What is hidden for up to 12 frames finds its
-                  photograph again; what moves slower than a twentieth of a cell a frame stays; a flash of one frame changes nothing
+                  photograph again; what moves slower than a twentieth of a cell a frame stays; after a flash of one or two frames the photographs are those of before
        assign     cost(cell, photograph) is the error that will be left after recolouring that very pair; the photograph that is expected in a cell gets
                   a bonus. mosaic_lap.h finds the one optimum of the sum, each photograph used at most max_uses times. In the first frame of a shot
                   copies that stand too close are made dearer and the problem is solved again, at most four times; what is left then, or in later
@@ -693,8 +693,11 @@ extern "C" {
 #define MOSAIC__CUT_DISTANCE (27 * 40)
 /* Steps of a circle of hues, itself left out, that a photograph may be turned by. */
 #define MOSAIC__HUES 7
-/* A flash: the frame's mean changes by this much (.05) at once. */
+/* When the picture is back after a seeming cut: at most so many of 100 cells look like nothing that was near them then. */
+#define MOSAIC__BACK_SHARE 30
+/* A flash: the frame's mean changes by this much (.05) at once. It may last so many frames; then it is light. */
 #define MOSAIC__FLASH 51
+#define MOSAIC__HOLD 2
 
 /* ==== Integers ==== */
 
@@ -4034,10 +4037,12 @@ typedef struct mosaic__cell {
     int32_t photo, variant; /* shown */
     int32_t jump[2];        /* whole cells that its content has come: the cell less this, in this chart, is its key */
     uint32_t chart;
-    int32_t lost;         /* frames for which its key has belonged to another cell; 0: its photograph is remembered under its key */
-    mosaic__look seen;    /* in the last frame */
-    mosaic__look priced;  /* when its costs were computed */
-    mosaic__look painted; /* when it was painted */
+    int32_t lost;                     /* frames for which its key has belonged to another cell; 0: its photograph is remembered under its key */
+    mosaic__look seen;                /* in the last frame */
+    mosaic__look priced;              /* when its costs were computed */
+    mosaic__look painted;             /* when it was painted */
+    int32_t held_photo, held_variant; /* before a cut that may be a flash */
+    mosaic__look held;
 } mosaic__cell;
 
 /* A point of the lattice that content is followed on. */
@@ -4101,6 +4106,10 @@ struct mosaic_engine {
     mosaic__sample *lattice, *next_lattice; /* lattice_width x lattice_height */
     int lattice_width, lattice_height;
     uint32_t charts; /* given so far */
+    int hold;        /* frames in which the picture from before a cut or a jump of its mean may come back */
+    int parted;      /* since then a new shot was begun */
+    int calm;        /* frames, with this one, in which no photograph is exchanged for another, for a flash may be over soon */
+    mosaic__shot held_shot;
     mosaic__memory *memory;
     int32_t *memory_first; /* of each hash, or -1 */
     uint32_t memory_mask;
@@ -4121,7 +4130,7 @@ struct mosaic_engine {
     int32_t (*centre)[2];         /* of each cell: how far its content has come */
     int32_t *own, *key;           /* memories of what it shows, and of its content; -1: none */
     mosaic__wish *wish;
-    int flash;      /* no motion is believed, and no photograph exchanged for another */
+    int flash;      /* no motion is believed */
     int32_t *table; /* costs of this frame, filled x width; null when that is much: then they are computed wherever they are looked at */
     size_t width;   /* photographs, rounded up to whole packs */
     uint8_t *stale; /* of each cell: its costs have changed */
@@ -4253,20 +4262,19 @@ static void mosaic__describe_pack(void *arg, int index)
 
 /* ---- Cuts ---- */
 
-/* A new shot begins where most cells look like nothing that stood within one cell of them before. The frame's mean colour is taken out first, so
-   that a flash, a fade or a change of exposure is no cut. *flash: that mean changed at once by so much that the photographs wait for a frame. */
-static int mosaic__is_cut(const mosaic_engine *e, int *flash)
+/* Of 100 cells, how many look like nothing that stood within one cell of them before: in the last frame, or before the last cut (held). The frame's mean colour
+   is taken out first, so that a flash, a fade or a change of exposure is no cut. *jump: that mean changed at once by as much as in a flash. */
+static int mosaic__unlike(const mosaic_engine *e, int held, int *jump)
 {
     const mosaic_grid *g = &e->grid;
     int64_t sum[3] = {0, 0, 0};
     int shift[3], col, row, x, y, c, i, unlike = 0;
-    *flash = 0;
-    if (e->frames == 0) return 1;
+    *jump = 0;
     for (i = 0; i < e->cells; i++)
-        for (c = 0; c < 3; c++) sum[c] += e->look[i].mean[c] - e->cell[i].seen.mean[c];
+        for (c = 0; c < 3; c++) sum[c] += e->look[i].mean[c] - (held ? &e->cell[i].held : &e->cell[i].seen)->mean[c];
     for (c = 0; c < 3; c++) {
         shift[c] = (int)mosaic__div_round(sum[c], e->cells);
-        *flash |= mosaic__abs(shift[c]) >= MOSAIC__FLASH;
+        *jump |= mosaic__abs(shift[c]) >= MOSAIC__FLASH;
     }
     for (row = 0; row < g->rows; row++)
         for (col = 0; col < g->cols; col++) {
@@ -4275,12 +4283,41 @@ static int mosaic__is_cut(const mosaic_engine *e, int *flash)
             for (y = row - 1; y <= row + 1 && best >= MOSAIC__CUT_DISTANCE; y++)
                 for (x = col - 1; x <= col + 1 && best >= MOSAIC__CUT_DISTANCE; x++)
                     if (x >= 0 && y >= 0 && x < g->cols && y < g->rows) {
-                        int d = mosaic__look_distance(look, &e->cell[y * g->cols + x].seen, shift);
+                        const mosaic__cell *cell = e->cell + y * g->cols + x;
+                        int d = mosaic__look_distance(look, held ? &cell->held : &cell->seen, shift);
                         if (d < best) best = d;
                     }
             unlike += best >= MOSAIC__CUT_DISTANCE;
         }
-    return (int64_t)unlike * 100 >= (int64_t)e->cells * MOSAIC__CUT_SHARE;
+    return (int)((int64_t)unlike * 100 / e->cells);
+}
+
+/* A new shot begins where most cells look like nothing that was there before. That, or a jump of the mean, may be a flash: what was shown until then is held
+   for two frames, and if the picture is back by then, it is no new shot. *back: but one was begun in between. */
+static int mosaic__is_cut(mosaic_engine *e, int *back)
+{
+    int cut = 1, like, jump, i;
+    *back = e->flash = 0;
+    if (e->frames > 0) cut = mosaic__unlike(e, 0, &e->flash) >= MOSAIC__CUT_SHARE;
+    if (e->hold > 0) {
+        like = mosaic__unlike(e, 1, &jump) <= MOSAIC__BACK_SHARE && !jump;
+        *back = like && e->parted;
+        e->hold = *back ? 0 : e->hold - 1;
+        if (like) cut = 0;
+    } else if (e->frames > 0 && (cut || e->flash)) {
+        e->hold = MOSAIC__HOLD;
+        e->parted = 0;
+        e->held_shot = e->finisher.shot;
+        for (i = 0; i < e->cells; i++) {
+            mosaic__cell *c = e->cell + i;
+            c->held_photo = c->photo;
+            c->held_variant = c->variant;
+            c->held = c->seen;
+        }
+    }
+    e->parted |= cut;
+    e->calm = cut || *back ? 0 : e->flash ? MOSAIC__HOLD + 1 : e->calm > 0 ? e->calm - 1 : 0;
+    return cut;
 }
 
 /* ---- Predict: where the content of each cell went, and with it its photograph ----
@@ -4526,7 +4563,7 @@ static void mosaic__make_wish(mosaic_engine *e, int cell)
     mosaic__wish *w = e->wish + cell;
     w->photo = -1;
     w->variant = 0;
-    w->bonus = e->flash ? MOSAIC__COST_LIMIT : e->settings.bonus;
+    w->bonus = e->calm ? MOSAIC__COST_LIMIT : e->settings.bonus;
     w->keep = own == key ? 0 : w->bonus / 2;
     if (key->claimant == cell && key->photo >= 0) {
         w->photo = key->photo;
@@ -4620,6 +4657,21 @@ static void mosaic__begin_shot(mosaic_engine *e)
         e->key[i] = mosaic__memory_add(e, i);
         e->memory[e->key[i]].claimant = i;
     }
+}
+
+/* The picture is as it was before what seemed to be a cut: its photographs are expected where they stood, and its colours are finished as then. */
+static void mosaic__resume_shot(mosaic_engine *e)
+{
+    int r;
+    mosaic__begin_shot(e);
+    for (r = 0; r < e->filled; r++) {
+        const int i = e->cell_of_row[r];
+        e->wish[i].photo = e->cell[i].held_photo;
+        e->wish[i].variant = e->cell[i].held_variant;
+        e->wish[i].bonus = MOSAIC__COST_LIMIT;
+    }
+    e->finisher.shot = e->held_shot;
+    e->finisher.made = e->finisher.ready = 0;
 }
 
 /* ---- Assign ---- */
@@ -5531,7 +5583,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
 {
     const mosaic_flow_field *motion;
     mosaic_frame *f;
-    int cut, i;
+    int cut, back, i;
 
     if (!e || !frame) return MOSAIC_ERROR_NULL;
     *frame = 0;
@@ -5551,16 +5603,18 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     f = &e->frame;
     mosaic__stage(e, MOSAIC_STAGE_DESCRIBE);
     mosaic__describe_frame(e);
-    cut = mosaic__is_cut(e, &e->flash);
+    cut = mosaic__is_cut(e, &back);
     if (e->flow) {
         const mosaic_flow_field *estimated = 0;
         mosaic__stage(e, MOSAIC_STAGE_FLOW);
-        if (cut) mosaic_flow_reset(e->flow);
+        if (cut || back) mosaic_flow_reset(e->flow);
         mosaic_flow_push(e->flow, input->rgb, input->stride, &estimated);
         if (!motion) motion = estimated;
     }
     mosaic__stage(e, MOSAIC_STAGE_PREDICT);
-    if (cut || e->settings.bonus == 0)
+    if (back)
+        mosaic__resume_shot(e);
+    else if (cut || e->settings.bonus == 0)
         mosaic__begin_shot(e);
     else
         mosaic__predict(e, motion);
@@ -5605,7 +5659,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_cell_costs(const mosaic_engine *e, int 
 
 #define MOSAIC__STATE_HEADER 72
 #define MOSAIC__LOOK_NUMBERS (3 + 3 * MOSAIC__BLOCKS + 3 + 3)
-#define MOSAIC__CELL_NUMBERS (6 + 3 * MOSAIC__LOOK_NUMBERS + 15)
+#define MOSAIC__CELL_NUMBERS (8 + 4 * MOSAIC__LOOK_NUMBERS + 15)
 #define MOSAIC__SAMPLE_NUMBERS 5
 #define MOSAIC__MEMORY_NUMBERS 6
 #define MOSAIC__CURVE_NUMBERS (3 * MOSAIC__KNOTS)
@@ -5618,7 +5672,7 @@ MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *e)
 {
     if (!e) return 0;
     return MOSAIC__STATE_HEADER + (size_t)e->cells * (MOSAIC__CELL_NUMBERS + (size_t)(e->curve ? MOSAIC__CURVE_NUMBERS : 0)) * 4 +
-           mosaic__samples(e) * MOSAIC__SAMPLE_NUMBERS * 4 + (size_t)e->memory_room * MOSAIC__MEMORY_NUMBERS * 4 + (e->finisher.tone ? 12 : 0) +
+           mosaic__samples(e) * MOSAIC__SAMPLE_NUMBERS * 4 + (size_t)e->memory_room * MOSAIC__MEMORY_NUMBERS * 4 + (e->finisher.tone ? 24 : 0) +
            mosaic__canvas_bytes(e);
 }
 
@@ -5669,6 +5723,9 @@ static void mosaic__state_cell(mosaic__cell *cell, mosaic_draw *draw, mosaic_cur
     mosaic__state_look(&cell->seen, from, to, at);
     mosaic__state_look(&cell->priced, from, to, at);
     mosaic__state_look(&cell->painted, from, to, at);
+    mosaic__number32(&cell->held_photo, from, to, at);
+    mosaic__number32(&cell->held_variant, from, to, at);
+    mosaic__state_look(&cell->held, from, to, at);
     for (c = 0; c < 3; c++)
         for (k = 0; k < 5; k++) mosaic__number16(&draw->colour[c][k], from, to, at);
     for (c = 0; c < 3 && curve; c++)
@@ -5714,7 +5771,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void
     if (!e || !data) return MOSAIC_ERROR_NULL;
     if (size < mosaic_state_size(e)) return MOSAIC_ERROR_BUFFER;
     memcpy(p, "MOSAICST", 8);
-    mosaic__put32(p + 8, 2);
+    mosaic__put32(p + 8, 3);
     mosaic__put32(p + 12, (uint32_t)e->cells);
     mosaic__put64(p + 16, e->identity);
     mosaic__put64(p + 32, (uint64_t)e->frames);
@@ -5732,7 +5789,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void
         mosaic__state_sample(&sample, 0, p, &at);
     }
     mosaic__put32(p + 64, (uint32_t)e->memories);
-    mosaic__put32(p + 68, 0);
+    mosaic__put32(p + 68, (uint32_t)(e->hold | e->parted << 7 | e->calm << 8));
     for (i = 0; i < e->memory_room; i++) {
         mosaic__memory memory;
         memset(&memory, 0, sizeof memory);
@@ -5740,8 +5797,10 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void
         mosaic__state_memory(&memory, 0, p, &at);
     }
     if (e->finisher.tone) {
-        mosaic__shot shot = e->finisher.shot;
-        mosaic__state_shot(&shot, 0, p, &at);
+        mosaic__shot shot[2];
+        shot[0] = e->finisher.shot;
+        shot[1] = e->held_shot;
+        for (i = 0; i < 2; i++) mosaic__state_shot(&shot[i], 0, p, &at);
     }
     if (e->canvas) memcpy(p + at, e->canvas, mosaic__canvas_bytes(e));
     mosaic__put64(p + 24, mosaic__state_checksum(p, mosaic_state_size(e)));
@@ -5772,12 +5831,13 @@ static int mosaic__variant_ok(const mosaic_engine *e, int32_t variant)
 }
 
 /* Whether a cell may be as a state says: without a photograph where the mask leaves it out, and only there. */
-static int mosaic__state_ok(const mosaic_engine *e, int i, const mosaic__cell *c)
+static int mosaic__state_ok(const mosaic_engine *e, int i, const mosaic__cell *c, int held)
 {
     if (e->row_of_cell[i] < 0 ? c->photo != -1 : !mosaic__pool_has(e->pool, c->photo)) return 0;
     if (!mosaic__variant_ok(e, c->variant) && (c->photo >= 0 || c->variant != 0)) return 0;
     if (!mosaic__jump_ok(c->jump[0]) || !mosaic__jump_ok(c->jump[1]) || c->lost < 0 || c->lost > MOSAIC__PATIENCE) return 0;
-    if (!mosaic__look_ok(&c->seen)) return 0;
+    if (!mosaic__look_ok(&c->seen) || (held && !mosaic__look_ok(&c->held))) return 0;
+    if (held && c->photo >= 0 && (!mosaic__pool_has(e->pool, c->held_photo) || !mosaic__variant_ok(e, c->held_variant))) return 0;
     return c->photo < 0 || (mosaic__look_ok(&c->priced) && mosaic__look_ok(&c->painted));
 }
 
@@ -5787,17 +5847,20 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     size_t at, k;
     int64_t frames;
     uint32_t memories;
-    mosaic__shot shot;
+    uint32_t waits;
+    mosaic__shot shot[2];
     int i, pass;
     if (!e || !data) return MOSAIC_ERROR_NULL;
-    memset(&shot, 0, sizeof shot);
+    memset(shot, 0, sizeof shot);
     if (size < MOSAIC__STATE_HEADER || memcmp(p, "MOSAICST", 8) != 0) return MOSAIC_ERROR_CORRUPT;
-    if (mosaic__get32(p + 8) != 2) return MOSAIC_ERROR_VERSION;
+    if (mosaic__get32(p + 8) != 3) return MOSAIC_ERROR_VERSION;
     if (mosaic__get64(p + 16) != e->identity || mosaic__get32(p + 12) != (uint32_t)e->cells) return MOSAIC_ERROR_MISMATCH;
     if (size != mosaic_state_size(e) || mosaic__state_checksum(p, size) != mosaic__get64(p + 24)) return MOSAIC_ERROR_CORRUPT;
     frames = (int64_t)mosaic__get64(p + 32);
     memories = mosaic__get32(p + 64);
-    if (frames < 0 || memories > (uint32_t)e->memory_room) return MOSAIC_ERROR_CORRUPT;
+    waits = mosaic__get32(p + 68);
+    if (frames < 0 || memories > (uint32_t)e->memory_room || (waits & 127) > MOSAIC__HOLD || waits >> 8 > MOSAIC__HOLD + 1)
+        return MOSAIC_ERROR_CORRUPT;
     /* First everything is looked at, then taken over. */
     for (pass = 0; pass < 2; pass++) {
         at = MOSAIC__STATE_HEADER;
@@ -5809,10 +5872,11 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             memset(&draw, 0, sizeof draw);
             memset(&curve, 0, sizeof curve);
             mosaic__state_cell(&cell, &draw, e->curve ? &curve : 0, p, 0, &at);
-            if (frames > 0 && !mosaic__state_ok(e, i, &cell)) return MOSAIC_ERROR_CORRUPT;
+            if (frames > 0 && !mosaic__state_ok(e, i, &cell, (waits & 127) > 0)) return MOSAIC_ERROR_CORRUPT;
             if (pass == 0) continue;
             if (e->row_of_cell[i] < 0) {
                 e->cell[i].seen = cell.seen;
+                e->cell[i].held = cell.held;
                 continue;
             }
             mosaic__show(&draw, &cell);
@@ -5844,14 +5908,21 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             mosaic__memory_link(e, i);
         }
         if (e->finisher.tone) {
-            mosaic__state_shot(&shot, p, 0, &at);
-            if (mosaic__abs(shot.mean[0]) > 1100 || mosaic__abs(shot.mean[1]) > 1100 || shot.chroma != mosaic__clamp(shot.chroma, 0, 1023))
-                return MOSAIC_ERROR_CORRUPT;
+            for (i = 0; i < 2; i++) {
+                mosaic__state_shot(&shot[i], p, 0, &at);
+                if (mosaic__abs(shot[i].mean[0]) > 1100 || mosaic__abs(shot[i].mean[1]) > 1100 ||
+                    shot[i].chroma != mosaic__clamp(shot[i].chroma, 0, 1023))
+                    return MOSAIC_ERROR_CORRUPT;
+            }
         }
     }
     e->memories = (int)memories;
     e->charts = mosaic__get32(p + 40);
-    e->finisher.shot = shot;
+    e->hold = (int)(waits & 127);
+    e->parted = (int)(waits >> 7 & 1);
+    e->calm = (int)(waits >> 8);
+    e->finisher.shot = shot[0];
+    e->held_shot = shot[1];
     e->finisher.made = e->finisher.ready = 0;
     if (e->canvas) memcpy(e->canvas, p + at, mosaic__canvas_bytes(e));
     e->canvas_changed = 1;

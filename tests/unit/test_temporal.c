@@ -1129,6 +1129,74 @@ static void test_flash_fade_dissolve(void)
     mosaic_pool_destroy(pool);
 }
 
+/* Flashes white or dark enough to look like cuts, and other pictures, of one or two frames in a moving film: the photographs of before come back, and the colours'
+   table with them; after three frames they need not. Each stream is also handed over to another engine in the middle of the flash. */
+static void test_hold(void)
+{
+    enum { WHITE, BLACK, BRIGHT, OTHER, BLINK, KINDS }; /* BRIGHT: lighter by much, but no cut */
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    static int16_t table[33 * 33 * 33 * 4];
+    mosaic_pool *pool = make_pool(200, CELL, CELL);
+    const mosaic_grid grid = make_grid();
+    int kind, length, n, i, k, reshuffled = 0;
+    for (kind = 0; kind < KINDS; kind++)
+        for (length = 1; length <= 3; length++) {
+            mosaic_draw before[COLS * ROWS];
+            mosaic_options o;
+            mosaic_engine *e[2];
+            int changed = 0;
+            memset(&o, 0, sizeof o);
+            o.preset = MOSAIC_PRESET_NATURAL;
+            o.draw_list_only = 1;
+            for (k = 0; k < 2; k++) e[k] = make_engine(pool, &o);
+            for (n = 0; n < 9 + length; n++) {
+                const int flash = n >= 5 && n < 5 + length, back = n == 5 + length;
+                const mosaic_frame *f[2];
+                world(rgb, WIDTH, HEIGHT, flash && kind == OTHER ? 700 : 2 * (n < 3 ? n : 3), 0, flash && kind == OTHER ? 77 : 5);
+                for (i = 0; i < WIDTH * HEIGHT * 3 && flash; i++)
+                    rgb[i] = kind == WHITE    ? 255
+                             : kind == BLACK  ? 0
+                             : kind == BRIGHT ? (uint8_t)mosaic__clamp(rgb[i] + 90, 0, 255)
+                             : kind == BLINK  ? (uint8_t)(i / 3 % WIDTH * 255 / WIDTH * (n % 2))
+                                              : rgb[i];
+                for (k = 0; k < 2; k++) f[k] = push(e[k], rgb, NULL);
+                CHECK_MSG(memcmp(f[0]->draw, f[1]->draw, sizeof before) == 0, "kind %d, %d frames, frame %d: another engine went on otherwise", kind,
+                          length, n);
+                CHECK_MSG(memcmp(f[0]->tone, f[1]->tone, sizeof table) == 0, "kind %d, %d frames, frame %d: another table", kind, length, n);
+                if (n == 4) {
+                    memcpy(before, f[0]->draw, sizeof before);
+                    memcpy(table, f[0]->tone, sizeof table);
+                }
+                if (n == 5) CHECK_MSG(f[0]->cut == (kind == OTHER || kind == BLINK), "kind %d: %d", kind, f[0]->cut);
+                if (n == 5 && f[0]->cut) reshuffled += f[0]->changed == COLS * ROWS;
+                if (n >= 5 + length) {
+                    for (changed = 0, i = 0; i < COLS * ROWS; i++)
+                        changed += f[0]->draw[i].photo != before[i].photo || f[0]->draw[i].variant != before[i].variant;
+                    if (length <= 2) {
+                        CHECK_MSG(!f[0]->cut && changed == 0, "kind %d, %d frames, frame %d: %d photographs of %d changed", kind, length, n, changed,
+                                  COLS * ROWS);
+                        CHECK_MSG(memcmp(f[0]->tone, table, sizeof table) == 0, "kind %d, %d frames, frame %d: another table", kind, length, n);
+                    }
+                    for (changed = 0, i = 0; i < COLS * ROWS; i++) changed += f[0]->draw[i].changed;
+                    CHECK(changed == f[0]->changed && (back || changed == 0 || length > 2));
+                }
+                if (length == 3 && back && kind == OTHER) CHECK(f[0]->cut && f[0]->changed == COLS * ROWS); /* held no longer */
+                if (n == 4 + (length + 1) / 2) {
+                    const size_t size = mosaic_state_size(e[1]);
+                    void *state = malloc(size);
+                    CHECK(mosaic_state_save(e[1], state, size) == MOSAIC_OK);
+                    mosaic_close(e[1]);
+                    CHECK(mosaic_open(&grid, pool, &o, &e[1]) == MOSAIC_OK);
+                    CHECK(mosaic_state_load(e[1], state, size) == MOSAIC_OK);
+                    free(state);
+                }
+            }
+            for (k = 0; k < 2; k++) mosaic_close(e[k]);
+        }
+    CHECK_MSG(reshuffled == 6, "a real cut cuts at once: %d", reshuffled);
+    mosaic_pool_destroy(pool);
+}
+
 static void test_cut(void)
 {
     static uint8_t rgb[WIDTH * HEIGHT * 3];
@@ -1750,6 +1818,7 @@ int main(void)
     test_pan_stops();
     test_moving_subject();
     test_flash_fade_dissolve();
+    test_hold();
     test_mask();
     test_cut();
     test_options();
