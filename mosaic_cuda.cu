@@ -614,14 +614,12 @@ typedef struct mosaic_cuda__engine {
     size_t size;
     mosaic__pack *pack;
     mosaic__look *look; /* of the cells whose costs are wanted; host and device */
-    int32_t *weight;
     int32_t *table;
     mosaic_draw *draw;
     mosaic_curve *curve;
     uint8_t *source;
     mosaic_cuda__paint_job paint;
     mosaic__look *host_look;
-    int32_t *host_weight;
     int synced; /* the canvas here is the engine's */
 } mosaic_cuda__engine;
 
@@ -632,7 +630,6 @@ enum { MOSAIC_CUDA__CELLS = 8, MOSAIC_CUDA__PHOTOS = 128 }; /* of a block */
 typedef struct mosaic_cuda__cost_job {
     mosaic__settings settings;
     const mosaic__look *look;
-    const int32_t *weight;
     const mosaic__pack *pack;
     int32_t *out;
     int cells, width;
@@ -656,7 +653,7 @@ static __global__ void __launch_bounds__(MOSAIC_CUDA__PHOTOS) mosaic_cuda__costs
             const int32_t cost = mosaic__pair_cost(&job.settings, look + i, pack + v, photo % MOSAIC__LANES);
             if (cost < best) best = cost;
         }
-        job.out[(size_t)(first + i) * (size_t)job.width + (size_t)photo] = best * job.weight[first + i] >> 8;
+        job.out[(size_t)(first + i) * (size_t)job.width + (size_t)photo] = best;
     }
 }
 
@@ -671,21 +668,17 @@ static int mosaic_cuda__engine_costs(void *state, const mosaic_engine *e)
     for (r = 0; r < e->filled; r++) {
         const mosaic__look *look = &e->cell[e->cell_of_row[r]].priced;
         if (!e->stale[e->cell_of_row[r]]) continue;
-        s->host_look[count] = *look;
-        s->host_weight[count++] = mosaic__weight(e, look);
+        s->host_look[count++] = *look;
     }
     if (count == 0) return 0;
     memset(&job, 0, sizeof job);
     job.settings = e->settings;
     job.look = s->look;
-    job.weight = s->weight;
     job.pack = s->pack;
     job.out = s->table;
     job.cells = count;
     job.width = (int)e->width;
-    if (!mosaic_cuda__up(c, s->look, s->host_look, (size_t)count * sizeof *s->look) ||
-        !mosaic_cuda__up(c, s->weight, s->host_weight, (size_t)count * sizeof *s->weight))
-        return 1;
+    if (!mosaic_cuda__up(c, s->look, s->host_look, (size_t)count * sizeof *s->look)) return 1;
     {
         const unsigned grid = mosaic_cuda__blocks((size_t)job.width, MOSAIC_CUDA__PHOTOS) * mosaic_cuda__blocks((size_t)count, MOSAIC_CUDA__CELLS);
         MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__costs, grid, MOSAIC_CUDA__PHOTOS, MOSAIC_CUDA__CELLS * sizeof(mosaic__look), c->stream, job);
@@ -787,7 +780,6 @@ static void mosaic_cuda__engine_close(void *state)
     mosaic_cuda__engine *s = (mosaic_cuda__engine *)state;
     mosaic_cuda__release(s->cuda, s->memory, s->size);
     free(s->host_look);
-    free(s->host_weight);
     free(s);
 }
 
@@ -800,7 +792,6 @@ static void mosaic_cuda__engine_plan(mosaic_cuda__engine *s, const mosaic_engine
     if (e->table) {
         s->pack = (mosaic__pack *)mosaic_cuda__take(arena, e->width / MOSAIC__LANES * (size_t)e->settings.variant_count, sizeof *s->pack);
         s->look = (mosaic__look *)mosaic_cuda__take(arena, (size_t)e->filled, sizeof *s->look);
-        s->weight = (int32_t *)mosaic_cuda__take(arena, (size_t)e->filled, sizeof *s->weight);
         s->table = (int32_t *)mosaic_cuda__take(arena, (size_t)e->filled * e->width, sizeof *s->table);
     }
     if (!e->canvas) return;
@@ -863,10 +854,9 @@ static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e)
     memset(s, 0, sizeof *s);
     s->cuda = c;
     s->host_look = (mosaic__look *)malloc((size_t)e->filled * sizeof *s->host_look);
-    s->host_weight = (int32_t *)malloc((size_t)e->filled * sizeof *s->host_weight);
     memset(&arena, 0, sizeof arena);
     mosaic_cuda__engine_plan(s, e, &arena);
-    if (s->host_look && s->host_weight && !arena.overflow) {
+    if (s->host_look && !arena.overflow) {
         s->size = arena.used;
         s->memory = arena.base = mosaic_cuda__allocate(c, s->size);
         arena.used = 0;

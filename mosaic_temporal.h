@@ -341,9 +341,8 @@ typedef struct mosaic_options {
     float spread_strength;         /* 0 … 1 (.55, .5): how far its contrast and colour spread follow */
     float spread_low, spread_high; /* (.06 2, .5 2): limits of the factor on a photograph's spread, low .001 … 1, high 1 … 2 */
     float bleed;                   /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
-    int rerank;     /* 0 … 64 (16, none): a cell's new photograph is chosen by SSIM among the assigned one and so many others of nearly
+    int rerank;    /* 0 … 64 (16, none): a cell's new photograph is chosen by SSIM among the assigned one and so many others of nearly
                                       the same cost. 16 make the mosaic move more as the source does (ewarp 7 to 10 % less) for .005 to .01 of ssim3 */
-    float saliency; /* 0 … 1 (none, none): how much more cells that stand out weigh in the assignment */
     float repaint; /* 0 … .5 (.01, none): change of a cell's blocks (Oklab), or three times that of its mean, from which it is painted anew with the
                       same photograph; MOSAIC_OFF = every time */
     int border;    /* MOSAIC_BORDER_… (HARD, HARD) */
@@ -1906,7 +1905,6 @@ typedef struct mosaic__settings {
     int bonus;              /* of the tile that is shown or predicted, in units of cost */
     int max_uses, distance; /* 0 = none */
     int repaint;            /* sum of 27 differences, 2^10 = 1; -1 = every change */
-    int saliency;           /* 1/256 */
     int rerank;             /* other photographs compared by SSIM; 0 = none */
     int low, high;          /* limits of the factor on the spread, 2^10 = 1 */
     int spread_strength;    /* 1/256 */
@@ -1949,8 +1947,6 @@ static const mosaic_option_info mosaic__options[] = {
      {   4,   -1,    4,    4,    4,    4,    4,    4}},
     {MOSAIC__WHOLE(rerank, "for a new photograph, try so many others of nearly the same cost by SSIM"), 0, MOSAIC__RERANK_MOST,
      {  16,   -1,   48,   16,   16,   16,   16,   -1}},
-    {MOSAIC__FLOAT(saliency, "how much more cells that stand out weigh in the assignment"), 0, 1,
-     {  -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1}},
     {MOSAIC__CHOICE(recolour, "how a photograph's colours are brought to its cell's", mosaic__recolours), 1, MOSAIC_RECOLOUR_MKL,
      {   4,    4,    3,    3,    4,    4,    3,    4}},
     {MOSAIC__FLOAT(histogram, "share of the way from there to the cell's own distribution of levels"), 0, 1,
@@ -2114,7 +2110,6 @@ static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__
     s->paint_low = (double)o.spread_low;
     s->paint_high = (double)o.spread_high;
     s->paint_bleed = mosaic__amount(o.bleed);
-    s->saliency = mosaic__round(256 * mosaic__amount(o.saliency));
     s->repaint = mosaic__round(27 * 1024 * mosaic__amount(o.repaint));
     if (s->repaint == 0) s->repaint = -1;
 
@@ -2204,9 +2199,8 @@ MOSAIC__INLINE int32_t mosaic__pair_cost(const mosaic__settings *s, const mosaic
     return mosaic__clamp(cost, 0, MOSAIC__COST_LIMIT);
 }
 
-/* For each lane the cheapest of the variants, weighted: out[lane] = min(cost) * weight >> 8. */
-static void mosaic__costs_scalar(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight,
-                                 int32_t *out)
+/* For each lane the cheapest of the variants. */
+static void mosaic__costs_scalar(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int32_t *out)
 {
     int lane, v;
     for (lane = 0; lane < MOSAIC__LANES; lane++) {
@@ -2215,7 +2209,7 @@ static void mosaic__costs_scalar(const mosaic__settings *s, const mosaic__look *
             int32_t cost = mosaic__pair_cost(s, cell, pack + v, lane);
             if (cost < best) best = cost;
         }
-        out[lane] = best * weight >> 8;
+        out[lane] = best;
     }
 }
 
@@ -2245,7 +2239,7 @@ static void mosaic__costs_scalar(const mosaic__settings *s, const mosaic__look *
 #include MOSAIC_TEMPORAL_FILE
 #endif
 
-typedef void (*mosaic__costs)(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int weight, int32_t *out);
+typedef void (*mosaic__costs)(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack, int variants, int32_t *out);
 
 /* The ladder of cost kernels: level as mosaic__cpu_level has it. */
 static mosaic__costs mosaic__costs_kernel(int level)
@@ -4676,30 +4670,18 @@ static void mosaic__resume_shot(mosaic_engine *e)
 
 /* ---- Assign ---- */
 
-/* What a cell's costs are multiplied by, 1/256: the saliency of a cell is the contrast of its blocks, and the most salient ones weigh twice as much
-   with the full option. */
-static int mosaic__weight(const mosaic_engine *e, const mosaic__look *look)
-{
-    int c, b, stands_out = 0;
-    if (e->settings.saliency == 0) return 256;
-    for (c = 0; c < 3; c++)
-        for (b = 0; b < MOSAIC__BLOCKS; b++) stands_out += mosaic__abs(look->block[c][b]);
-    return 256 + (mosaic__clamp(stands_out / 4, 0, 256) * e->settings.saliency >> 8);
-}
-
 /* Costs of photographs first … first + count - 1 in one cell, without biases. */
 static void mosaic__compute_costs(const mosaic_engine *e, int cell, int first, int count, int32_t *out)
 {
     const mosaic__settings *s = &e->settings;
     const mosaic__look *look = &e->cell[cell].priced;
-    const int weight = mosaic__weight(e, look);
     int pack;
     for (pack = first / MOSAIC__LANES; pack * MOSAIC__LANES < first + count; pack++) {
         int32_t lanes[MOSAIC__LANES];
         int begin = pack * MOSAIC__LANES, from = begin < first ? first - begin : 0;
         int end = begin + MOSAIC__LANES > first + count ? first + count - begin : MOSAIC__LANES;
         const int whole = from == 0 && end == MOSAIC__LANES;
-        e->costs(s, look, e->pack + (size_t)pack * (size_t)s->variant_count, s->variant_count, weight, whole ? out + (begin - first) : lanes);
+        e->costs(s, look, e->pack + (size_t)pack * (size_t)s->variant_count, s->variant_count, whole ? out + (begin - first) : lanes);
         if (!whole) memcpy(out + (begin + from - first), lanes + from, (size_t)(end - from) * sizeof *out);
     }
 }
@@ -4795,7 +4777,7 @@ static int32_t mosaic__tile_cost(const mosaic_engine *e, int cell, int photo, in
 {
     const mosaic__pack *pack = e->pack + (size_t)(photo / MOSAIC__LANES) * (size_t)e->settings.variant_count + variant_index;
     const mosaic__look *look = &e->cell[cell].priced;
-    return mosaic__pair_cost(&e->settings, look, pack, photo % MOSAIC__LANES) * mosaic__weight(e, look) >> 8;
+    return mosaic__pair_cost(&e->settings, look, pack, photo % MOSAIC__LANES);
 }
 
 static int mosaic__variant_index(const mosaic_engine *e, int variant)
@@ -5452,7 +5434,6 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
                           s->max_uses,
                           s->distance,
                           s->repaint,
-                          s->saliency,
                           s->rerank,
                           s->recolour,
                           s->histogram,
@@ -5980,7 +5961,7 @@ typedef int32_t MOSAIC_TEMPORAL__V __attribute__((vector_size(4 * MOSAIC_TEMPORA
 
 /* Four variants at a time, so that their sums live in registers; where there are fewer, one stands in for those that lack. */
 MOSAIC_TEMPORAL__ISA static void MOSAIC_TEMPORAL__NAME(costs)(const mosaic__settings *s, const mosaic__look *cell, const mosaic__pack *pack,
-                                                              int variants, int weight, int32_t *out)
+                                                              int variants, int32_t *out)
 {
     enum { TOGETHER = 4, PAIRS = (MOSAIC__BLOCKS + 1) / 2 };
     typedef MOSAIC_TEMPORAL__V lanes;
@@ -6026,7 +6007,7 @@ MOSAIC_TEMPORAL__ISA static void MOSAIC_TEMPORAL__NAME(costs)(const mosaic__sett
                 best = MOSAIC_TEMPORAL__LOWER(best, cost);
             }
         }
-        *(lanes *)(void *)(out + at) = (best * weight) >> 8;
+        *(lanes *)(void *)(out + at) = best;
     }
 }
 

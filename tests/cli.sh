@@ -124,7 +124,7 @@ same "cell shape: twice the width is three times the height" $((2 * $(field x.js
 refuses "no shape" 2 "is no shape; write 3:2" --input $source $small --output x.png --cell-aspect 3by2
 refuses "a needle" 2 "is no shape" --input $source $small --output x.png --cell-aspect 17:1
 refuses "shape twice" 2 "--tile-size 60x40 gives the shape itself" --input $source $small --output x.png --cell-aspect 3:2 --tile-size 12
-good "every dial" --input $source $small --output d.mp4 --coherence 0 --max-uses 0 --min-distance 0 --rerank 4 --saliency .5 --mean-strength .8 --spread-strength 0 --bleed 0 --variants plain,mirror --crf 30 --count 4 --preset legacy
+good "every dial" --input $source $small --output d.mp4 --coherence 0 --max-uses 0 --min-distance 0 --rerank 4 --mean-strength .8 --spread-strength 0 --bleed 0 --variants plain,mirror --crf 30 --count 4 --preset legacy
 for preset in legacy ultra natural vivid vivid_b tile fast; do
     good "--preset $preset" --input $source $small --output d.mp4 --preset $preset --count 3
 done

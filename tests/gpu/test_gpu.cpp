@@ -151,7 +151,6 @@ static void begin_stream(stream *s, int round)
     s->options.preset = (mosaic_preset)(round % MOSAIC_PRESETS);
     s->options.variants = round % 4 == 2 ? 1u + 2u * (unsigned)test_range(0, 7) : 0;
     if (round % 5 == 3) s->options.histogram = .5f;
-    if (round % 5 == 4) s->options.saliency = .7f;
     if (round % 4 == 3) {
         s->mask = (uint8_t *)malloc((size_t)(s->grid.cols * s->grid.rows));
         for (i = 0; i < s->grid.cols * s->grid.rows; i++) s->mask[i] = (uint8_t)(i % 3 != 1);
