@@ -83,9 +83,9 @@
 
    MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph (up to 64 MB; beyond, costs are computed where needed), 3 for each
                   output pixel, 12 for each of the 144 describing pixels of a cell, 12 for each cell and place within min_distance, 2.5 KB for each
-                  cell to follow its content, 864 bytes for each photograph to re-rank or to bend, for finishing 3 to 12 for each output pixel,
-                  and small things: 16 MB at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each photograph (none
-                  of its own when loaded from a mapped file): 8 MB there.
+                  cell to follow its content, 864 bytes for each look of a photograph to re-rank or to bend, for finishing 3 to 12 for each output
+                  pixel, and small things: 16 MB at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each look of each
+                  photograph (none of its own when loaded from a mapped file): 8 MB there.
    THREADS        An engine is used by one thread at a time; a pool that nobody changes may serve many engines. The header starts no threads: give it a
                   job hook (options.run) and it spreads describing, costs, recolouring and painting over yours, row of cells by row of cells.
    DETERMINISM    The same frames, pool and options give the same bytes on every machine, instruction set, compiler, optimisation level and number of
