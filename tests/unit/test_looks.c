@@ -511,6 +511,18 @@ static void finish(mosaic__finisher *f, const mosaic_grid *g, const mosaic__sett
     finish_at(test_range(0, mosaic__cpu_level()), f, g, s, canvas, draw);
 }
 
+/* Division as a product, as far as the kernel of means goes: just below and at each multiple. */
+static void test_division(void)
+{
+    int r, k, wrong = 0;
+    for (r = 1; r <= MOSAIC__SMOOTH_RADIUS; r++) {
+        const uint64_t n = (uint64_t)(2 * r + 1) * (uint64_t)(2 * r + 1), inverse = ((uint64_t)1 << 32) / n + 1;
+        for (k = 1; k <= 255; k++)
+            wrong += (((uint64_t)k * n - 1) * inverse >> 32) != (uint64_t)k - 1 || ((uint64_t)k * n * inverse >> 32) != (uint64_t)k;
+    }
+    CHECK_MSG(wrong == 0, "%d quotients are wrong", wrong);
+}
+
 /* Each level of kernels makes the same of a canvas, with cells left out and cells too large for some of the kernels among them. */
 static void test_levels(void)
 {
@@ -794,6 +806,7 @@ int main(void)
     test_saturation();
     test_other_tones();
     test_table();
+    test_division();
     test_levels();
     test_flat();
     test_borders();
