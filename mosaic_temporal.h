@@ -192,12 +192,13 @@ typedef void (*mosaic_run)(void *run_ctx, void (*job)(void *arg, int index), voi
 /* ---- The grid: which part of the source becomes which cell ---- */
 
 /* Everything a stage needs to know of the geometry. Cell (col, row) covers the output pixels from origin + (col, row) * cell size; what
-   lies outside the output is cut off, output outside every cell is black. mosaic_grid_fit makes one; a caller may also fill it in. */
+   lies outside the output is cut off, output outside every cell is black. mosaic_grid_fit makes one; a caller may also fill it in. Cells are painted
+   from the nearest whole pixel on, with their photographs where they belong to 1/64 px. */
 typedef struct mosaic_grid {
     int cols, rows;                              /* cells, 1 to 4096 each */
     int cell_width, cell_height;                 /* px, 1 to 1024 */
     int width, height;                           /* of the output, px, 1 to 32767 */
-    int origin_x, origin_y;                      /* top left corner of cell (0, 0) in the output, 1/64 px; painting rounds it to whole px */
+    int origin_x, origin_y;                      /* top left corner of cell (0, 0) in the output, 1/64 px */
     int source_width, source_height;             /* px, 1 to 32767 */
     int crop_x, crop_y, crop_width, crop_height; /* the part of the source that fills the output, 1/64 source px */
 } mosaic_grid;
@@ -316,6 +317,14 @@ enum {
 
 enum { MOSAIC_SIMD_BEST = 0, MOSAIC_SIMD_SCALAR, MOSAIC_SIMD_AVX2, MOSAIC_SIMD_AVX512, MOSAIC_SIMD_AVX512_VNNI };
 
+/* What the grid does when the camera moves. */
+enum {
+    MOSAIC_GRID_FIXED,  /* it stays on the screen, photographs travel from cell to cell */
+    MOSAIC_GRID_AUTO,   /* it goes with the picture as soon as the camera has plainly been moving for a third of a second, else the same bytes */
+    MOSAIC_GRID_FOLLOW, /* at once */
+    MOSAIC_GRIDS
+};
+
 /* What the engine does, in order; see mosaic_options.stage. */
 enum {
     MOSAIC_STAGE_IDLE,     /* outside mosaic_push */
@@ -361,11 +370,13 @@ typedef struct mosaic_options {
     float skin_protection; /* 0 … 1: how much of all this is left out where the colour is that of skin */
     float local_contrast;  /* 0 … 2: of luma, against its mean over a quarter of a cell */
     float sharpness;       /* 0 … 2: of luma, against its mean over five pixels */
-    const uint8_t *mask;   /* one byte for each cell, row by row: 0 = the cell is left out, takes no photograph and needs none; null = all are filled;
+    int grid; /* MOSAIC_GRID_… (FIXED): whether cells stay on the screen. A grid that may move needs cells that fill the output from its top left corner
+                         on, no mask and a coherence above 0, else OPTION; it has a column and a row of cells more, mosaic_engine_grid */
+    const uint8_t *mask; /* one byte for each cell, row by row: 0 = the cell is left out, takes no photograph and needs none; null = all are filled;
                          all left out is an error. Copied. mosaic_mask_cells makes it of a picture */
-    int mask_source;       /* what cells that are left out show. 0: black, not 0: the source as it is, in every frame */
-    int draw_list_only;    /* not 0: do not paint; mosaic_frame.rgb stays null */
-    int simd;              /* MOSAIC_SIMD_…; a level that is not there is an error */
+    int mask_source;     /* what cells that are left out show. 0: black, not 0: the source as it is, in every frame */
+    int draw_list_only;  /* not 0: do not paint; mosaic_frame.rgb stays null */
+    int simd;            /* MOSAIC_SIMD_…; a level that is not there is an error */
     const mosaic_flow_options *flow; /* how motion is estimated when mosaic_input gives none; null = not at all. Copied. */
     mosaic_run run;                  /* null = one thread. Results do not depend on it. */
     void *run_ctx;
@@ -427,12 +438,14 @@ typedef struct mosaic_curve {
 
 /* A finished frame: the engine's own, valid until the next push, load or close. */
 typedef struct mosaic_frame {
-    int64_t index;             /* 0, 1, … */
-    int cut;                   /* 1: a new shot begins here (the first frame too), or a flash that looks like one */
-    int origin_x, origin_y;    /* of the grid in this frame, 1/64 px */
-    int cells;                 /* cols * rows */
-    int filled;                /* those of them that the mask does not leave out */
-    const mosaic_draw *draw;   /* one for each cell, row-major */
+    int64_t index;          /* 0, 1, … */
+    int cut;                /* 1: a new shot begins here (the first frame too), or a flash that looks like one */
+    int origin_x, origin_y; /* of the grid in this frame, 1/64 px */
+    int first_col,
+        first_row;           /* which column and row of the picture's cells, counted from the shot's first frame, cell 0 is: 0 while the grid stays */
+    int cells;               /* cols * rows of mosaic_engine_grid; those out of sight have no photograph */
+    int filled;              /* those of them that take a photograph: neither out of sight nor left out by the mask */
+    const mosaic_draw *draw; /* one for each cell, row-major */
     const mosaic_curve *curve; /* one for each cell, or null: see mosaic_curve */
     const int16_t *tone;    /* finishing's colours, or null: a table of 33 x 33 x 33 colours (R slowest, B fastest; R, G, B and a 0 in 1/64 level) at
                                 levels 0, 8, … 256, to be read with tetrahedral interpolation; blurs and borders are not in it */
@@ -454,7 +467,8 @@ typedef struct mosaic_engine mosaic_engine;
 
 /* Stages of an engine on another processor, to the very bits of those here: mosaic_cuda.cu fills one in for GPUs. A stage whose function gives anything
    but 0 is done here, so a device may be lost at any time. layout: what tells that the functions were compiled with this very engine; if not, it is
-   refused (MISMATCH). open gives the state of one engine, null where the device cannot serve it. */
+   refused (MISMATCH). open gives the state of one engine, null where the device cannot serve it; it is not asked to where cells may begin between
+   whole pixels. */
 typedef struct mosaic_device {
     void *ctx;
     uint64_t layout;
@@ -468,6 +482,10 @@ typedef struct mosaic_device {
    size. On success *engine is the caller's to close; on failure it is null. All memory a stream needs is taken here. */
 MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_options *options,
                                               mosaic_engine **engine);
+
+/* The grid of the last frame, the engine's own: what mosaic_paint wants beside the draw list. It is the one given to mosaic_open, or, where options.grid lets
+   it move, that with a column and a row more, and its origin between -cell and 0 in that frame. Null for null. */
+MOSAIC_TEMPORAL_API const mosaic_grid *mosaic_engine_grid(const mosaic_engine *engine);
 
 /* Pushes the next source frame. *frame becomes the oldest mosaic not returned yet, or null while the engine looks ahead (this version
    answers each frame at once). At the end push null until *frame is null. An engine is used by one thread at a time. A push that fails
@@ -690,6 +708,8 @@ extern "C" {
 #define MOSAIC__MEMORY 12
 /* So many frames in a row a cell shares its place in a chart with a better one; then it gets a chart of its own. */
 #define MOSAIC__PATIENCE 4
+/* Photographs that a grid which moves remembers outside the frame: so many frames full. */
+#define MOSAIC__MEMORY_BEHIND 8
 /* A cut: so many of 100 cells look like nothing that was near them one frame before. */
 #define MOSAIC__CUT_SHARE 65
 #define MOSAIC__CUT_DISTANCE (27 * 40)
@@ -700,6 +720,19 @@ extern "C" {
 /* A flash: the frame's mean changes by this much (.05) at once. It may last so many frames; then it is light. */
 #define MOSAIC__FLASH 51
 #define MOSAIC__HOLD 2
+
+/* The camera: places that are looked at, at most. Motion that differs from the picture's by less than WIDTH (1/65536 cell), or in the end by less than a
+   quarter of its speed but at least TIGHT, agrees with it; where AGREE of 100 places do, and as many near the edge, the picture moves as a whole.
+   Slower than SLOW, and once it follows than half of that, it does not count; nor faster than 4 cells a frame. */
+#define MOSAIC__CAMERA_PLACES 4096
+#define MOSAIC__CAMERA_WIDTH 3932
+#define MOSAIC__CAMERA_TIGHT 786
+#define MOSAIC__CAMERA_AGREE 70
+#define MOSAIC__CAMERA_SLOW 1311
+#define MOSAIC__CAMERA_FASTEST (4 << 16)
+/* Frames for which the camera must have moved before the grid follows (with MOSAIC_GRID_FOLLOW: one), and most that are counted. */
+#define MOSAIC__CAMERA_WAIT 8
+#define MOSAIC__CAMERA_STEADY 24
 
 /* ==== Integers ==== */
 
@@ -1270,39 +1303,53 @@ static void mosaic__reducer_close(mosaic__reducer *r, void *alloc_ctx)
     mosaic__release(alloc_ctx, r->total);
 }
 
-/* edge: pixels + 1 borders in a source of `size` pixels, 1/4096 px; row_total: the highest weight of rows there will be. Zero when memory ran out. To be
-   closed in any case. */
-static int mosaic__reducer_open(mosaic__reducer *r, int level, const int32_t *edge, int pixels, int size, uint32_t row_total, void *alloc_ctx)
+/* Enters borders: as many, as far apart to one unit, and in a source as wide as those it was opened with. */
+static void mosaic__reducer_fill(mosaic__reducer *r, const int32_t *edge, int size)
 {
-    uint32_t most = 1;
     int x, k;
-    memset(r, 0, sizeof *r);
-    r->pixels = pixels;
-    r->span = (mosaic__span *)mosaic__allocate(alloc_ctx, (size_t)pixels, sizeof *r->span);
-    r->total = (double *)mosaic__allocate(alloc_ctx, (size_t)pixels * 2, sizeof *r->total);
-    if (!r->span || !r->total) return 0;
-    r->inverse = r->total + pixels;
     r->first = size;
-    for (x = 0; x < pixels; x++) {
-        mosaic__span s = mosaic__span_of(edge[x], edge[x + 1], size);
+    r->end = 0;
+    for (x = 0; x < r->pixels; x++) {
+        const mosaic__span s = mosaic__span_of(edge[x], edge[x + 1], size);
         r->span[x] = s;
         r->total[x] = (double)s.total;
         r->inverse[x] = 1 / (double)s.total;
         if (s.first < r->first) r->first = s.first;
         if (s.end > r->end) r->end = s.end;
+        MOSAIC_TEMPORAL_ASSERT(s.end - s.first <= r->taps);
+        for (k = 0; k < r->taps; k++)
+            r->weight[((size_t)(x / 4) * (size_t)r->taps + (size_t)k) * 4 + (size_t)(x % 4)] =
+                s.first + k < s.end ? mosaic__span_weight(&s, s.first + k) : 0;
+    }
+}
+
+/* edge: pixels + 1 borders in a source of `size` pixels, 1/4096 px; row_total: the highest weight of rows there will be; moves: the borders will. Zero
+   when memory ran out. To be closed in any case. */
+static int mosaic__reducer_open(mosaic__reducer *r, int level, const int32_t *edge, int pixels, int size, uint32_t row_total, int moves,
+                                void *alloc_ctx)
+{
+    uint32_t most = 1;
+    int x;
+    memset(r, 0, sizeof *r);
+    r->pixels = pixels;
+    for (x = 0; x < pixels; x++) {
+        const mosaic__span s = mosaic__span_of(edge[x], edge[x + 1], size);
         if (s.end - s.first > r->taps) r->taps = s.end - s.first;
         if (s.total > most) most = s.total;
     }
+    if (moves) { /* a length one unit longer, and lying across one more pixel */
+        r->taps++;
+        most++;
+        row_total++;
+    }
     r->level = (uint64_t)most * row_total < (uint64_t)1 << 35 ? level : 0;
     r->room = ((size_t)size + (size_t)r->taps + 1) * 3;
+    r->span = (mosaic__span *)mosaic__allocate(alloc_ctx, (size_t)pixels, sizeof *r->span);
+    r->total = (double *)mosaic__allocate(alloc_ctx, (size_t)pixels * 2, sizeof *r->total);
     r->weight = (uint32_t *)mosaic__allocate(alloc_ctx, (size_t)pixels * (size_t)r->taps, sizeof *r->weight);
-    if (!r->weight) return 0;
-    for (x = 0; x < pixels; x++)
-        for (k = 0; k < r->taps; k++) {
-            const mosaic__span *s = r->span + x;
-            r->weight[((size_t)(x / 4) * (size_t)r->taps + (size_t)k) * 4 + (size_t)(x % 4)] =
-                s->first + k < s->end ? mosaic__span_weight(s, s->first + k) : 0;
-        }
+    if (!r->span || !r->total || !r->weight) return 0;
+    r->inverse = r->total + pixels;
+    mosaic__reducer_fill(r, edge, size);
     return 1;
 }
 
@@ -1895,9 +1942,9 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_mask_cells(const mosaic_grid *grid, con
 /* Cells that take a photograph. */
 static int mosaic__filled(const mosaic_grid *grid, const mosaic_options *options)
 {
-    const int cells = grid->cols * grid->rows;
+    const int more = options && options->grid != MOSAIC_GRID_FIXED, cells = (grid->cols + more) * (grid->rows + more);
     int i, filled = 0;
-    if (!options || !options->mask) return cells;
+    if (!options || !options->mask || more) return cells;
     for (i = 0; i < cells; i++) filled += options->mask[i] != 0;
     return filled;
 }
@@ -2610,6 +2657,9 @@ typedef struct mosaic__painter {
     int32_t *start;       /* for the kernels: of each output value (three a pixel), the byte of the source row that its pixel's first tap reads */
     int16_t *pair;        /* and its weights, tap by tap in pairs: [pair][value][2] */
     mosaic__pick pick[2]; /* of a tile, of a mirrored one */
+    uint8_t *shifted;     /* of each row of cells: room to bring a tile between whole pixels; null: cells begin at whole pixels */
+    size_t shifted_size;
+    int8_t taps[65][4]; /* what a position so many 1/64 px after a pixel takes of the one before it, of it, and of the two behind, 1/64 */
 } mosaic__painter;
 
 /* A part of a cell that lies in the output: pixels x0 … x1 - 1 of rows y0 … y1 - 1, the first of them skip_x, skip_y from the cell's corner. */
@@ -2877,6 +2927,47 @@ static void mosaic__pick_fill(mosaic__pick *pick, int mirror)
         }
 }
 
+/* A line of n pixels between whole pixels, and many of them, one under the other, likewise down. */
+MOSAIC__TARGET("avx2") static int mosaic__shift_across_avx2(const uint8_t *line, const int8_t taps[4], int values, int16_t *out)
+{
+    const __m256i first = _mm256_set1_epi16((int16_t)((uint8_t)taps[0] | taps[1] << 8));
+    const __m256i last = _mm256_set1_epi16((int16_t)((uint8_t)taps[2] | (uint8_t)taps[3] << 8));
+    int v;
+    if (values < 32) return 0;
+    for (v = 0; v < values; v += 32) {
+        __m256i a, b, c, d, low, high;
+        if (v > values - 32) v = values - 32;
+        a = mosaic__load32(line + v), b = mosaic__load32(line + v + 3), c = mosaic__load32(line + v + 6), d = mosaic__load32(line + v + 9);
+        low = _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), first), _mm256_maddubs_epi16(_mm256_unpacklo_epi8(c, d), last));
+        high = _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), first), _mm256_maddubs_epi16(_mm256_unpackhi_epi8(c, d), last));
+        _mm256_storeu_si256((__m256i *)(void *)(out + v), _mm256_permute2x128_si256(low, high, 0x20));
+        _mm256_storeu_si256((__m256i *)(void *)(out + v + 16), _mm256_permute2x128_si256(low, high, 0x31));
+    }
+    return 1;
+}
+
+MOSAIC__TARGET("avx2") static int mosaic__shift_down_avx2(const int16_t *const row[4], const int8_t taps[4], int values, uint8_t *out)
+{
+    const __m256i first = _mm256_set1_epi32((int)((uint32_t)(uint16_t)taps[0] | (uint32_t)(uint16_t)taps[1] << 16));
+    const __m256i last = _mm256_set1_epi32((int)((uint32_t)(uint16_t)taps[2] | (uint32_t)(uint16_t)taps[3] << 16));
+    const __m256i half = _mm256_set1_epi32(2048);
+    int v;
+    if (values < 16) return 0;
+    for (v = 0; v < values; v += 16) {
+        __m256i a, b, c, d, low, high;
+        if (v > values - 16) v = values - 16;
+        a = mosaic__load32(row[0] + v), b = mosaic__load32(row[1] + v), c = mosaic__load32(row[2] + v), d = mosaic__load32(row[3] + v);
+        low = _mm256_add_epi32(_mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), first), _mm256_madd_epi16(_mm256_unpacklo_epi16(c, d), last));
+        high = _mm256_add_epi32(_mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), first), _mm256_madd_epi16(_mm256_unpackhi_epi16(c, d), last));
+        low = _mm256_srai_epi32(_mm256_add_epi32(low, half), 12);
+        high = _mm256_srai_epi32(_mm256_add_epi32(high, half), 12);
+        low = _mm256_packs_epi32(low, high);
+        low = _mm256_permute4x64_epi64(_mm256_packus_epi16(low, low), 0xd8);
+        _mm_storeu_si128((__m128i *)(void *)(out + v), _mm256_castsi256_si128(low));
+    }
+    return 1;
+}
+
 /* What the kernels need besides the taps. They go without where a filter has an odd number of taps (a source of hardly any pixels), where
    neighbours in the output lie more than three pixels apart in the source, or where a row of the source has less than 16 bytes. */
 static void mosaic__painter_kernels(mosaic__painter *p, int level)
@@ -2898,9 +2989,64 @@ static void mosaic__painter_kernels(mosaic__painter *p, int level)
 }
 #endif
 
-/* One cell: the source under it is scaled across into scratch, then down row by row while the tile is recoloured. */
-static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, int16_t *scratch)
+/* Catmull-Rom's cubic through four pixels: sharp, and 1 in sum whatever the position. */
+static void mosaic__cubic_taps(int8_t taps[65][4])
 {
+    int t, k;
+    for (t = 0; t <= 64; t++) {
+        const int u = t <= 32 ? t : 64 - t, far_side = t <= 32 ? 0 : 3; /* the same seen from the other end */
+        int w[4];
+        w[0] = (int)mosaic__div_round(-u * u * u + 128 * u * u - 4096 * u, 8192);
+        w[2] = (int)mosaic__div_round(-3 * u * u * u + 256 * u * u + 4096 * u, 8192);
+        w[3] = (int)mosaic__div_round(u * u * u - 64 * u * u, 8192);
+        w[1] = 64 - w[0] - w[2] - w[3];
+        for (k = 0; k < 4; k++) taps[t][far_side ? 3 - k : k] = (int8_t)w[k];
+    }
+}
+
+/* How far a grid's origin lies from the whole pixel that painting begins at: -32 … 31, 1/64 px. */
+static int mosaic__phase(int origin) { return (int)((int64_t)origin + 32 - mosaic__div_floor((int64_t)origin + 32, 64) * 64) - 32; }
+
+/* A tile as it looks from between its pixels, moved by (x, y), -32 … 32, 1/64 px; it goes on beyond its edge with the pixels there. room: of the
+   painter, for one tile. */
+static const uint8_t *mosaic__shift_tile(const mosaic__painter *p, const uint8_t *tile, int x, int y, uint8_t *room)
+{
+    const int w = p->grid->cell_width, h = p->grid->cell_height, n = 3 * w;
+    const int8_t *across = p->taps[x > 0 ? 64 - x : -x], *down = p->taps[y > 0 ? 64 - y : -y];
+    int16_t *rows = (int16_t *)(void *)room;
+    uint8_t *shifted = room + 2 * (size_t)h * (size_t)n, *work = shifted + (size_t)h * (size_t)n, *out = shifted;
+    int i, j, k;
+    for (j = 0; j < h; j++) {
+        const uint8_t *line = work + (x > 0 ? 0 : 3);
+        int16_t *to = rows + (size_t)j * (size_t)n;
+        memcpy(work + 6, tile + (size_t)j * (size_t)n, (size_t)n);
+        for (k = 0; k < 6; k++) {
+            work[k] = work[6 + k % 3];
+            work[6 + n + k] = work[3 + n + k % 3];
+        }
+#if MOSAIC__KERNELS_X86
+        if (p->level >= 1 && mosaic__shift_across_avx2(line, across, n, to)) continue;
+#endif
+        for (i = 0; i < n; i++) to[i] = (int16_t)(across[0] * line[i] + across[1] * line[i + 3] + across[2] * line[i + 6] + across[3] * line[i + 9]);
+    }
+    for (j = 0; j < h; j++) {
+        const int16_t *row[4];
+        for (k = 0; k < 4; k++) row[k] = rows + (size_t)mosaic__clamp(j + k - (y > 0 ? 2 : 1), 0, h - 1) * (size_t)n;
+        if (j > 0) out += n;
+#if MOSAIC__KERNELS_X86
+        if (p->level >= 1 && mosaic__shift_down_avx2(row, down, n, out)) continue;
+#endif
+        for (i = 0; i < n; i++)
+            out[i] =
+                (uint8_t)mosaic__clamp((down[0] * row[0][i] + down[1] * row[1][i] + down[2] * row[2][i] + down[3] * row[3][i] + 2048) >> 12, 0, 255);
+    }
+    return shifted;
+}
+
+/* One cell: the source under it is scaled across into scratch, then down row by row while the tile is recoloured. */
+static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, const mosaic__part *part, int16_t *scratch, uint8_t *shifted)
+{
+    const int phase_x = mosaic__phase(p->grid->origin_x), phase_y = mosaic__phase(p->grid->origin_y);
     /* Where there is no photograph, any will do: its weights are 0. */
     const uint8_t *tile = p->pool->pixels[d->photo < 0 ? 0 : d->photo] + (size_t)d->look * mosaic__tile_bytes(p->pool);
     const mosaic_curve *curve = p->curve && d->photo >= 0 ? p->curve + (d - p->draw) : 0;
@@ -2908,6 +3054,8 @@ static void mosaic__paint_cell(const mosaic__painter *p, const mosaic_draw *d, c
     int32_t bent[3][256];
     int first = 0, end = 0, c, v, y;
 
+    if (shifted && d->photo >= 0 && (phase_x || phase_y))
+        tile = mosaic__shift_tile(p, tile, d->variant == MOSAIC_MIRROR ? -phase_x : phase_x, phase_y, shifted);
     if (d->colour[0][3] || d->colour[1][3] || d->colour[2][3])
         mosaic__source_rows(&p->down, part->y0, part->y1, &first, &end);
     else
@@ -2936,6 +3084,7 @@ static void mosaic__paint_row(void *arg, int row)
     const mosaic__painter *p = (const mosaic__painter *)arg;
     const mosaic_grid *g = p->grid;
     int16_t *scratch = p->scratch + (size_t)row * p->scratch_size;
+    uint8_t *shifted = p->shifted ? p->shifted + (size_t)row * p->shifted_size : 0;
     mosaic__part part;
     int col;
     mosaic__cell_range(g->origin_y, row, g->cell_height, g->height, &part.y0, &part.y1, &part.skip_y);
@@ -2943,7 +3092,7 @@ static void mosaic__paint_row(void *arg, int row)
         const mosaic_draw *d = p->draw + (size_t)row * (size_t)g->cols + (size_t)col;
         if (p->only_repaint && !d->repaint) continue;
         mosaic__cell_range(g->origin_x, col, g->cell_width, g->width, &part.x0, &part.x1, &part.skip_x);
-        if (part.x0 < part.x1 && part.y0 < part.y1) mosaic__paint_cell(p, d, &part, scratch);
+        if (part.x0 < part.x1 && part.y0 < part.y1) mosaic__paint_cell(p, d, &part, scratch, shifted);
     }
 }
 
@@ -2954,12 +3103,13 @@ static void mosaic__painter_close(mosaic__painter *p, void *alloc_ctx)
     mosaic__release(alloc_ctx, p->down.first);
     mosaic__release(alloc_ctx, p->down.weight);
     mosaic__release(alloc_ctx, p->scratch);
+    mosaic__release(alloc_ctx, p->shifted);
     mosaic__release(alloc_ctx, p->start);
     mosaic__release(alloc_ctx, p->pair);
 }
 
-/* Tables and scratch of a painter; grid and pool are pointed to. To be closed even when this fails. */
-static mosaic_result mosaic__painter_open(mosaic__painter *p, const mosaic_grid *grid, const mosaic_pool *pool, int level, void *alloc_ctx)
+/* Tables and scratch of a painter; grid and pool are pointed to; moves: the grid's origin will change. To be closed even when this fails. */
+static mosaic_result mosaic__painter_open(mosaic__painter *p, const mosaic_grid *grid, const mosaic_pool *pool, int level, int moves, void *alloc_ctx)
 {
     size_t rows;
     memset(p, 0, sizeof *p);
@@ -2980,6 +3130,14 @@ static mosaic_result mosaic__painter_open(mosaic__painter *p, const mosaic_grid 
     if (mosaic__multiply(p->scratch_size, (size_t)grid->rows, &rows)) p->scratch = (int16_t *)mosaic__allocate(alloc_ctx, rows, sizeof *p->scratch);
     if (!p->across.first || !p->across.weight || !p->down.first || !p->down.weight || !p->scratch || !p->start || !p->pair)
         return MOSAIC_ERROR_MEMORY;
+    if (moves || mosaic__phase(grid->origin_x) || mosaic__phase(grid->origin_y)) {
+        /* Rows of 16 bits, the tile, and a line with two pixels more to each side, behind which kernels read on. */
+        p->shifted_size = ((size_t)grid->cell_width * (size_t)grid->cell_height * 9 + (size_t)(grid->cell_width + 4) * 3 + 32) / 2 * 2 + 2;
+        if (mosaic__multiply(p->shifted_size, (size_t)grid->rows, &rows)) p->shifted = (uint8_t *)mosaic__allocate(alloc_ctx, rows, 1);
+        if (!p->shifted) return MOSAIC_ERROR_MEMORY;
+        memset(p->shifted, 0, rows);
+        mosaic__cubic_taps(p->taps);
+    }
     mosaic__taps_fill(&p->across, grid->crop_x, grid->crop_width, grid->width, grid->source_width);
     mosaic__taps_fill(&p->down, grid->crop_y, grid->crop_height, grid->height, grid->source_height);
 #if MOSAIC__KERNELS_X86
@@ -3018,7 +3176,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_paint(const mosaic_grid *grid, const mo
         if (!(draw[i].photo == -1 ? pool->photos > 0 && mosaic__takes_nothing(draw + i) : mosaic__pool_has(pool, draw[i].photo)) ||
             draw[i].variant >= MOSAIC_VARIANTS || draw[i].look >= pool->looks)
             return MOSAIC_ERROR_OPTION;
-    result = mosaic__painter_open(&p, grid, pool, level, alloc_ctx);
+    result = mosaic__painter_open(&p, grid, pool, level, 0, alloc_ctx);
     p.draw = draw;
     p.curve = curve;
     p.source = source;
@@ -3045,17 +3203,19 @@ typedef struct mosaic__shot {
     int32_t chroma;  /* that 99 of 100 blocks of cells stay below */
 } mosaic__shot;
 
-static mosaic__shot mosaic__shot_of(const mosaic__look *look, int cells)
+static mosaic__shot mosaic__shot_of(const mosaic__look *looks, int cols, int rows, int stride)
 {
     mosaic__shot shot;
+    const int cells = cols * rows;
     int64_t mean[2] = {0, 0};
     int32_t count[1024], left = cells * MOSAIC__BLOCKS / 100;
     int i, b, k;
     memset(count, 0, sizeof count);
     for (i = 0; i < cells; i++) {
-        for (k = 0; k < 2; k++) mean[k] += look[i].mean[k + 1];
+        const mosaic__look *look = looks + i / cols * stride + i % cols;
+        for (k = 0; k < 2; k++) mean[k] += look->mean[k + 1];
         for (b = 0; b < MOSAIC__BLOCKS; b++) {
-            const int32_t x = look[i].mean[1] + look[i].block[1][b], y = look[i].mean[2] + look[i].block[2][b];
+            const int32_t x = look->mean[1] + look->block[1][b], y = look->mean[2] + look->block[2][b];
             count[mosaic__clamp((int32_t)mosaic__isqrt((uint64_t)(x * x + y * y)), 0, 1023)]++;
         }
     }
@@ -3937,10 +4097,10 @@ static int mosaic__finisher_open(mosaic__finisher *f, const mosaic_grid *g, cons
 }
 
 /* The table, where a shot begins or there is none. */
-static void mosaic__finish_table(mosaic__finisher *f, const mosaic__look *look, int cells, int begins, mosaic_run run, void *run_ctx)
+static void mosaic__finish_table(mosaic__finisher *f, const mosaic__look *look, const int sight[2], int begins, mosaic_run run, void *run_ctx)
 {
     if (!f->tone || (!begins && f->made)) return;
-    if (begins) f->shot = mosaic__shot_of(look, cells);
+    if (begins) f->shot = mosaic__shot_of(look, sight[0], sight[1], f->grid->cols);
     mosaic__parallel(run, run_ctx, mosaic__tone_job, f, MOSAIC__TONE_NODES);
     mosaic__tone_end(f->tone);
     f->made = 1;
@@ -4057,6 +4217,16 @@ typedef struct mosaic__memory {
     int32_t claimant, next;      /* in this frame: the cell it belongs to, or -1; the next one of the same hash, or -1 */
 } mosaic__memory;
 
+/* What is known of the camera. Motion is that of the picture on the screen, in 1/65536 cell. */
+typedef struct mosaic__camera {
+    int64_t place[2]; /* how far the grid has moved since the shot began */
+    int32_t speed[2]; /* of the picture, in the last frame in which it was plain */
+    int32_t mean[2];  /* the same over some frames */
+    int32_t steady;   /* frames for which the whole picture has moved, up to CAMERA_STEADY; each that speaks against it counts twice */
+    int32_t open;     /* the grid follows */
+    int32_t fade;     /* how far it does, 1/8: when the camera stops it runs out */
+} mosaic__camera;
+
 /* What is added to the cost of one photograph in one cell, for one frame: bonuses, repulsion, bans. */
 typedef struct mosaic__bias {
     int32_t photo, cost;
@@ -4080,6 +4250,8 @@ struct mosaic_engine {
     int32_t *cell_of_row; /* of each of them */
     int32_t *row_of_cell; /* -1 where the cell is left out */
     uint64_t identity;    /* of grid, pool and settings: a state belongs to it */
+    int moves;            /* the grid may: it has a column and a row more than are in sight while it stands at the corner */
+    int sight[2];         /* columns and rows of cells that lie in the output, from the first on */
 
     /* made at open */
     int level; /* of the kernels, as mosaic__cpu_level has it */
@@ -4096,6 +4268,8 @@ struct mosaic_engine {
 
     /* state */
     int64_t frames;
+    mosaic__camera camera;
+    int first[2]; /* column and row of the shot's cells that cell 0 is */
     mosaic__cell *cell;
     mosaic_draw *draw;
     mosaic_curve *curve; /* null unless options.histogram asks for it */
@@ -4127,10 +4301,14 @@ struct mosaic_engine {
     int32_t (*centre)[2];         /* of each cell: how far its content has come */
     int32_t *own, *key;           /* memories of what it shows, and of its content; -1: none */
     mosaic__wish *wish;
-    int flash;      /* no motion is believed */
-    int32_t *table; /* costs of this frame, filled x width; null when that is much: then they are computed wherever they are looked at */
-    size_t width;   /* photographs, rounded up to whole packs */
-    uint8_t *stale; /* of each cell: its costs have changed */
+    int16_t (*vector)[2];    /* for the camera: motion at some places, 1/64 px of the field */
+    uint8_t *rim;            /* whether that lies near the frame's edge */
+    int32_t step[2];         /* the grid's since the frame before, 1/1024 cell */
+    int stepped, renumbered; /* it moved; cells came into sight or left it */
+    int flash;               /* no motion is believed */
+    int32_t *table;          /* costs of this frame, filled x width; null when that is much: then they are computed wherever they are looked at */
+    size_t width;            /* photographs, rounded up to whole packs */
+    uint8_t *stale;          /* of each cell: its costs have changed */
     mosaic__bias *bias;
     size_t bias_room; /* for each cell */
     int32_t *biases;  /* of each cell */
@@ -4259,34 +4437,37 @@ static void mosaic__describe_pack(void *arg, int index)
 
 /* ---- Cuts ---- */
 
+static int mosaic__in_sight(const mosaic_engine *e, int cell) { return cell % e->grid.cols < e->sight[0] && cell / e->grid.cols < e->sight[1]; }
+
 /* Of 100 cells, how many look like nothing that stood within one cell of them before: in the last frame, or before the last cut (held). The frame's mean colour
    is taken out first, so that a flash, a fade or a change of exposure is no cut. *jump: that mean changed at once by as much as in a flash. */
 static int mosaic__unlike(const mosaic_engine *e, int held, int *jump)
 {
     const mosaic_grid *g = &e->grid;
+    const int cells = e->sight[0] * e->sight[1];
     int64_t sum[3] = {0, 0, 0};
     int shift[3], col, row, x, y, c, i, unlike = 0;
     *jump = 0;
     for (i = 0; i < e->cells; i++)
-        for (c = 0; c < 3; c++) sum[c] += e->look[i].mean[c] - (held ? &e->cell[i].held : &e->cell[i].seen)->mean[c];
+        for (c = 0; c < 3 && mosaic__in_sight(e, i); c++) sum[c] += e->look[i].mean[c] - (held ? &e->cell[i].held : &e->cell[i].seen)->mean[c];
     for (c = 0; c < 3; c++) {
-        shift[c] = (int)mosaic__div_round(sum[c], e->cells);
+        shift[c] = (int)mosaic__div_round(sum[c], cells);
         *jump |= mosaic__abs(shift[c]) >= MOSAIC__FLASH;
     }
-    for (row = 0; row < g->rows; row++)
-        for (col = 0; col < g->cols; col++) {
+    for (row = 0; row < e->sight[1]; row++)
+        for (col = 0; col < e->sight[0]; col++) {
             const mosaic__look *look = e->look + row * g->cols + col;
             int best = MOSAIC__CUT_DISTANCE;
             for (y = row - 1; y <= row + 1 && best >= MOSAIC__CUT_DISTANCE; y++)
                 for (x = col - 1; x <= col + 1 && best >= MOSAIC__CUT_DISTANCE; x++)
-                    if (x >= 0 && y >= 0 && x < g->cols && y < g->rows) {
+                    if (x >= 0 && y >= 0 && x < e->sight[0] && y < e->sight[1]) {
                         const mosaic__cell *cell = e->cell + y * g->cols + x;
                         int d = mosaic__look_distance(look, held ? &cell->held : &cell->seen, shift);
                         if (d < best) best = d;
                     }
             unlike += best >= MOSAIC__CUT_DISTANCE;
         }
-    return (int)((int64_t)unlike * 100 / e->cells);
+    return (int)((int64_t)unlike * 100 / cells);
 }
 
 /* A new shot begins where most cells look like nothing that was there before. That, or a jump of the mean, may be a flash: what was shown until then is held
@@ -4317,18 +4498,326 @@ static int mosaic__is_cut(mosaic_engine *e, int *back)
     return cut;
 }
 
-/* ---- Predict: where the content of each cell went, and with it its photograph ----
-
-   Content is followed on a lattice that lies on the screen, GRAIN x GRAIN samples a cell: each sample knows how far its content has come since the shot
-   began. A cell's key is the place, in whole cells, that the content at its centre came from; photographs are remembered by their keys, so one whose
-   content is hidden for a moment comes back. Content that grows would give one key to several cells: those that do not get it are given charts, keys of
-   their own. */
+/* ---- Motion ---- */
 
 /* A length in 1/1024 cell, kept within the limit: vectors are hostile input. */
 static int32_t mosaic__clamp_length(int64_t length)
 {
     return (int32_t)(length < -MOSAIC__LENGTH_LIMIT ? -MOSAIC__LENGTH_LIMIT : length > MOSAIC__LENGTH_LIMIT ? MOSAIC__LENGTH_LIMIT : length);
 }
+
+enum { MOSAIC__WAY_LOST, MOSAIC__WAY_KNOWN, MOSAIC__WAY_OUTSIDE };
+
+/* Where the content of a pixel of a field came from, 1/64 px of it. The way is known where it leads back to within a pixel, or only one direction is
+   given. */
+static int mosaic__way_back(const mosaic_flow_field *field, int32_t x, int32_t y, int32_t v[2])
+{
+    const size_t step = field->stride / 2, place = (size_t)y * step + (size_t)x * 2;
+    const int16_t *way;
+    int64_t dx, dy;
+    int32_t there[2];
+    int k;
+    for (k = 0; k < 2; k++) v[k] = field->backward ? field->backward[place + (size_t)k] : -field->forward[place + (size_t)k];
+    there[0] = (x * 64 + 32 + v[0]) >> 6;
+    there[1] = (y * 64 + 32 + v[1]) >> 6;
+    if (there[0] < 0 || there[1] < 0 || there[0] >= field->width || there[1] >= field->height) return MOSAIC__WAY_OUTSIDE;
+    if (!field->backward || !field->forward) return MOSAIC__WAY_KNOWN;
+    way = field->forward + (size_t)there[1] * step + (size_t)there[0] * 2;
+    dx = v[0] + way[0];
+    dy = v[1] + way[1];
+    return dx * dx + dy * dy < 64 * 64 ? MOSAIC__WAY_KNOWN : MOSAIC__WAY_LOST;
+}
+
+/* What 1/64 px of a field is worth in each direction: 2^16 times 1/1024 cell. */
+static void mosaic__field_scale(const mosaic_grid *g, const mosaic_flow_field *field, int64_t scale[2])
+{
+    scale[0] = mosaic__div_round((int64_t)g->source_width * g->width << 26, (int64_t)field->width * g->crop_width * g->cell_width);
+    scale[1] = mosaic__div_round((int64_t)g->source_height * g->height << 26, (int64_t)field->height * g->crop_height * g->cell_height);
+}
+
+/* About the length of a vector: within a fourteenth. */
+static int32_t mosaic__length(const int32_t v[2])
+{
+    const int32_t a = mosaic__abs(v[0]), b = mosaic__abs(v[1]);
+    return a > b ? a + b / 8 * 3 : b + a / 8 * 3;
+}
+
+/* ---- The camera ----
+
+   The motion that most of the picture has in common: from the median of the vectors at some thousand places to the mean of those near it, again and
+   again, until it stays. What belongs to the camera moves nearly everywhere, at the edges too, and for more than a moment: a subject that moves before a
+   background that does not never moves the grid. */
+
+/* The number of one direction that half of the vectors are not above. */
+static int32_t mosaic__median(const int16_t (*vector)[2], int count, int axis)
+{
+    int32_t bin[256], left = count / 2, high = 0, low = 0;
+    int i;
+    memset(bin, 0, sizeof bin);
+    for (i = 0; i < count; i++) bin[(vector[i][axis] + 32768) >> 8]++;
+    while (high < 255 && left >= bin[high]) left -= bin[high++];
+    memset(bin, 0, sizeof bin);
+    for (i = 0; i < count; i++)
+        if ((vector[i][axis] + 32768) >> 8 == high) bin[(vector[i][axis] + 32768) & 255]++;
+    while (low < 255 && left >= bin[low]) left -= bin[low++];
+    return high * 256 + low - 32768;
+}
+
+/* How many vectors lie within `width` of the middle, and the mean of these (1/256 of their unit); of those near the edge how many. */
+static int mosaic__agreeing(const mosaic_engine *e, int count, const int64_t middle[2], const int64_t width[2], int64_t mean[2], int *at_rim)
+{
+    int64_t sum[2] = {0, 0};
+    int i, k, n = 0;
+    *at_rim = 0;
+    for (i = 0; i < count; i++) {
+        int64_t dx = e->vector[i][0] * 256 - middle[0], dy = e->vector[i][1] * 256 - middle[1];
+        if ((dx < 0 ? -dx : dx) > width[0] || (dy < 0 ? -dy : dy) > width[1]) continue;
+        for (k = 0; k < 2; k++) sum[k] += e->vector[i][k];
+        *at_rim += e->rim[i];
+        n++;
+    }
+    for (k = 0; k < 2; k++) mean[k] = n ? mosaic__div_round(sum[k] * 256, n) : middle[k];
+    return n;
+}
+
+/* The picture's motion in this frame, and how much of it moves so, in 100, as a whole and near its edges. What comes from outside the frame has no say. */
+static void mosaic__camera_look(mosaic_engine *e, const mosaic_flow_field *field, int32_t speed[2], int *share, int *rim_share)
+{
+    const int w = field->width, h = field->height;
+    int64_t scale[2], middle[2], mean[2], width[2];
+    int pace = 1, count = 0, lost = 0, rim = 0, rim_lost = 0, round, at_rim, n, x, y, k;
+    while (((w + pace - 1) / pace) * ((h + pace - 1) / pace) > MOSAIC__CAMERA_PLACES) pace++;
+    for (y = pace / 2; y < h; y += pace)
+        for (x = pace / 2; x < w; x += pace) {
+            const int edge = 8 * x < w || 8 * y < h || 8 * (w - 1 - x) < w || 8 * (h - 1 - y) < h;
+            int32_t v[2];
+            const int way = mosaic__way_back(field, x, y, v);
+            if (way == MOSAIC__WAY_LOST) lost++, rim_lost += edge;
+            if (way != MOSAIC__WAY_KNOWN) continue;
+            for (k = 0; k < 2; k++) e->vector[count][k] = (int16_t)mosaic__clamp(v[k], -32767, 32767);
+            e->rim[count++] = (uint8_t)edge;
+            rim += edge;
+        }
+    *share = *rim_share = 0;
+    speed[0] = speed[1] = 0;
+    if (count == 0 || rim + rim_lost == 0) return;
+    mosaic__field_scale(&e->grid, field, scale);
+    for (k = 0; k < 2; k++) {
+        if (scale[k] < 1) scale[k] = 1;
+        middle[k] = mosaic__median((const int16_t(*)[2])e->vector, count, k) * 256;
+        width[k] = ((int64_t)MOSAIC__CAMERA_WIDTH << 18) / scale[k];
+    }
+    for (round = 0; round < 8; round++) {
+        if (round == 5)
+            for (k = 0; k < 2; k++) width[k] /= 2;
+        mosaic__agreeing(e, count, middle, width, mean, &at_rim);
+        for (k = 0; k < 2; k++) middle[k] = mean[k];
+    }
+    for (k = 0; k < 2; k++) speed[k] = (int32_t)mosaic__div_round(-middle[k] * scale[k], 1 << 18);
+    n = mosaic__length(speed) / 4;
+    for (k = 0; k < 2; k++) width[k] = ((int64_t)(n > MOSAIC__CAMERA_TIGHT ? n : MOSAIC__CAMERA_TIGHT) << 18) / scale[k];
+    n = mosaic__agreeing(e, count, middle, width, mean, &at_rim);
+    *share = n * 100 / (count + lost);
+    *rim_share = at_rim * 100 / (rim + rim_lost);
+}
+
+/* A frame later; field may be null: nothing is known. */
+static void mosaic__camera_step(mosaic_engine *e, const mosaic_flow_field *field)
+{
+    mosaic__camera *c = &e->camera;
+    const int at_once = e->options.grid == MOSAIC_GRID_FOLLOW;
+    const int cols = e->grid.cols, rows = e->grid.rows, fewest = cols < rows ? cols : rows;
+    const int32_t fastest = fewest < 8 ? fewest << 15 : MOSAIC__CAMERA_FASTEST;
+    int32_t seen[2] = {0, 0};
+    int share = 0, rim = 0, whole, k;
+    if (field && (field->forward || field->backward)) mosaic__camera_look(e, field, seen, &share, &rim);
+    if (mosaic__length(seen) > fastest) share = 0;
+    whole = share >= MOSAIC__CAMERA_AGREE && rim >= MOSAIC__CAMERA_AGREE;
+    for (k = 0; k < 2; k++) c->mean[k] = at_once && whole && c->steady == 0 ? seen[k] : c->mean[k] + ((whole ? seen[k] : 0) - c->mean[k]) / 8;
+    whole = whole && mosaic__length(c->mean) > (c->open ? MOSAIC__CAMERA_SLOW / 2 : MOSAIC__CAMERA_SLOW);
+    c->steady = mosaic__clamp(c->steady + (whole ? 1 : -2), 0, MOSAIC__CAMERA_STEADY);
+    if (!c->open && c->steady >= (at_once ? 1 : MOSAIC__CAMERA_WAIT)) {
+        c->open = 1;
+        c->steady = MOSAIC__CAMERA_WAIT;
+    }
+    if (c->steady == 0) c->open = 0;
+    c->fade = c->open ? 8 : c->fade > 0 ? c->fade - 1 : 0;
+    /* Where a frame is blurred, or flashes, the camera goes on as it did. */
+    for (k = 0; k < 2; k++) {
+        const int64_t most = (int64_t)1 << 44;
+        c->speed[k] = share >= MOSAIC__CAMERA_AGREE / 2 ? seen[k] : c->speed[k] * 4 / 5;
+        c->place[k] += c->speed[k] * c->fade / 8;
+        c->place[k] = c->place[k] < -most ? -most : c->place[k] > most ? most : c->place[k];
+    }
+}
+
+/* ---- The grid that moves ---- */
+
+/* Edges of the describing pixels: SIDE to a cell, from the grid's origin on. */
+static void mosaic__describing_edges(const mosaic_grid *g, int32_t *across, int32_t *down)
+{
+    int64_t s;
+    int i;
+    for (i = 0; i <= g->cols * MOSAIC__SIDE; i++) {
+        s = mosaic__source_x(g, (int64_t)g->origin_x * MOSAIC__SIDE + (int64_t)i * g->cell_width * 64, MOSAIC__SIDE);
+        across[i] = (int32_t)(s < 0 ? 0 : s > (int64_t)g->source_width << 12 ? (int64_t)g->source_width << 12 : s);
+    }
+    for (i = 0; i <= g->rows * MOSAIC__SIDE; i++) {
+        s = mosaic__source_y(g, (int64_t)g->origin_y * MOSAIC__SIDE + (int64_t)i * g->cell_height * 64, MOSAIC__SIDE);
+        down[i] = (int32_t)(s < 0 ? 0 : s > (int64_t)g->source_height << 12 ? (int64_t)g->source_height << 12 : s);
+    }
+}
+
+static mosaic__sample *mosaic__sample_of(const mosaic_engine *e, int cell, int x, int y)
+{
+    return e->lattice + (size_t)(cell / e->grid.cols * MOSAIC__GRAIN + y) * (size_t)e->lattice_width +
+           (size_t)(cell % e->grid.cols * MOSAIC__GRAIN + x);
+}
+
+/* Where a place puts the grid: its first column or row, and the origin, in one direction. */
+static int mosaic__grid_at(const mosaic_grid *g, const mosaic__camera *c, int axis, int32_t *origin)
+{
+    const int cell = axis ? g->cell_height : g->cell_width;
+    const int64_t moved = mosaic__div_round(c->place[axis] * cell, 1024), first = mosaic__div_floor(-moved, (int64_t)cell * 64);
+    *origin = (int32_t)(moved + first * cell * 64);
+    return (int)first;
+}
+
+/* Cell (x, y) becomes what (x + dx, y + dy) was; what comes from outside keeps what it has. */
+static void mosaic__move_cells(void *cells, size_t size, int cols, int rows, int dx, int dy)
+{
+    uint8_t *all = (uint8_t *)cells;
+    const int to = dx < 0 ? -dx : 0, from = dx < 0 ? 0 : dx;
+    const size_t line = (size_t)cols * size;
+    int i;
+    for (i = 0; i < rows; i++) {
+        const int y = dy < 0 ? rows - 1 - i : i;
+        if (y + dy < 0 || y + dy >= rows) continue;
+        memmove(all + (size_t)y * line + (size_t)to * size, all + (size_t)(y + dy) * line + (size_t)from * size, (size_t)(cols - to - from) * size);
+    }
+}
+
+/* Counts the cells that are filled; those that are not show the source, or nothing. */
+static void mosaic__leave_out(mosaic_engine *e)
+{
+    const uint8_t *mask = e->options.mask;
+    int i, c, rows = 0;
+    for (i = 0; i < e->cells; i++) {
+        const int filled = mosaic__in_sight(e, i) && (!mask || mask[i] != 0);
+        e->row_of_cell[i] = filled ? rows : -1;
+        if (filled) {
+            e->cell_of_row[rows++] = i;
+            continue;
+        }
+        memset(e->cell + i, 0, sizeof *e->cell);
+        memset(e->draw + i, 0, sizeof *e->draw);
+        e->cell[i].photo = e->draw[i].photo = e->chosen[i] = e->wish[i].photo = -1;
+        e->stale[i] = 0;
+        if (e->options.mask_source)
+            for (c = 0; c < 3; c++) e->draw[i].colour[c][3] = 4096;
+    }
+    e->filled = rows;
+}
+
+/* A cell has come into sight: it knows nothing but what its neighbour, `from`, knows of the motion there. */
+static void mosaic__enter_cell(mosaic_engine *e, int cell, int from)
+{
+    const int grain = MOSAIC__GRAIN, cols = e->grid.cols, dx = from % cols - cell % cols, dy = from / cols - cell / cols;
+    mosaic__cell *c = e->cell + cell;
+    const mosaic__cell *known = e->cell + from;
+    int x, y;
+    memset(c, 0, sizeof *c);
+    memset(e->draw + cell, 0, sizeof *e->draw);
+    c->photo = e->draw[cell].photo = e->chosen[cell] = -1;
+    memcpy(c->jump, known->jump, sizeof c->jump);
+    c->chart = known->chart;
+    c->lost = 1;
+    c->seen = known->seen;
+    c->held = known->held;
+    c->held_photo = -1;
+    for (y = 0; y < grain; y++)
+        for (x = 0; x < grain; x++)
+            *mosaic__sample_of(e, cell, x, y) = *mosaic__sample_of(e, from, dx < 0 ? grain - 1 : dx > 0 ? 0 : x, dy < 0 ? grain - 1 : dy > 0 ? 0 : y);
+}
+
+/* Puts the grid where the camera is, and says by how many cells that moves it. What is out of sight is nothing. */
+static void mosaic__place_grid(mosaic_engine *e, int moved[2])
+{
+    mosaic_grid *g = &e->grid;
+    const int cell[2] = {g->cell_width, g->cell_height};
+    int32_t origin[2] = {g->origin_x, g->origin_y};
+    int k;
+    e->stepped = 0;
+    for (k = 0; k < 2; k++) {
+        int32_t to;
+        const int first = mosaic__grid_at(g, &e->camera, k, &to), sight = (k ? g->rows : g->cols) - (to == 0);
+        moved[k] = first - e->first[k];
+        e->step[k] = mosaic__clamp_length(mosaic__div_round(((int64_t)to - origin[k] - (int64_t)moved[k] * cell[k] * 64) * 16, cell[k]));
+        e->stepped |= moved[k] != 0 || to != origin[k];
+        e->renumbered |= moved[k] != 0 || sight != e->sight[k];
+        e->first[k] = first;
+        e->sight[k] = sight;
+        origin[k] = to;
+    }
+    if (!e->stepped) return;
+    g->origin_x = origin[0];
+    g->origin_y = origin[1];
+    mosaic__describing_edges(g, e->across, e->down);
+    mosaic__reducer_fill(&e->cell_reducer, e->across, g->source_width);
+}
+
+/* What came out of sight is forgotten. */
+static void mosaic__clear_lattice(mosaic_engine *e)
+{
+    const size_t w = (size_t)e->lattice_width, h = (size_t)e->lattice_height;
+    size_t x, y;
+    for (y = 0; y < h; y++)
+        for (x = 0; x < w; x++)
+            if (x >= (size_t)e->sight[0] * MOSAIC__GRAIN || y >= (size_t)e->sight[1] * MOSAIC__GRAIN)
+                memset(e->lattice + y * w + x, 0, sizeof *e->lattice);
+    memset(e->next_lattice, 0, w * h * sizeof *e->lattice);
+}
+
+/* Moves the grid on to where the camera is, and with it all that is known of its cells. */
+static void mosaic__scroll(mosaic_engine *e)
+{
+    const mosaic_grid *g = &e->grid;
+    const int sight[2] = {e->sight[0], e->sight[1]};
+    int d[2], x, y;
+    mosaic__place_grid(e, d);
+    if (!e->renumbered) return;
+    mosaic__move_cells(e->cell, sizeof *e->cell, g->cols, g->rows, d[0], d[1]);
+    mosaic__move_cells(e->draw, sizeof *e->draw, g->cols, g->rows, d[0], d[1]);
+    mosaic__move_cells(e->chosen, sizeof *e->chosen, g->cols, g->rows, d[0], d[1]);
+    if (e->curve) mosaic__move_cells(e->curve, sizeof *e->curve, g->cols, g->rows, d[0], d[1]);
+    mosaic__move_cells(e->lattice, sizeof *e->lattice * MOSAIC__GRAIN, g->cols, e->lattice_height, d[0], d[1] * MOSAIC__GRAIN);
+    for (y = 0; y < e->sight[1]; y++)
+        for (x = 0; x < e->sight[0]; x++) {
+            const int from_x = mosaic__clamp(x + d[0], 0, sight[0] - 1) - d[0], from_y = mosaic__clamp(y + d[1], 0, sight[1] - 1) - d[1];
+            if (from_x != x || from_y != y) mosaic__enter_cell(e, y * g->cols + x, from_y * g->cols + from_x);
+        }
+    mosaic__leave_out(e);
+    mosaic__clear_lattice(e);
+}
+
+/* Each shot begins with the grid in its corner. */
+static void mosaic__recentre(mosaic_engine *e)
+{
+    int d[2];
+    memset(&e->camera, 0, sizeof e->camera);
+    mosaic__place_grid(e, d);
+    if (!e->stepped) return;
+    mosaic__leave_out(e);
+    mosaic__clear_lattice(e);
+    mosaic__describe_frame(e);
+}
+
+/* ---- Predict: where the content of each cell went, and with it its photograph ----
+
+   Content is followed on a lattice that lies on the screen, GRAIN x GRAIN samples a cell: each sample knows how far its content has come since the shot
+   began. A cell's key is the place, in whole cells, that the content at its centre came from; photographs are remembered by their keys, so one whose
+   content is hidden for a moment comes back. Content that grows would give one key to several cells: those that do not get it are given charts, keys of
+   their own. While the grid follows the camera, all content is taken to stay in its cells. */
 
 /* The pixel of a field of n pixels that covers a position (1/4096 px) in a source of `size` pixels. */
 static int32_t mosaic__field_pixel(int64_t position, int size, int n)
@@ -4351,49 +4840,28 @@ static void mosaic__place_samples(mosaic_engine *e, const mosaic_flow_field *fie
         const int64_t y = mosaic__source_y(g, (int64_t)g->origin_y * halves + (int64_t)(2 * i + 1) * g->cell_height * 64, halves);
         e->sample_y[i] = mosaic__field_pixel(y, g->source_height, field->height);
     }
-    e->field_scale[0] = mosaic__div_round((int64_t)g->source_width * g->width << 26, (int64_t)field->width * g->crop_width * g->cell_width);
-    e->field_scale[1] = mosaic__div_round((int64_t)g->source_height * g->height << 26, (int64_t)field->height * g->crop_height * g->cell_height);
+    mosaic__field_scale(g, field, e->field_scale);
     e->field = field;
 }
 
-/* Of the samples of a row of cells: where their content came from, and whether that is to be believed: from there the way leads back to within a pixel,
-   or it is outside the frame, or only one direction is known. */
+/* Of the samples of a row of cells: where in the grid of the frame before their content came from, and whether that is to be believed. */
 static void mosaic__sample_row(void *arg, int row)
 {
     mosaic_engine *e = (mosaic_engine *)arg;
-    const mosaic_flow_field *field = e->field;
-    const size_t step = field->stride / 2;
     int x, y, k;
     for (y = row * MOSAIC__GRAIN; y < (row + 1) * MOSAIC__GRAIN; y++)
-        for (x = 0; x < e->lattice_width; x++) {
+        for (x = 0; x < e->sight[0] * MOSAIC__GRAIN; x++) {
             const size_t at = (size_t)y * (size_t)e->lattice_width + (size_t)x;
-            const size_t place = (size_t)e->sample_y[y] * step + (size_t)e->sample_x[x] * 2;
-            int32_t v[2], there[2];
-            for (k = 0; k < 2; k++) v[k] = field->backward ? field->backward[place + (size_t)k] : -field->forward[place + (size_t)k];
-            for (k = 0; k < 2; k++) e->from[at][k] = mosaic__clamp_length((v[k] * e->field_scale[k] + 32768) >> 16);
-            e->reliable[at] = 1;
-            if (!field->backward || !field->forward) continue;
-            there[0] = (e->sample_x[x] * 64 + 32 + v[0]) >> 6;
-            there[1] = (e->sample_y[y] * 64 + 32 + v[1]) >> 6;
-            if (there[0] >= 0 && there[1] >= 0 && there[0] < field->width && there[1] < field->height) {
-                const int16_t *way = field->forward + (size_t)there[1] * step + (size_t)there[0] * 2;
-                const int64_t dx = v[0] + way[0], dy = v[1] + way[1];
-                e->reliable[at] = dx * dx + dy * dy < 64 * 64;
-            }
+            int32_t v[2];
+            e->reliable[at] = mosaic__way_back(e->field, e->sample_x[x], e->sample_y[y], v) != MOSAIC__WAY_LOST;
+            for (k = 0; k < 2; k++) e->from[at][k] = mosaic__clamp_length(((v[k] * e->field_scale[k] + 32768) >> 16) + e->step[k]);
         }
-}
-
-/* About the length of a vector: within a fourteenth. */
-static int32_t mosaic__length(const int32_t v[2])
-{
-    const int32_t a = mosaic__abs(v[0]), b = mosaic__abs(v[1]);
-    return a > b ? a + b / 8 * 3 : b + a / 8 * 3;
 }
 
 /* A sample where the content at (x, y) was: offsets between the four around, the chart of one of them, by turns, lest charts creep. */
 static void mosaic__sample_at(const mosaic_engine *e, int64_t x, int64_t y, mosaic__sample *out)
 {
-    const int w = e->lattice_width, last_x = w - 1, last_y = e->lattice_height - 1;
+    const int w = e->lattice_width, last_x = e->sight[0] * MOSAIC__GRAIN - 1, last_y = e->sight[1] * MOSAIC__GRAIN - 1;
     const int turn_x = (int)((uint64_t)e->frames * 773 & 1023),
               turn_y = (int)((uint64_t)e->frames * 583 & 1023); /* 1024 times a low-discrepancy sequence */
     const int px = (int)(x < 0 ? 0 : x > (int64_t)last_x * 1024 ? (int64_t)last_x * 1024 : x);
@@ -4414,14 +4882,14 @@ static void mosaic__sample_at(const mosaic_engine *e, int64_t x, int64_t y, mosa
 static void mosaic__advect_row(void *arg, int row)
 {
     mosaic_engine *e = (mosaic_engine *)arg;
-    const int w = e->lattice_width, h = e->lattice_height;
+    const int stride = e->lattice_width, w = e->sight[0] * MOSAIC__GRAIN, h = e->sight[1] * MOSAIC__GRAIN;
     int x, y, k;
     for (y = row * MOSAIC__GRAIN; y < (row + 1) * MOSAIC__GRAIN; y++) {
-        const int32_t(*here)[2] = (const int32_t(*)[2])(e->from + (size_t)y * (size_t)w);
-        const int32_t(*above)[2] = y > 0 ? here - w : here, (*below)[2] = y < h - 1 ? here + w : here;
+        const int32_t(*here)[2] = (const int32_t(*)[2])(e->from + (size_t)y * (size_t)stride);
+        const int32_t(*above)[2] = y > 0 ? here - stride : here, (*below)[2] = y < h - 1 ? here + stride : here;
         for (x = 0; x < w; x++) {
             const int left = x > 0 ? x - 1 : 0, right = x < w - 1 ? x + 1 : x;
-            const size_t at = (size_t)y * (size_t)w + (size_t)x;
+            const size_t at = (size_t)y * (size_t)stride + (size_t)x;
             mosaic__sample *out = e->next_lattice + at;
             const mosaic__sample *before;
             int32_t v[2], gain, speed, trust;
@@ -4430,7 +4898,7 @@ static void mosaic__advect_row(void *arg, int row)
                         2 * (above[x][k] + below[x][k] + here[left][k] + here[right][k]) + 4 * here[x][k] + 8) >>
                        4;
             /* Its speed, and how often its motion was right. */
-            before = e->lattice + (size_t)mosaic__clamp(y + ((v[1] * MOSAIC__GRAIN + 512) >> 10), 0, h - 1) * (size_t)w +
+            before = e->lattice + (size_t)mosaic__clamp(y + ((v[1] * MOSAIC__GRAIN + 512) >> 10), 0, h - 1) * (size_t)stride +
                      mosaic__clamp(x + ((v[0] * MOSAIC__GRAIN + 512) >> 10), 0, w - 1);
             speed = before->speed + (mosaic__clamp(mosaic__length(v), 0, 4095) * 16 - before->speed) * 3 / 10;
             trust = before->trust + ((e->reliable[at] ? 65535 : 0) - before->trust) * 5 / 32;
@@ -4471,11 +4939,17 @@ static void mosaic__memory_link(mosaic_engine *e, int index)
     *head = index;
 }
 
+/* Column (0) or row (1) of a cell's key. */
+static int32_t mosaic__key_place(const mosaic_engine *e, int cell, int axis)
+{
+    return e->first[axis] + (axis ? cell / e->grid.cols : cell % e->grid.cols) - e->cell[cell].jump[axis];
+}
+
 /* The memory of a cell's key, or -1. */
 static int mosaic__memory_find(const mosaic_engine *e, int cell)
 {
     const mosaic__cell *c = e->cell + cell;
-    const int32_t x = cell % e->grid.cols - c->jump[0], y = cell / e->grid.cols - c->jump[1];
+    const int32_t x = mosaic__key_place(e, cell, 0), y = mosaic__key_place(e, cell, 1);
     int m = *mosaic__memory_head(e, c->chart, x, y);
     while (m >= 0 && (e->memory[m].chart != c->chart || e->memory[m].x != x || e->memory[m].y != y)) m = e->memory[m].next;
     return m;
@@ -4488,33 +4962,37 @@ static int mosaic__memory_add(mosaic_engine *e, int cell)
     MOSAIC_TEMPORAL_ASSERT(e->memories < e->memory_room);
     memset(m, 0, sizeof *m);
     m->chart = e->cell[cell].chart;
-    m->x = cell % e->grid.cols - e->cell[cell].jump[0];
-    m->y = cell / e->grid.cols - e->cell[cell].jump[1];
+    m->x = mosaic__key_place(e, cell, 0);
+    m->y = mosaic__key_place(e, cell, 1);
     m->photo = -1;
     mosaic__memory_link(e, e->memories);
     return e->memories++;
 }
 
-/* A frame later: what has not been shown for long is forgotten. */
+/* Whether the place of a memory has been left behind by the grid. */
+static int mosaic__left_behind(const mosaic_engine *e, const mosaic__memory *m)
+{
+    return m->photo >= 0 && (m->x < e->first[0] || m->y < e->first[1] || m->x >= e->first[0] + e->sight[0] || m->y >= e->first[1] + e->sight[1]);
+}
+
+/* A frame later: what has not been shown for long is forgotten; a grid that has moved remembers what it left behind, most of all the latest. */
 static void mosaic__memory_age(mosaic_engine *e)
 {
-    const int count = e->memories;
-    int m;
+    const int count = e->memories, moved = e->camera.place[0] || e->camera.place[1];
+    int m, behind = 0;
+    for (m = 0; m < count && moved; m++) behind += mosaic__left_behind(e, e->memory + m);
+    behind -= e->cells * MOSAIC__MEMORY_BEHIND;
     memset(e->memory_first, 0xff, ((size_t)e->memory_mask + 1) * sizeof *e->memory_first);
     e->memories = 0;
     for (m = 0; m < count; m++) {
         mosaic__memory *kept = e->memory + e->memories;
-        if (e->memory[m].photo < 0 || e->memory[m].age >= MOSAIC__MEMORY) continue;
+        const int keep = moved && mosaic__left_behind(e, e->memory + m) && behind-- <= 0;
+        if (e->memory[m].photo < 0 || (e->memory[m].age >= MOSAIC__MEMORY && !keep)) continue;
+        if (e->memories >= e->memory_room - 2 * e->cells) break; /* a frame may need so many more */
         *kept = e->memory[m];
-        kept->age++;
+        kept->age += !keep;
         mosaic__memory_link(e, e->memories++);
     }
-}
-
-static mosaic__sample *mosaic__sample_of(const mosaic_engine *e, int cell, int x, int y)
-{
-    return e->lattice + (size_t)(cell / e->grid.cols * MOSAIC__GRAIN + y) * (size_t)e->lattice_width +
-           (size_t)(cell % e->grid.cols * MOSAIC__GRAIN + x);
 }
 
 /* The key of a cell's content: the one it has for as long as the content of that is near the centre, then that of the content there. */
@@ -4565,7 +5043,8 @@ static void mosaic__make_wish(mosaic_engine *e, int cell)
     if (key->claimant == cell && key->photo >= 0) {
         w->photo = key->photo;
         w->variant = key->variant;
-        if (own != key || mosaic__sample_of(e, cell, MOSAIC__GRAIN / 2, MOSAIC__GRAIN / 2)->speed > 16 * MOSAIC__DEAD_ZONE) w->bonus *= 2;
+        if (own != key || e->camera.open || mosaic__sample_of(e, cell, MOSAIC__GRAIN / 2, MOSAIC__GRAIN / 2)->speed > 16 * MOSAIC__DEAD_ZONE)
+            w->bonus *= 2;
     } else if (!left) {
         w->photo = c->photo;
         w->variant = c->variant;
@@ -4584,8 +5063,8 @@ static void mosaic__predict(mosaic_engine *e, const mosaic_flow_field *field)
     if (field && (field->forward || field->backward) && !e->flash) {
         mosaic__sample *before = e->lattice;
         mosaic__place_samples(e, field);
-        mosaic__for_each(e, mosaic__sample_row, e->grid.rows);
-        mosaic__for_each(e, mosaic__advect_row, e->grid.rows);
+        mosaic__for_each(e, mosaic__sample_row, e->sight[1]);
+        mosaic__for_each(e, mosaic__advect_row, e->sight[1]);
         e->lattice = e->next_lattice;
         e->next_lattice = before;
         e->field = 0;
@@ -4639,7 +5118,8 @@ static void mosaic__begin_shot(mosaic_engine *e)
     e->memories = 0;
     for (k = 0; k < (size_t)e->lattice_width * (size_t)e->lattice_height; k++) {
         memset(e->lattice + k, 0, sizeof *e->lattice);
-        e->lattice[k].trust = 65535;
+        if ((int)(k % (size_t)e->lattice_width) < e->sight[0] * MOSAIC__GRAIN && (int)(k / (size_t)e->lattice_width) < e->sight[1] * MOSAIC__GRAIN)
+            e->lattice[k].trust = 65535;
     }
     for (i = 0; i < e->cells; i++) {
         memset(e->wish + i, 0, sizeof *e->wish);
@@ -5097,7 +5577,7 @@ static void mosaic__assign(mosaic_engine *e, int cut)
 
     for (r = 0; r < e->filled; r++) {
         i = e->cell_of_row[r];
-        e->stale[i] = (uint8_t)(alone || mosaic__look_distance(e->look + i, &e->cell[i].priced, 0) > MOSAIC__REFRESH);
+        e->stale[i] = (uint8_t)(alone || e->cell[i].photo < 0 || mosaic__look_distance(e->look + i, &e->cell[i].priced, 0) > MOSAIC__REFRESH);
         if (e->stale[i]) e->cell[i].priced = e->look[i];
         stale += e->stale[i];
         moved += e->wish[i].photo != e->cell[i].photo || e->wish[i].variant != e->cell[i].variant;
@@ -5108,7 +5588,11 @@ static void mosaic__assign(mosaic_engine *e, int cut)
         f->changed = 0;
         return;
     }
-    if (stale && e->table && (!e->device || e->options.device->costs(e->device, e))) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+    if (e->renumbered) /* the table's rows belong to other cells */
+        for (r = 0; r < e->filled; r++) e->stale[e->cell_of_row[r]] = 1;
+    if ((stale || e->renumbered) && e->table && (!e->device || e->options.device->costs(e->device, e)))
+        mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+    e->renumbered = 0;
     if (cut) e->warm = 0;
     if (!alone) mosaic__favour(e);
     mosaic__solve(e, &f->bound);
@@ -5166,11 +5650,14 @@ static void mosaic__recolour_row(void *arg, int row)
         mosaic__cell *cell = e->cell + i;
         mosaic_draw *d = e->draw + i;
         if (d->photo < 0) { /* left out: the source goes on, black is painted once */
-            d->repaint = (uint8_t)(e->frames == 0 || e->options.mask_source);
+            d->repaint = (uint8_t)((e->frames == 0 || e->options.mask_source) && mosaic__in_sight(e, i));
             continue;
         }
         d->repaint = (uint8_t)(d->changed || mosaic__repaint_due(e, e->look + i, &cell->painted));
-        if (!d->repaint) continue;
+        if (!d->repaint) {
+            d->repaint = (uint8_t)e->stepped; /* in the colours that it has */
+            continue;
+        }
         cell->painted = e->look[i];
         mosaic__recolour(&e->settings, e->palette + mosaic__look_at(e, d->photo, d->look), d->variant, e->colours + i, d->colour);
         if (e->curve) mosaic__bend(&e->settings, e->photo_codes + mosaic__look_at(e, d->photo, d->look), e->codes + i, d->colour, e->curve + i);
@@ -5184,7 +5671,7 @@ static void mosaic__render(mosaic_engine *e, int cut)
     mosaic__for_each(e, mosaic__recolour_row, e->grid.rows);
     e->frame.repainted = 0;
     for (i = 0; i < e->cells; i++) e->frame.repainted += e->draw[i].repaint;
-    mosaic__finish_table(&e->finisher, e->look, e->cells, cut, e->options.run, e->options.run_ctx);
+    mosaic__finish_table(&e->finisher, e->look, e->sight, cut, e->options.run, e->options.run_ctx);
     if (!e->canvas) return;
     e->painter.draw = e->draw;
     e->painter.curve = e->curve;
@@ -5238,6 +5725,8 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e->own);
     mosaic__release(ctx, e->key);
     mosaic__release(ctx, e->wish);
+    mosaic__release(ctx, e->vector);
+    mosaic__release(ctx, e->rim);
     mosaic__release(ctx, e->lattice);
     mosaic__release(ctx, e->next_lattice);
     mosaic__release(ctx, e->memory);
@@ -5259,21 +5748,6 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e);
 }
 
-/* Edges of the describing pixels: SIDE to a cell, from the grid's origin on. */
-static void mosaic__describing_edges(const mosaic_grid *g, int32_t *across, int32_t *down)
-{
-    int64_t s;
-    int i;
-    for (i = 0; i <= g->cols * MOSAIC__SIDE; i++) {
-        s = mosaic__source_x(g, (int64_t)g->origin_x * MOSAIC__SIDE + (int64_t)i * g->cell_width * 64, MOSAIC__SIDE);
-        across[i] = (int32_t)(s < 0 ? 0 : s > (int64_t)g->source_width << 12 ? (int64_t)g->source_width << 12 : s);
-    }
-    for (i = 0; i <= g->rows * MOSAIC__SIDE; i++) {
-        s = mosaic__source_y(g, (int64_t)g->origin_y * MOSAIC__SIDE + (int64_t)i * g->cell_height * 64, MOSAIC__SIDE);
-        down[i] = (int32_t)(s < 0 ? 0 : s > (int64_t)g->source_height << 12 ? (int64_t)g->source_height << 12 : s);
-    }
-}
-
 /* How cells and tiles are reduced to their describing pixels. */
 static int mosaic__reducers_open(mosaic_engine *e)
 {
@@ -5290,8 +5764,9 @@ static int mosaic__reducers_open(mosaic_engine *e)
         if (e->down[i + 1] - e->down[i] > (int32_t)highest[0]) highest[0] = (uint32_t)(e->down[i + 1] - e->down[i]);
     for (i = 0; i < MOSAIC__SIDE; i++)
         if (edge[1][i + 1] - edge[1][i] > (int32_t)highest[1]) highest[1] = (uint32_t)(edge[1][i + 1] - edge[1][i]);
-    return mosaic__reducer_open(&e->cell_reducer, e->level, e->across, g->cols * MOSAIC__SIDE, g->source_width, highest[0], e->options.alloc_ctx) &&
-           mosaic__reducer_open(&e->tile_reducer, e->level, edge[0], MOSAIC__SIDE, g->cell_width, highest[1], e->options.alloc_ctx);
+    return mosaic__reducer_open(&e->cell_reducer, e->level, e->across, g->cols * MOSAIC__SIDE, g->source_width, highest[0], e->moves,
+                                e->options.alloc_ctx) &&
+           mosaic__reducer_open(&e->tile_reducer, e->level, edge[0], MOSAIC__SIDE, g->cell_width, highest[1], 0, e->options.alloc_ctx);
 }
 
 /* What following the content takes. */
@@ -5302,7 +5777,7 @@ static int mosaic__lattice_allocate(mosaic_engine *e)
     e->lattice_width = e->grid.cols * MOSAIC__GRAIN;
     e->lattice_height = e->grid.rows * MOSAIC__GRAIN;
     /* What was shown in the last frames, and the new keys and new charts of this one. */
-    e->memory_room = e->cells * (MOSAIC__MEMORY + 2);
+    e->memory_room = e->cells * (MOSAIC__MEMORY + 2 + (e->moves ? MOSAIC__MEMORY_BEHIND : 0));
     for (e->memory_mask = 63; e->memory_mask < 4 * (uint32_t)e->cells; e->memory_mask = 2 * e->memory_mask + 1) {
     }
     e->sample_x = (int32_t *)mosaic__allocate(ctx, (size_t)e->lattice_width, sizeof *e->sample_x);
@@ -5321,7 +5796,11 @@ static int mosaic__lattice_allocate(mosaic_engine *e)
         !e->memory || !e->memory_first)
         return 0;
     memset(e->lattice, 0, samples * sizeof *e->lattice);
-    return 1;
+    memset(e->next_lattice, 0, samples * sizeof *e->lattice);
+    if (!e->moves) return 1;
+    e->vector = (int16_t(*)[2])mosaic__allocate(ctx, MOSAIC__CAMERA_PLACES, sizeof *e->vector);
+    e->rim = (uint8_t *)mosaic__allocate(ctx, MOSAIC__CAMERA_PLACES, 1);
+    return e->vector && e->rim;
 }
 
 /* All of a stream's memory but the painter's and the flow's. */
@@ -5465,26 +5944,12 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
         mosaic__put32(bytes, (uint32_t)e->cell_of_row[i]);
         hash = mosaic__hash(hash, bytes, 4);
     }
+    if (e->moves) {
+        mosaic__put32(bytes, (uint32_t)e->options.grid);
+        hash = mosaic__hash(hash, bytes, 4);
+    }
     for (i = 0; i < (size_t)e->photos; i++) hash = mosaic__hash(hash, e->pool->pixels[i], mosaic__photo_bytes(e->pool));
     return hash;
-}
-
-/* Counts the cells that are filled; those that are not show the source, or nothing. */
-static void mosaic__leave_out(mosaic_engine *e)
-{
-    const uint8_t *mask = e->options.mask;
-    int i, c, rows = 0;
-    for (i = 0; i < e->cells; i++) {
-        const int filled = !mask || mask[i] != 0;
-        e->row_of_cell[i] = filled ? rows : -1;
-        if (filled) {
-            e->cell_of_row[rows++] = i;
-            continue;
-        }
-        e->cell[i].photo = e->draw[i].photo = -1;
-        if (e->options.mask_source)
-            for (c = 0; c < 3; c++) e->draw[i].colour[c][3] = 4096;
-    }
 }
 
 MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_options *options, mosaic_engine **engine)
@@ -5506,6 +5971,10 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     if (result != MOSAIC_OK) return result;
     if (pool->cell_width != grid->cell_width || pool->cell_height != grid->cell_height) return MOSAIC_ERROR_MISMATCH;
     if (mosaic__filled(grid, options) == 0) return MOSAIC_ERROR_OPTION;
+    if (options && options->grid != MOSAIC_GRID_FIXED &&
+        (options->grid < 0 || options->grid >= MOSAIC_GRIDS || options->mask || grid->origin_x || grid->origin_y || grid->cols > 4095 ||
+         grid->rows > 4095 || grid->cols * grid->cell_width != grid->width || grid->rows * grid->cell_height != grid->height))
+        return MOSAIC_ERROR_OPTION;
     if (pool->photos < 1 || mosaic_photos_missing(grid, pool->photos, options) > 0) return MOSAIC_ERROR_PHOTOS;
     level = mosaic__simd_level(options ? options->simd : MOSAIC_SIMD_BEST);
     if (level < 0 || !mosaic__solver_has(options ? options->simd : MOSAIC_SIMD_BEST)) return MOSAIC_ERROR_SIMD;
@@ -5519,13 +5988,18 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     e->settings = settings;
     e->grid = *grid;
     e->pool = pool;
-    e->cells = grid->cols * grid->rows;
-    e->filled = mosaic__filled(grid, options);
+    e->moves = options && options->grid != MOSAIC_GRID_FIXED;
+    e->sight[0] = grid->cols;
+    e->sight[1] = grid->rows;
+    e->grid.cols += e->moves;
+    e->grid.rows += e->moves;
+    e->cells = e->grid.cols * e->grid.rows;
+    e->filled = mosaic__filled(grid, options); /* the most there can be in sight */
     e->photos = pool->photos;
     e->width = ((size_t)pool->photos + MOSAIC__LANES - 1) / MOSAIC__LANES * MOSAIC__LANES;
     e->level = level;
     e->costs = mosaic__costs_kernel(level);
-    result = mosaic__painter_open(&e->painter, &e->grid, pool, level, e->options.alloc_ctx);
+    result = mosaic__painter_open(&e->painter, &e->grid, pool, level, e->moves, e->options.alloc_ctx);
     if (result == MOSAIC_OK && !mosaic__engine_allocate(e)) result = MOSAIC_ERROR_MEMORY;
     if (result == MOSAIC_OK && options && options->flow && options->flow->method != MOSAIC_FLOW_NONE) {
         switch (mosaic_flow_open(grid->source_width, grid->source_height, options->flow, &e->flow)) {
@@ -5548,7 +6022,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     e->identity = mosaic__identity(e);
     e->options.flow = 0;
     e->options.mask = 0;
-    if (e->options.device) e->device = e->options.device->open(e->options.device->ctx, e);
+    if (e->options.device && !e->painter.shifted) e->device = e->options.device->open(e->options.device->ctx, e);
     *engine = e;
     return MOSAIC_OK;
 }
@@ -5563,9 +6037,19 @@ static void mosaic__draw_places(mosaic_engine *e)
     }
 }
 
+MOSAIC_TEMPORAL_API const mosaic_grid *mosaic_engine_grid(const mosaic_engine *e) { return e ? &e->grid : 0; }
+
+static const mosaic_flow_field *mosaic__estimate(mosaic_engine *e)
+{
+    const mosaic_flow_field *motion = 0;
+    mosaic__stage(e, MOSAIC_STAGE_FLOW);
+    mosaic_flow_push(e->flow, e->input.rgb, e->input.stride, &motion);
+    return motion;
+}
+
 MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_input *input, const mosaic_frame **frame)
 {
-    const mosaic_flow_field *motion;
+    const mosaic_flow_field *motion, *estimated = 0;
     mosaic_frame *f;
     int cut, back, i;
 
@@ -5585,27 +6069,37 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
 
     e->input = *input;
     f = &e->frame;
+    if (e->moves) { /* the grid goes with the picture before its cells are looked at */
+        if (e->flow) estimated = mosaic__estimate(e);
+        mosaic__stage(e, MOSAIC_STAGE_PREDICT);
+        if (e->frames > 0 && e->settings.bonus > 0) mosaic__camera_step(e, motion ? motion : estimated);
+        mosaic__scroll(e);
+    }
     mosaic__stage(e, MOSAIC_STAGE_DESCRIBE);
     mosaic__describe_frame(e);
     cut = mosaic__is_cut(e, &back);
-    if (e->flow) {
-        const mosaic_flow_field *estimated = 0;
-        mosaic__stage(e, MOSAIC_STAGE_FLOW);
-        if (cut || back) mosaic_flow_reset(e->flow);
-        mosaic_flow_push(e->flow, input->rgb, input->stride, &estimated);
-        if (!motion) motion = estimated;
+    if (e->moves && cut) { /* and begins each shot in its corner */
+        const int stepped = e->stepped;
+        mosaic__recentre(e);
+        e->stepped |= stepped;
     }
+    if (e->flow && (cut || back || !e->moves)) {
+        if (cut || back) mosaic_flow_reset(e->flow);
+        estimated = mosaic__estimate(e);
+    }
+    if (!motion) motion = estimated;
     mosaic__stage(e, MOSAIC_STAGE_PREDICT);
     if (back)
         mosaic__resume_shot(e);
     else if (cut || e->settings.bonus == 0)
         mosaic__begin_shot(e);
     else
-        mosaic__predict(e, motion);
+        mosaic__predict(e, e->camera.open ? 0 : motion); /* the grid does what following the content would */
     mosaic__stage(e, MOSAIC_STAGE_ASSIGN);
     mosaic__assign(e, cut);
     mosaic__remember(e);
-    for (i = 0; i < e->cells; i++) e->cell[i].seen = e->look[i];
+    for (i = 0; i < e->cells; i++)
+        if (mosaic__in_sight(e, i)) e->cell[i].seen = e->look[i];
     mosaic__draw_places(e);
     mosaic__stage(e, MOSAIC_STAGE_RENDER);
     mosaic__render(e, cut);
@@ -5614,6 +6108,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     f->cut = cut;
     f->origin_x = e->grid.origin_x;
     f->origin_y = e->grid.origin_y;
+    f->first_col = e->first[0];
+    f->first_row = e->first[1];
     f->cells = e->cells;
     f->filled = e->filled;
     f->draw = e->draw;
@@ -5637,7 +6133,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_cell_costs(const mosaic_engine *e, int 
 /* ---- State ----
 
    0 "MOSAICST"   8 u32 version 2   12 u32 cells   16 u64 identity   24 u64 checksum of bytes 0-23 and of all from 32 on
-   32 i64 frames  40 u32 charts, u32 too close, i64 cost, i64 bound  64 u32 memories, u32 0; then, number by number in 32 bits, the cells,
+   32 i64 frames  40 u32 charts, u32 too close, i64 cost, i64 bound  64 u32 memories, u32 0; then, number by number in 32 bits, the camera (places as
+   low and high halves) where the grid may move, the cells,
    each with its curves if there are any, the lattice, the memories with room for the most there can be, and three of the shot, if its colours are
    finished; then the canvas */
 
@@ -5647,6 +6144,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_cell_costs(const mosaic_engine *e, int 
 #define MOSAIC__SAMPLE_NUMBERS 5
 #define MOSAIC__MEMORY_NUMBERS 6
 #define MOSAIC__CURVE_NUMBERS (3 * MOSAIC__KNOTS)
+#define MOSAIC__CAMERA_NUMBERS 11
 
 static size_t mosaic__canvas_bytes(const mosaic_engine *e) { return e->canvas ? (size_t)e->grid.width * 3 * (size_t)e->grid.height : 0; }
 
@@ -5655,7 +6153,8 @@ static size_t mosaic__samples(const mosaic_engine *e) { return (size_t)e->lattic
 MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *e)
 {
     if (!e) return 0;
-    return MOSAIC__STATE_HEADER + (size_t)e->cells * (MOSAIC__CELL_NUMBERS + (size_t)(e->curve ? MOSAIC__CURVE_NUMBERS : 0)) * 4 +
+    return MOSAIC__STATE_HEADER + (size_t)(e->moves ? 4 * MOSAIC__CAMERA_NUMBERS : 0) +
+           (size_t)e->cells * (MOSAIC__CELL_NUMBERS + (size_t)(e->curve ? MOSAIC__CURVE_NUMBERS : 0)) * 4 +
            mosaic__samples(e) * MOSAIC__SAMPLE_NUMBERS * 4 + (size_t)e->memory_room * MOSAIC__MEMORY_NUMBERS * 4 + (e->finisher.tone ? 24 : 0) +
            mosaic__canvas_bytes(e);
 }
@@ -5745,6 +6244,35 @@ static void mosaic__state_shot(mosaic__shot *shot, const uint8_t *from, uint8_t 
     mosaic__number32(&shot->chroma, from, to, at);
 }
 
+static void mosaic__state_camera(mosaic__camera *camera, const uint8_t *from, uint8_t *to, size_t *at)
+{
+    int k;
+    for (k = 0; k < 2; k++) {
+        uint64_t place = (uint64_t)camera->place[k];
+        int32_t low = (int32_t)(uint32_t)place, high = (int32_t)(uint32_t)(place >> 32);
+        mosaic__number32(&low, from, to, at);
+        mosaic__number32(&high, from, to, at);
+        place = (uint32_t)low | (uint64_t)(uint32_t)high << 32;
+        camera->place[k] = (int64_t)place;
+        mosaic__number32(&camera->speed[k], from, to, at);
+        mosaic__number32(&camera->mean[k], from, to, at);
+    }
+    mosaic__number32(&camera->steady, from, to, at);
+    mosaic__number32(&camera->open, from, to, at);
+    mosaic__number32(&camera->fade, from, to, at);
+}
+
+static int mosaic__camera_ok(const mosaic__camera *c)
+{
+    const int64_t most = (int64_t)1 << 44;
+    int k;
+    for (k = 0; k < 2; k++)
+        if (c->place[k] < -most || c->place[k] > most || mosaic__clamp(c->speed[k], -MOSAIC__LENGTH_LIMIT, MOSAIC__LENGTH_LIMIT) != c->speed[k] ||
+            mosaic__clamp(c->mean[k], -MOSAIC__LENGTH_LIMIT, MOSAIC__LENGTH_LIMIT) != c->mean[k])
+            return 0;
+    return c->steady >= 0 && c->steady <= MOSAIC__CAMERA_STEADY && c->open >= 0 && c->open <= 1 && c->fade >= 0 && c->fade <= 8;
+}
+
 static uint64_t mosaic__state_checksum(const uint8_t *data, size_t size) { return mosaic__hash(mosaic__hash(3, data, 24), data + 32, size - 32); }
 
 MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void *data, size_t size)
@@ -5763,6 +6291,10 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void
     mosaic__put32(p + 44, (uint32_t)e->frame.too_close);
     mosaic__put64(p + 48, (uint64_t)e->frame.cost);
     mosaic__put64(p + 56, (uint64_t)e->frame.bound);
+    if (e->moves) {
+        mosaic__camera camera = e->camera;
+        mosaic__state_camera(&camera, 0, p, &at);
+    }
     for (i = 0; i < e->cells; i++) {
         mosaic__cell cell = e->cell[i];
         mosaic_draw draw = e->draw[i];
@@ -5815,13 +6347,16 @@ static int mosaic__variant_ok(const mosaic_engine *e, int32_t variant)
 }
 
 /* Whether a cell may be as a state says: without a photograph where the mask leaves it out, and only there. */
-static int mosaic__state_ok(const mosaic_engine *e, int i, const mosaic__cell *c, int held)
+static int mosaic__state_ok(const mosaic_engine *e, const int sight[2], int i, const mosaic__cell *c, int held)
 {
-    if (e->row_of_cell[i] < 0 ? c->photo != -1 : !mosaic__pool_has(e->pool, c->photo)) return 0;
+    const int seen = i % e->grid.cols < sight[0] && i / e->grid.cols < sight[1], filled = e->moves ? seen : e->row_of_cell[i] >= 0;
+    if (!seen) return c->photo == -1;
+    if (!filled ? c->photo != -1 : !mosaic__pool_has(e->pool, c->photo)) return 0;
     if (!mosaic__variant_ok(e, c->variant) && (c->photo >= 0 || c->variant != 0)) return 0;
     if (!mosaic__jump_ok(c->jump[0]) || !mosaic__jump_ok(c->jump[1]) || c->lost < 0 || c->lost > MOSAIC__PATIENCE) return 0;
     if (!mosaic__look_ok(&c->seen) || (held && !mosaic__look_ok(&c->held))) return 0;
-    if (held && c->photo >= 0 && (!mosaic__pool_has(e->pool, c->held_photo) || !mosaic__variant_ok(e, c->held_variant))) return 0;
+    if (held && c->photo >= 0 && !(e->moves && c->held_photo == -1) &&
+        (!mosaic__pool_has(e->pool, c->held_photo) || !mosaic__variant_ok(e, c->held_variant))) return 0;
     return c->photo < 0 || (mosaic__look_ok(&c->priced) && mosaic__look_ok(&c->painted));
 }
 
@@ -5833,9 +6368,11 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     uint32_t memories;
     uint32_t waits;
     mosaic__shot shot[2];
-    int i, pass;
+    mosaic__camera camera;
+    int sight[2], i, pass;
     if (!e || !data) return MOSAIC_ERROR_NULL;
     memset(shot, 0, sizeof shot);
+    memset(&camera, 0, sizeof camera);
     if (size < MOSAIC__STATE_HEADER || memcmp(p, "MOSAICST", 8) != 0) return MOSAIC_ERROR_CORRUPT;
     if (mosaic__get32(p + 8) != 3) return MOSAIC_ERROR_VERSION;
     if (mosaic__get64(p + 16) != e->identity || mosaic__get32(p + 12) != (uint32_t)e->cells) return MOSAIC_ERROR_MISMATCH;
@@ -5848,6 +6385,21 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     /* First everything is looked at, then taken over. */
     for (pass = 0; pass < 2; pass++) {
         at = MOSAIC__STATE_HEADER;
+        if (e->moves) mosaic__state_camera(&camera, p, 0, &at);
+        if (!mosaic__camera_ok(&camera)) return MOSAIC_ERROR_CORRUPT;
+        for (i = 0; i < 2; i++) {
+            int32_t origin = 0;
+            if (e->moves) mosaic__grid_at(&e->grid, &camera, i, &origin);
+            sight[i] = (i ? e->grid.rows : e->grid.cols) - (e->moves && origin == 0);
+        }
+        if (pass == 1 && e->moves) {
+            int moved[2];
+            e->camera = camera;
+            mosaic__place_grid(e, moved);
+            mosaic__leave_out(e);
+            memset(e->next_lattice, 0, mosaic__samples(e) * sizeof *e->lattice);
+            e->renumbered = 0;
+        }
         for (i = 0; i < e->cells; i++) {
             mosaic__cell cell;
             mosaic_draw draw;
@@ -5856,7 +6408,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             memset(&draw, 0, sizeof draw);
             memset(&curve, 0, sizeof curve);
             mosaic__state_cell(&cell, &draw, e->curve ? &curve : 0, p, 0, &at);
-            if (frames > 0 && !mosaic__state_ok(e, i, &cell, (waits & 127) > 0)) return MOSAIC_ERROR_CORRUPT;
+            if (frames > 0 && !mosaic__state_ok(e, sight, i, &cell, (waits & 127) > 0)) return MOSAIC_ERROR_CORRUPT;
             if (pass == 0) continue;
             if (e->row_of_cell[i] < 0) {
                 e->cell[i].seen = cell.seen;

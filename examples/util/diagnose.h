@@ -100,9 +100,13 @@ static inline int diagnose_begin(diagnose *d, const mosaic_pool *pool, const mos
 /* The mean of the source under a cell. */
 static inline void diagnose__cell(const mosaic_grid *g, int cell, const unsigned char *rgb, double *mean)
 {
-    const int64_t col = cell % g->cols, row = cell / g->cols;
-    const int x0 = (int)((g->crop_x + g->crop_width * col / g->cols) / 64), x1 = (int)((g->crop_x + g->crop_width * (col + 1) / g->cols) / 64);
-    const int y0 = (int)((g->crop_y + g->crop_height * row / g->rows) / 64), y1 = (int)((g->crop_y + g->crop_height * (row + 1) / g->rows) / 64);
+    const int64_t left = (int64_t)(cell % g->cols) * g->cell_width + g->origin_x / 64,
+                  top = (int64_t)(cell / g->cols) * g->cell_height + g->origin_y / 64;
+    const int x0 = (int)((g->crop_x + g->crop_width * (left < 0 ? 0 : left) / g->width) / 64);
+    const int y0 = (int)((g->crop_y + g->crop_height * (top < 0 ? 0 : top) / g->height) / 64);
+    const int end_x = (int)((g->crop_x + g->crop_width * (left + g->cell_width) / g->width) / 64);
+    const int end_y = (int)((g->crop_y + g->crop_height * (top + g->cell_height) / g->height) / 64);
+    const int x1 = end_x < g->source_width ? end_x : g->source_width, y1 = end_y < g->source_height ? end_y : g->source_height;
     const int x = x0 < g->source_width ? x0 : g->source_width - 1, y = y0 < g->source_height ? y0 : g->source_height - 1;
     diagnose__mean(rgb, 3 * (size_t)g->source_width, x, y, x1 > x ? x1 - x : 1, y1 > y ? y1 - y : 1, mean);
 }
@@ -129,6 +133,7 @@ static inline void diagnose_frame(diagnose *d, const mosaic_engine *engine, cons
     int cell, i, filled = 0, gap;
     if (d->frames++ % DIAGNOSE_EVERY) return;
     d->looked++;
+    d->grid = *mosaic_engine_grid(engine); /* it may have moved */
     for (cell = 0; cell < f->cells && d->whole; cell++)
         if (mosaic_cell_costs(engine, cell, d->cost + (size_t)filled * (size_t)d->photos) == MOSAIC_OK) filled++;
     if (d->whole) diagnose__solve(d, filled);

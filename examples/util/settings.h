@@ -25,7 +25,7 @@ typedef struct settings {
     option_list tiles;
     int preset, cells, height, max_uses, hues, turns, crf, encoder_preset, count, threads, simd, gpu;
     const char *flow_size_text, *raft_weights;
-    int flow, flow_iterations, flow_width, flow_height;
+    int flow, flow_iterations, flow_width, flow_height, grid;
     engine_option look[ENGINE_OPTIONS];
     int diagnose, quiet, help, version, dump;
     const char *config;
@@ -41,6 +41,7 @@ typedef struct settings {
 static const char *const x264_presets[] = {"ultrafast", "superfast", "veryfast", "faster",  "fast", "medium",
                                            "slow",      "slower",    "veryslow", "placebo", NULL};
 static const char *const simd_levels[] = {"auto", "scalar", "avx2", "avx512", "avx512vnni", NULL};
+static const char *const grids[] = {"fixed", "auto", "follow", NULL}; /* MOSAIC_GRID_… */
 static const char *const mask_shows[] = {"nothing", "source", NULL};
 static const char *variant_names[MOSAIC_VARIANTS + 1];
 static const char *flow_names[MOSAIC_FLOW_METHODS + 1];
@@ -169,6 +170,10 @@ static int settings_check(settings *s, char *err, size_t err_size)
     if (s->variants_text && variants_from_text(s, err, err_size)) return -1;
     if (times_from_text(s, err, err_size)) return -1;
     if (flow_from_text(s, err, err_size)) return -1;
+    if (s->mask && s->grid == MOSAIC_GRID_FOLLOW) {
+        snprintf(err, err_size, "--grid follow and --mask do not go together: a mask belongs to cells that stay");
+        return -1;
+    }
     return video_out_kind(s->output, err, err_size) < 0 ? -1 : 0;
 }
 
@@ -211,6 +216,9 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         {NULL, NULL, 0, NULL, 0, 0, NULL, "Motion, which photographs travel with"},
         {"--flow", "METHOD", OPTION_CHOICE, &s->flow, 0, 0, flow_names,
          "none: not estimated; dis: dense inverse search; raft: a neural network, slower (default dis)"},
+        {"--grid", "HOW", OPTION_CHOICE, &s->grid, 0, 0, grids,
+         "fixed: the cells stay on the screen; follow: they go with the camera; auto: they do when it has plainly moved for a\nthird of a second "
+         "(default fixed)"},
         {"--raft-weights", "FILE", OPTION_TEXT, &s->raft_weights, 0, 0, NULL,
          "the network's numbers: .pth or .safetensors of RAFT-small or RAFT-large"},
         {"--flow-size", "WxH", OPTION_TEXT, &s->flow_size_text, 0, 0, NULL, "the size frames are brought to for it (default 480x272)"},

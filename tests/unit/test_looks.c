@@ -498,11 +498,12 @@ static void soft(mosaic__settings *s, int round)
 
 static void finish_at(int level, mosaic__finisher *f, const mosaic_grid *g, const mosaic__settings *s, uint8_t *canvas, const mosaic_draw *draw)
 {
+    static const int one[2] = {1, 1};
     int threads = 1 + test_range(0, 3);
     mosaic__look look;
     memset(&look, 0, sizeof look);
     CHECK(mosaic__finisher_open(f, g, s, canvas, level, NULL));
-    mosaic__finish_table(f, &look, 1, 1, test_run, &threads);
+    mosaic__finish_table(f, &look, one, 1, test_run, &threads);
     mosaic__finish(f, draw, 1, test_run, &threads);
 }
 

@@ -86,7 +86,7 @@ static void test_paint(void)
             CHECK(mosaic_paint(&g, pool, draw, curve, g.cols * g.rows, 1, source, source_stride, got, stride, simd, NULL, NULL, NULL) == MOSAIC_OK);
             CHECK_MSG(memcmp(want, got, bytes) == 0, "round %d, simd %d: cells of %d x %d, %d px from %d, %d from %d", round, simd, g.cell_width,
                       g.cell_height, g.width, g.source_width, g.height, g.source_height);
-            CHECK(mosaic__painter_open(&p, &g, pool, simd - 1, NULL) == MOSAIC_OK);
+            CHECK(mosaic__painter_open(&p, &g, pool, simd - 1, 0, NULL) == MOSAIC_OK);
             if (simd == MOSAIC_SIMD_AVX2) kernels += p.level > 0 && g.cell_width >= 16;
             mosaic__painter_close(&p, NULL);
         }
@@ -132,7 +132,7 @@ static void test_reduce(void)
                                         : mosaic__span_of(tall < 4000 ? i : 0, tall << 12, tall);
         memset(want, 0, sizeof want);
         memset(got, 0, sizeof got);
-        CHECK(mosaic__reducer_open(&r, mosaic__cpu_level(), edge, pixels, size, rows.total, NULL));
+        CHECK(mosaic__reducer_open(&r, mosaic__cpu_level(), edge, pixels, size, rows.total, 0, NULL));
         column = (uint32_t *)calloc(r.room, sizeof *column);
         kernels += r.level > 0;
         for (y = 0; y < MOSAIC__SIDE; y++) mosaic__reduce(&r, &rows, rgb, stride, y, column, got);
@@ -166,7 +166,7 @@ static void test_reduce_rounding(void)
         edge[0] = test_range(0, 4000);
         for (i = 1; i <= MOSAIC__SIDE; i++) edge[i] = edge[i - 1] + (test_range(0, 2) ? test_range(1, 40) : test_range(1, 20000));
         for (level = 0; level < 2; level++) {
-            CHECK(mosaic__reducer_open(&r, level && mosaic__cpu_level(), edge, MOSAIC__SIDE, 64, rows.total, NULL));
+            CHECK(mosaic__reducer_open(&r, level && mosaic__cpu_level(), edge, MOSAIC__SIDE, 64, rows.total, 0, NULL));
             column = (uint32_t *)calloc(r.room, sizeof *column);
             mosaic__reduce(&r, &rows, rgb, sizeof rgb, 0, column, codes + level);
             for (x = 0; x < MOSAIC__SIDE; x++)
