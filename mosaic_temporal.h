@@ -64,6 +64,7 @@
        grid       whole cells fill the output; the source is scaled evenly and cropped by at most half a cell at a side. Cells are any rectangle; a
                   mask (options.mask) leaves some out
        describe   each cell and each photograph becomes 12 x 12 pixels, and those the means of 3 x 3 blocks and the spread, in Oklab, in integers
+       camera     on request (options.grid) the grid goes with the motion that the whole picture has in common, once that is plain
        cut        a new shot begins where most cells look like nothing that stood near them a frame before; the state is reset.
                   Where the picture is back within two frames it was a flash, and the photographs of before come back too
        predict    motion (yours, or estimated) carries a lattice of 7 x 7 points a cell along with the content: it knows where in the shot's first
@@ -94,8 +95,9 @@
    ACCURACY AND LIMITS
                   Oklab is within .0025 of its definition. Costs are within 2 % + 10 units of theirs (a unit is 2^-18). Cells 1 to 1024 px, grids to
                   4096 x 4096 cells, pictures to 32767 px a side, 2^24 photographs. The distance rule is kept unless repair finds no free
-                  photograph (mosaic_frame.too_close): it is greedy, and can fail a little before photographs run out. Origins between whole
-                  pixels are rounded when painting.
+                  photograph (mosaic_frame.too_close): it is greedy, and can fail a little before photographs run out. A grid that moves follows
+                  translation, not zoom nor rotation; its cells begin at whole pixels, their photographs between them (Catmull-Rom's cubic);
+                  while it follows, photographs do not travel with what moves otherwise; a GPU does not serve it.
    PERFORMANCE    AMD EPYC (Zen 4) VM, AVX-512, gcc 12 -O2; 1280x720 source, 1890x1080 out, 700 cells, 919 photographs x 4 variants, a film in which most
                   cells are painted anew; mean milliseconds of processor time a frame on one thread, engine alone, one run:
                                  describe   assign   re-rank   render   all    nothing moves

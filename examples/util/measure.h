@@ -24,7 +24,8 @@
      nearest_copy  smallest distance between two cells with the same photo in one frame, max(rows, columns) apart
 
    A grid that moves is followed: cells are counted where they are in that frame, only whole ones, and one frame's cell (c, r) is compared with the cell of the
-   frame before that has moved to its place. Figures that nothing could be measured for are NAN. */
+   frame before that has moved to its place: which one that is, the jump of the origin tells, so a grid may go half a cell a frame at most. cols and rows
+   stay the same; cells out of sight have photo -1. Figures that nothing could be measured for are NAN. */
 #ifndef MOSAIC_UTIL_MEASURE_H
 #define MOSAIC_UTIL_MEASURE_H
 
