@@ -621,6 +621,25 @@ def dial():
     picture.savefig(os.path.join(OUT, "dial.png"), dpi=100)
 
 
+def pans():
+    """A window that glides over a film: the grid that goes with the camera beside the fixed one."""
+    for path, window, frames in (("glide", "960x540", 60), ("fast", "640x360", 60), ("vertical", "960x540", 55), ("shake", "960x540", 60), ("return", "960x540", 85)):
+        clip, flow = (os.path.join(OUT, f"pan-{path}{end}") for end in (".mp4", ".flow"))
+        subprocess.check_call([sys.executable, os.path.join(HERE, "pan.py"), "--input", os.path.join(DATA, "video", "bigbuckbunny.mp4"), "--output", clip, "--window", window,
+                               "--path", path, "--frames", str(frames)])
+        figures = {}
+        for grid in ("fixed", "auto", "follow"):
+            mosaic = os.path.join(OUT, f"pan-{path}-{grid}.mp4")
+            video(clip, mosaic, "--grid", grid)
+            if grid == "fixed":
+                subprocess.check_call([sys.executable, os.path.join(HERE, "flow_dis.py"), "--measure", os.path.join(BUILD, "mosaic_measure"), "--output", flow, "--source", clip,
+                                       "--mosaic", mosaic, "--placements", mosaic + ".jsonl"], stdout=subprocess.DEVNULL)
+            figures[grid] = measure(clip, mosaic, flow, "--placements", mosaic + ".jsonl")
+        for grid in ("auto", "follow"):
+            for figure, higher in (("ssim3", True), ("churn", False), ("far_follow", True), ("ewarp", False)):
+                add(f"pan {path}, --grid {grid}: {figure}", figures[grid].get(figure), figures["fixed"].get(figure), "--grid fixed", "", 2, "", higher)
+
+
 def mem():
     """mosaic_mem.h: insertions, views of some 2000 patches in their frustum, bytes; no peer that runs without a network."""
     for patches in (1e3, 1e4, 1e5, 1e6, 1e7) if "mem" in ONLY else (1e3, 1e4, 1e5, 1e6):
@@ -634,7 +653,7 @@ def mem():
 
 def main():
     os.makedirs(OUT, exist_ok=True)
-    for part in (ssim, lap, flow, mem, pool, engine, films, dial):
+    for part in (ssim, lap, flow, mem, pool, engine, films, pans, dial):
         if wanted(part.__name__):
             part()
     path = os.path.join(BUILD, "bench.json")
