@@ -85,6 +85,9 @@ int main(int argc, char **argv)
     for (i = 0; i < 2; i++) (void)stbi_info(paths[i], &width, &height, &found[i]);
     deep = stbi_is_16_bit(paths[0]) && stbi_is_16_bit(paths[1]);
     channels = found[0] == 1 && found[1] == 1 ? 1 : 3;
+    for (i = 0; i < 2; i++)
+        if (found[i] == 1 && channels == 3 && stbi_is_16_bit(paths[i])) /* stb_image 2.27 reads beyond the end when it makes colours of such a PNM */
+            return fprintf(stderr, "%s: a gray picture of 16 bits is compared with gray ones only\n", paths[i]), 1;
     if (!load(paths[0], (int)channels, deep, &a) || !load(paths[1], (int)channels, deep, &b)) return 1;
     side = options.weights == MOSAIC_SSIM_GAUSSIAN ? 10 : 6;
     if (map_path && a.width > side && a.height > side) output.map = (double *)malloc(channels * (a.width - side) * (a.height - side) * sizeof(double));

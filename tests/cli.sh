@@ -715,6 +715,20 @@ refuses "assign: a folder" 1 "demo: Is a directory" demo
 refuses "assign: no arguments" 2 "usage"
 unset ASAN_OPTIONS
 
+# ---- ssim_compare ----
+mosaic=$build/ssim_compare
+printf 'P5 9 9 65535\n%0162d' 0 > gray16.pgm
+printf 'P5 9 9 255\n%081d' 0 > gray.pgm
+printf 'P6 9 9 255\n%0243d' 0 > colour.ppm
+for pair in "gray16.pgm gray16.pgm" "gray16.pgm gray.pgm" "colour.ppm gray.pgm"; do
+    good "ssim_compare $pair" $pair
+done
+good "ssim_compare, the same" colour.ppm colour.ppm
+same "ssim_compare, the same" "$out" 1
+refuses "ssim_compare: gray of 16 bits beside colours" 1 "gray16.pgm: a gray picture of 16 bits" gray16.pgm colour.ppm
+refuses "ssim_compare: no file" 1 "nowhere.png" nowhere.png colour.ppm
+refuses "ssim_compare: no arguments" 2 "usage"
+
 # ---- mosaic_mem_demo: a place seen again, files, edits ----
 mosaic=$build/mosaic_mem_demo
 if [ -x "$mosaic" ]; then

@@ -41,7 +41,7 @@ unit() { # NAME SOURCE COMPILER FLAGS...: builds and runs one test program
 sanitizers="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 sanitized_cli() {
     mkdir -p "$out/san"
-    for example in mosaic_video mosaic_demo mosaic_still mosaic_measure flow_view assign; do
+    for example in mosaic_video mosaic_demo mosaic_still mosaic_measure flow_view assign ssim_compare; do
         sh tests/one_line.sh examples/$example.c "$out/san/$example" "$sanitizers -fno-sanitize=shift" || return 1
     done
     bash tests/cli.sh "$out/san"
