@@ -68,7 +68,7 @@ for source in tests/unit/test_*.c; do
 done
 step gpu unit gpu tests/gpu/test_gpu.cpp g++ -std=c++14 -O2
 if command -v "${NVCC:-nvcc}" >/dev/null 2>&1 || [ -x /usr/local/cuda/bin/nvcc ]; then
-    step "gpu audit" sh tests/gpu/audit.sh "$out/gpu"
+    step "gpu audit" sh tests/gpu/audit.sh "$out/device"
 else
     echo "[gpu audit] skipped: no nvcc"
 fi
@@ -76,7 +76,7 @@ step compile sh tests/compile.sh "$out"
 step bits sh tests/bits.sh "$out"
 if [ -x "$BUILD/mosaic_video" ]; then
     step cli bash tests/cli.sh "$BUILD"
-    step "gpu cli" sh tests/gpu/cli.sh "$out/gpu" "$BUILD"
+    step "gpu cli" sh tests/gpu/cli.sh "$out/device" "$BUILD"
 else
     echo "[cli] skipped: mosaic_video is not built ('make deps' installs what it needs)"
 fi
