@@ -692,7 +692,7 @@ assigned "SciPy's order" '1;1\n1;1\n' \
 assigned "uses" '1\t7\n2\t9\n-3e0\t 9.50 \r\n\n' \
     'row,column,cost 1,1,1.0 2,1,2.0 3,1,-3.0 total 0.0 proven: no other total is smaller row prices 1.0 2.0 -3.0 column prices 0.0 0.0' --max-uses 3
 assigned "more than a double holds" '\357\273\2779007199254740993,9007199254740992\n9007199254740992,9007199254740993' \
-    'row,column,cost 1,2,9007199254740992 2,1,9007199254740992 total 18014398509481984 proven: no other total is smaller row prices 9007199254740992 9007199254740992 column prices 0 0'
+    'row,column,cost 1,2,9007199254740992 2,1,9007199254740992 total 18014398509481984 proven: no other total is smaller row prices 9007199254740995 9007199254740996 column prices -4 -3'
 assigned "double precision" '1e-30,2,1e10\n3,4,5\n' \
     'row,column,cost 1,1,1.0000000000000001e-30 2,2,4 total 4 proven: no other total is smaller; in double precision row prices 1 4 column prices -1 0 0'
 clashes "ragged" '1,2\n3\n' 1 "line 2 has 1 cells, not 2"
