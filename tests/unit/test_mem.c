@@ -1,20 +1,6 @@
 /* mosaic_mem.h: cameras, trajectories, keyframes, the store, its index and what is found in it. */
 #include "../test.h"
-static int fail_after = -1, blocks; /* allocations that still succeed; blocks not given back */
-static void *test_malloc(size_t size)
-{
-    void *p;
-    if (fail_after == 0) return NULL;
-    if (fail_after > 0) fail_after--;
-    p = malloc(size ? size : 1);
-    if (p) blocks++;
-    return p;
-}
-static void test_free(void *p)
-{
-    if (p) blocks--;
-    free(p);
-}
+#include "../allocations.h"
 #define MOSAIC_MEM_MALLOC(ctx, size) ((void)(ctx), test_malloc(size))
 #define MOSAIC_MEM_FREE(ctx, ptr) ((void)(ctx), test_free(ptr))
 #define MOSAIC_MEM_STATIC
