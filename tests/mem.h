@@ -29,4 +29,19 @@
     } while (0)
 #define CLOSE(a, b, t) CHECK_MSG(fabs((double)(a) - (double)(b)) <= (t), "%s is %.12g, not %.12g", #a, (double)(a), (double)(b))
 
+static inline double uniform(void) { return (double)test_random() / 4294967296.0; }
+static inline double spread(double size) { return (2 * uniform() - 1) * size; }
+
+/* From the origin along z. f: in pixels */
+static inline mosaic_mem_view view_of(int width, int height, double f)
+{
+    static const double zero[3] = {0, 0, 0}, none[4] = {0, 0, 0, 1};
+    mosaic_mem_view v;
+    memset(&v, 0, sizeof v);
+    mosaic_mem_pose_at(zero, none, &v.pose);
+    v.camera = mosaic_mem_camera_default(width, height);
+    v.camera.fx = v.camera.fy = f;
+    return v;
+}
+
 #endif

@@ -2,49 +2,13 @@
    one answer on all kernels and threads, and from a state saved on the way. */
 #include "../test.h"
 #include "../threads.h"
+#include "../engine.h"
 #include <math.h>
 
-static long test_live, test_allocations, test_fail_at = -1;
-static int test_fill = 0xa5; /* what new memory holds: nothing may depend on it */
-static void *test_malloc(size_t size)
-{
-    void *p;
-    if (test_allocations++ == test_fail_at) return NULL;
-    p = malloc(size);
-    if (p) test_live++;
-    if (p) memset(p, test_fill, size);
-    return p;
-}
-static void test_free(void *p)
-{
-    if (p) test_live--;
-    free(p);
-}
-#define MOSAIC_TEMPORAL_MALLOC(ctx, size) ((void)(ctx), test_malloc(size))
-#define MOSAIC_TEMPORAL_FREE(ctx, ptr) ((void)(ctx), test_free(ptr))
 #define MOSAIC_TEMPORAL_IMPLEMENTATION
 #include "../../mosaic_temporal.h"
 
 enum { CELL = 16, COLS = 20, ROWS = 12, WIDTH = CELL * COLS, HEIGHT = CELL * ROWS, FIELD_W = WIDTH / 4, FIELD_H = HEIGHT / 4 };
-
-static unsigned lattice(unsigned x, unsigned y, unsigned seed)
-{
-    unsigned h = x * 0x9e3779b1u ^ y * 0x85ebca77u ^ seed * 0xc2b2ae3du;
-    h ^= h >> 15;
-    h *= 0x2c1b3c6du;
-    h ^= h >> 12;
-    h *= 0x297a2d39u;
-    return (h ^ h >> 15) & 255;
-}
-
-/* Smooth noise of period `scale`, 0 … 255. */
-static int noise(int x, int y, int scale, unsigned seed)
-{
-    const int gx = x / scale, gy = y / scale, fx = x % scale, fy = y % scale;
-    const int a = (int)lattice((unsigned)gx, (unsigned)gy, seed) * (scale - fx) + (int)lattice((unsigned)gx + 1, (unsigned)gy, seed) * fx;
-    const int b = (int)lattice((unsigned)gx, (unsigned)gy + 1, seed) * (scale - fx) + (int)lattice((unsigned)gx + 1, (unsigned)gy + 1, seed) * fx;
-    return (a * (scale - fy) + b * fy) / (scale * scale);
-}
 
 static uint8_t film[WIDTH * HEIGHT * 3];
 static int16_t forward[FIELD_W * FIELD_H * 2], backward[FIELD_W * FIELD_H * 2];

@@ -8,20 +8,6 @@
 #include "../../mosaic_mem.h"
 #include "../mem.h"
 
-static double uniform(void) { return (double)test_random() / 4294967296.0; }
-static double spread(double size) { return (2 * uniform() - 1) * size; }
-
-static mosaic_mem_view front(int width, int height, double f)
-{
-    static const double zero[3] = {0, 0, 0}, none[4] = {0, 0, 0, 1};
-    mosaic_mem_view v;
-    memset(&v, 0, sizeof v);
-    mosaic_mem_pose_at(zero, none, &v.pose);
-    v.camera = mosaic_mem_camera_default(width, height);
-    v.camera.fx = v.camera.fy = f;
-    return v;
-}
-
 static mosaic_mem_pose random_pose(double size)
 {
     double c[3], q[4];
@@ -72,7 +58,7 @@ static void cameras(void)
     CLOSE(t[0], 0, 1e-12);
     CLOSE(t[1], 0, 1e-12);
     CLOSE(t[2], 5.099020, 1e-6);
-    v = front(64, 48, 60);
+    v = view_of(64, 48, 60);
     v.pose = p;
     x[0] = 0, x[1] = 1, x[2] = 0;
     CHECK(mosaic_mem_project(&v, x, uvz) == 1);
@@ -131,7 +117,7 @@ static void cameras(void)
         OK(mosaic_mem_between(&a, &b, 1, &half));
         for (i = 0; i < 9; i++) CLOSE(half.rotation[i], b.rotation[i], 1e-9);
         /* there and back */
-        v = front(640, 480, 500);
+        v = view_of(640, 480, 500);
         v.pose = a;
         w = 0.1 + 10 * uniform();
         OK(mosaic_mem_unproject(&v, 17.25 + k, 100.5, w, x));
@@ -140,7 +126,7 @@ static void cameras(void)
         CLOSE(uvz[1], 100.5, 1e-9);
         CLOSE(uvz[2], w, 1e-12);
     }
-    v = front(640, 480, 500);
+    v = view_of(640, 480, 500);
     x[0] = 1.25, x[1] = -0.75, x[2] = 4.5;
     CHECK(mosaic_mem_project(&v, x, uvz) == 1);
     OK(mosaic_mem_unproject(&v, uvz[0], uvz[1], uvz[2], back));
@@ -176,7 +162,7 @@ static void trajectories(void)
     size_t keys[64], n, i;
     memset(m, 0, sizeof m);
     memset(&rule, 0, sizeof rule);
-    for (i = 0; i < 40; i++) m[i].pose = front(8, 8, 8).pose, m[i].time = (double)i, m[i].pose.centre[0] = 0.5 * (double)i;
+    for (i = 0; i < 40; i++) m[i].pose = view_of(8, 8, 8).pose, m[i].time = (double)i, m[i].pose.centre[0] = 0.5 * (double)i;
     rule.distance = 1, rule.angle = 0.5, rule.every = -1;
     OK(mosaic_mem_keyframes(m, 10, &rule, keys, 64, &n));
     CHECK(n == 5);
@@ -248,7 +234,7 @@ static void picture(mosaic_mem_keyframe *k, const mosaic_mem_pose *pose, uint64_
     const double base = 2 + 4 * uniform(), lean = spread(0.02);
     int i;
     memset(k, 0, sizeof *k);
-    k->view = front(W, H, 60);
+    k->view = view_of(W, H, 60);
     if (pose) k->view.pose = *pose;
     k->view.time = (double)frame;
     k->frame = frame;
@@ -353,7 +339,7 @@ static void searches(const mosaic_mem *m)
     for (round = 0; round < 12; round++) {
         const double p[3] = {spread(9), spread(9), spread(9)}, radius = round % 5 == 0 ? 40 : 3 * uniform();
         const size_t k = (size_t)test_range(1, 60);
-        mosaic_mem_view v = front(W, H, 60);
+        mosaic_mem_view v = view_of(W, H, 60);
         mosaic_mem__volume volume;
         uint64_t id = 0, all = 0;
         n = 0;
@@ -481,7 +467,7 @@ static void insert_golden(void)
     OK(mosaic_mem_open(&o, &m));
     for (i = 0; i < 100 * 100; i++) flat[i] = 5;
     for (i = 0; i < 64; i++) latent[i] = (float)i;
-    k.view = front(100, 100, 100);
+    k.view = view_of(100, 100, 100);
     k.cols = k.rows = 4;
     k.values = latent, k.value_count = 64;
     k.depth = flat;
@@ -801,7 +787,7 @@ static void no_memory(void)
         mosaic_mem_options o;
         mosaic_mem *m = NULL, *second = NULL;
         mosaic_mem_keyframe k;
-        mosaic_mem_view v = front(W, H, 60);
+        mosaic_mem_view v = view_of(W, H, 60);
         mosaic_mem_hit hits[8];
         mosaic_mem_result result;
         size_t found, before;
@@ -856,7 +842,7 @@ static void levels(void)
         b = store(10, simd, 400, 0);
         CHECK(same_file(a, b));
         for (i = 0; i < 20; i++) {
-            mosaic_mem_view v = front(W, H, 60);
+            mosaic_mem_view v = view_of(W, H, 60);
             v.pose = random_pose(5);
             OK(mosaic_mem_query(a, &v, NULL, NULL, ha, 40, &na, NULL));
             OK(mosaic_mem_query(b, &v, NULL, NULL, hb, 40, &nb, NULL));

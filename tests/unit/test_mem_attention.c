@@ -6,7 +6,7 @@
 #include "../../mosaic_mem.h"
 #include "../mem.h"
 
-static float uniform(void) { return (float)((double)test_random() / 2147483648.0 - 1); }
+static float within_one(void) { return (float)((double)test_random() / 2147483648.0 - 1); }
 
 static void rope(void)
 {
@@ -33,8 +33,8 @@ static void rope(void)
     for (j = 0; j < 50; j++) {
         float q[128], k[128], q2[128], k2[128];
         double a[3], b[3], c[3], d[3], one = 0, two = 0;
-        for (i = 0; i < 128; i++) q[i] = q2[i] = uniform(), k[i] = k2[i] = uniform();
-        for (i = 0; i < 3; i++) a[i] = 20 * (double)uniform(), b[i] = 20 * (double)uniform(), c[i] = a[i] + 137.25, d[i] = b[i] + 137.25;
+        for (i = 0; i < 128; i++) q[i] = q2[i] = within_one(), k[i] = k2[i] = within_one();
+        for (i = 0; i < 3; i++) a[i] = 20 * (double)within_one(), b[i] = 20 * (double)within_one(), c[i] = a[i] + 137.25, d[i] = b[i] + 137.25;
         OK(mosaic_mem_rope_apply(&r, a, 1, 1, q, 128));
         OK(mosaic_mem_rope_apply(&r, b, 1, 1, k, 128));
         OK(mosaic_mem_rope_apply(&r, c, 1, 1, q2, 128));
@@ -55,7 +55,7 @@ static void rope(void)
     }
 }
 
-static mosaic_mem_view view_of(const double *r, double x, double y, double z)
+static mosaic_mem_view view_at(const double *r, double x, double y, double z)
 {
     const double t[3] = {-x, -y, -z};
     mosaic_mem_view v;
@@ -80,8 +80,8 @@ static void prope(void)
     int i, j, k, world;
     for (i = 0; i < 3; i++)
         for (j = 0; j < 3; j++) rba[3 * i + j] = rx[3 * i] * rb[j] + rx[3 * i + 1] * rb[3 + j] + rx[3 * i + 2] * rb[6 + j];
-    va = view_of(ra, .1, -.2, .3);
-    vb = view_of(rba, .5, .1, -.2);
+    va = view_at(ra, .1, -.2, .3);
+    vb = view_at(rba, .5, .1, -.2);
     OK(mosaic_mem_prope_matrix(&va, m));
     OK(mosaic_mem_prope_matrix(&vb, m + 32));
     for (i = 0; i < 16; i++) CLOSE(m[i], want_a[i], 1e-6);
@@ -98,7 +98,7 @@ static void prope(void)
         const int32_t camera[N] = {0, 1, 0, 1, 1, 0};
         double places[2 * N];
         for (i = 0; i < 2 * N; i++) places[i] = i % 5;
-        for (i = 0; i < 3 * N * D; i++) x[i / (N * D)][i % (N * D)] = uniform();
+        for (i = 0; i < 3 * N * D; i++) x[i / (N * D)][i % (N * D)] = within_one();
         for (world = 0; world < 3; world++) {
             float q[N * D], kk[N * D], v[N * D], out[N * D];
             mosaic_mem_attention at;
@@ -140,7 +140,7 @@ static void attention(void)
         int h, n, j, c;
         memset(&a, 0, sizeof a);
         a.queries = test_range(1, 80), a.keys = test_range(1, 90), a.heads = test_range(1, 4), a.dim = test_range(1, 66);
-        for (i = 0; i < MOST; i++) q[i] = 3 * uniform(), k[i] = 3 * uniform(), v[i] = uniform();
+        for (i = 0; i < MOST; i++) q[i] = 3 * within_one(), k[i] = 3 * within_one(), v[i] = within_one();
         for (i = 0; i < 90 * 90; i++) mask[i] = test_random() % 3 == 0;
         memset(mask, 0, (size_t)a.keys);
         a.q = q, a.k = k, a.v = v, a.out = out, a.simd = 1;
@@ -193,7 +193,7 @@ static void cross(void)
     int round, i, j, h, c, n, simd, threads;
     memset(&r, 0, sizeof r);
     r.axes = 3, r.pairs[0] = 4, r.pairs[1] = r.pairs[2] = 2;
-    va = view_of(ra, .1, -.2, .3), vb = view_of(rb, .5, .1, -.2);
+    va = view_at(ra, .1, -.2, .3), vb = view_at(rb, .5, .1, -.2);
     OK(mosaic_mem_prope_matrix(&va, matrices));
     OK(mosaic_mem_prope_matrix(&vb, matrices + 32));
     for (round = 0; round < 8; round++) {
@@ -202,9 +202,9 @@ static void cross(void)
         const int width = plain ? INNER : WIDTH, from = plain ? INNER : FROM;
         memset(&a, 0, sizeof a);
         a.queries = test_range(1, MOST), a.keys = test_range(1, MOST), a.heads = HEADS, a.dim = DIM, a.width = width, a.memory_width = from;
-        for (i = 0; i < MOST * INNER; i++) x[i] = uniform(), memory[i] = uniform();
-        for (i = 0; i < 4 * INNER * INNER; i++) w[i / (INNER * INNER)][i % (INNER * INNER)] = uniform() * 0.5f;
-        for (i = 0; i < 3 * MOST; i++) query_at[i] = 9 * (double)uniform(), key_at[i] = 9 * (double)uniform();
+        for (i = 0; i < MOST * INNER; i++) x[i] = within_one(), memory[i] = within_one();
+        for (i = 0; i < 4 * INNER * INNER; i++) w[i / (INNER * INNER)][i % (INNER * INNER)] = within_one() * 0.5f;
+        for (i = 0; i < 3 * MOST; i++) query_at[i] = 9 * (double)within_one(), key_at[i] = 9 * (double)within_one();
         for (i = 0; i < 4 * MOST; i++) cells[i / (2 * MOST)][i % (2 * MOST)] = i % 7;
         for (i = 0; i < 2 * MOST; i++) camera[i / MOST][i % MOST] = (int32_t)(test_random() & 1);
         for (i = 0; i < MOST * MOST; i++) mask[i] = test_random() % 4 != 0;

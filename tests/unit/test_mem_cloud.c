@@ -13,9 +13,6 @@ static float depth_map[W * H];
 static uint8_t rgb[W * H * 3], skip[W * H];
 static mosaic_mem_point points[MOST], others[MOST];
 
-static double uniform(void) { return (double)test_random() / 4294967296.0; }
-static double spread(double size) { return (2 * uniform() - 1) * size; }
-
 static mosaic_mem_picture picture(double z)
 {
     static const double zero[3] = {0, 0, 0}, none[4] = {0, 0, 0, 1};

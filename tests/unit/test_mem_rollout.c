@@ -8,20 +8,6 @@
 #include "../../mosaic_mem.h"
 #include "../mem.h"
 
-static double uniform(void) { return (double)test_random() / 4294967296.0; }
-static double spread(double size) { return (2 * uniform() - 1) * size; }
-
-static mosaic_mem_view view_of(int width, int height, double f)
-{
-    static const double zero[3] = {0, 0, 0}, none[4] = {0, 0, 0, 1};
-    mosaic_mem_view v;
-    memset(&v, 0, sizeof v);
-    mosaic_mem_pose_at(zero, none, &v.pose);
-    v.camera = mosaic_mem_camera_default(width, height);
-    v.camera.fx = v.camera.fy = f;
-    return v;
-}
-
 static mosaic_mem_view turned(const mosaic_mem_view *v, double x, double y, double z, double angle, const double at[3])
 {
     const double length = sqrt(x * x + y * y + z * z), s = sin(angle / 2) / length, q[4] = {x * s, y * s, z * s, cos(angle / 2)};

@@ -13,9 +13,6 @@ static uint8_t skip[CELLS], mask[64 * 64];
 static uint64_t ids[CELLS], out_ids[64 * 64];
 static mosaic_mem_hit hits[MOST];
 
-static double uniform(void) { return (double)test_random() / 4294967296.0; }
-static double spread(double size) { return (2 * uniform() - 1) * size; }
-
 static mosaic_mem_view front(void)
 {
     static const double zero[3] = {0, 0, 0}, none[4] = {0, 0, 0, 1};
