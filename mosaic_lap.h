@@ -2882,8 +2882,8 @@ static void mosaic_lap__raise(mosaic_lap__core *q)
    from a 128th of the range of the costs to 1, each time from the prices so far; what is not exact then is left to the searches, which have
    next to nothing to do. (Bertsekas 1979; scaling 1988.) Without it they flood the whole table when many lines want the same few slots. The
    number of bids is bounded; with the bound reached the searches do the rest. */
-#define MOSAIC_LAP__BIDS 400       /* for each line */
-#define MOSAIC_LAP__ROUND_BIDS 40  /* for each row of the rounds below */
+#define MOSAIC_LAP__BIDS 400      /* for each line */
+#define MOSAIC_LAP__ROUND_BIDS 40 /* for each row of the rounds below */
 
 /* Takes its slot from each line that is more than `slack` from its cheapest one, and puts the lines without a slot into `queue`. */
 static int32_t mosaic_lap__loosen(mosaic_lap__core *q, int64_t slack, int32_t *queue)
@@ -3603,9 +3603,14 @@ static void mosaic_lap__rescale(int64_t *mantissa, int *power, int exponent)
 {
     *power -= exponent;
     if (*power < 0) { /* its lowest bits are 0 */
-        if (*mantissa) *mantissa /= (int64_t)1 << -*power;
+        if (*mantissa) *mantissa = *mantissa < 0 ? -(-*mantissa >> -*power) : *mantissa >> -*power;
         *power = 0;
     }
+}
+
+static int mosaic_lap__is_forbidden(const mosaic_lap__source *s, size_t at)
+{
+    return s->real ? mosaic_lap__real(s->p, at) > DBL_MAX : mosaic_lap__whole(s->p, at) == MOSAIC_LAP_FORBIDDEN64;
 }
 
 /* The number that is minimised: the cost is mantissa * 2^shift units, negated for the largest total; a whole number c becomes -c - 1,
@@ -3680,20 +3685,41 @@ static int mosaic_lap__unit(double x, int unit)
     return power < unit ? power : unit;
 }
 
-/* The smallest and the largest cost of a table, and the lowest bit that is set in any; 0 when one is not a number. */
-static int mosaic_lap__survey_table(const mosaic_lap__source *s, int level, double least[3])
+/* The smallest and the largest cost in floating point, and the lowest bit that is set in any; 0 when one is not a number. */
+static int mosaic_lap__survey_reals(const mosaic_lap__source *s, int level, double least[3])
 {
+    const mosaic_lap_problem *p = s->p;
     const double infinite = mosaic_lap__scaled(1, 1024);
+    const int32_t rows = p->row_start && p->rows > 0 ? 1 : p->rows; /* sparse costs are one row */
     double some[512];
-    int32_t i, j, k;
-    for (i = 0; i < s->p->rows; i++)
-        for (j = 0; j < s->p->cols; j += 512) {
-            int32_t count = s->p->cols - j < 512 ? s->p->cols - j : 512;
-            mosaic_lap__doubles(s->p, (size_t)i * s->stride + (size_t)j, count, infinite, some);
+    int32_t i, k;
+    for (i = 0; i < rows; i++) {
+        const size_t end = p->row_start ? (size_t)p->row_start[p->rows] : mosaic_lap__end(s, i);
+        size_t at;
+        for (at = mosaic_lap__begin(s, i); at < end; at += 512) {
+            const int32_t count = end - at < 512 ? (int32_t)(end - at) : 512;
+            mosaic_lap__doubles(p, at, count, infinite, some);
             for (k = count; k % 8; k++) some[k] = infinite;
             if (!mosaic_lap__direct_kernels_of[level > 2 ? 2 : level].survey(some, (size_t)k, least)) return 0;
         }
+    }
     return 1;
+}
+
+/* Whether the columns of each row of sparse costs rise, and exist. */
+static int mosaic_lap__columns_rise(const mosaic_lap_problem *p)
+{
+    int32_t i, good = 1;
+    int64_t at;
+    for (i = 0; i < p->rows; i++) {
+        int32_t before = -1;
+        for (at = p->row_start[i]; at < p->row_start[i + 1]; at++) {
+            good &= p->col_index[at] > before;
+            before = p->col_index[at];
+        }
+        good &= before < p->cols;
+    }
+    return good;
 }
 
 /* Reads all costs once: are they numbers, what is their unit, how large are they? Names the first bad entry. */
@@ -3706,7 +3732,7 @@ static mosaic_lap_result mosaic_lap__survey(mosaic_lap__source *s, int level, in
     int unit = 2000, any = 0, high_shift = 0, bits, whole;
     int32_t i;
     s->real = p->kind == MOSAIC_LAP_FLOAT || p->kind == MOSAIC_LAP_DOUBLE;
-    whole = s->real && !p->row_start && mosaic_lap__survey_table(s, level, least);
+    whole = s->real && (!p->row_start || mosaic_lap__columns_rise(p)) && mosaic_lap__survey_reals(s, level, least);
     if (whole) {
         any = least[0] <= -least[1];
         low_real = least[0];
@@ -3832,8 +3858,8 @@ static void mosaic_lap__net_scan(mosaic_lap__exact *q, int32_t line)
     }
 }
 
-/* Gives a row a slot, moving others along the cheapest path; 0 when no path leads to a slot with a place left. */
-static int mosaic_lap__net_enter(mosaic_lap__exact *q, int32_t row)
+/* Gives a row a slot, moving others along the cheapest path. There is one: all rows can have slots. */
+static void mosaic_lap__net_enter(mosaic_lap__exact *q, int32_t row)
 {
     int32_t i, slot;
     size_t e;
@@ -3852,7 +3878,7 @@ static int mosaic_lap__net_enter(mosaic_lap__exact *q, int32_t row)
             mosaic_lap__net_scan(q, q->rows);
         }
     }
-    if (q->search.sink < 0) return 0;
+    MOSAIC_LAP_ASSERT(q->search.sink >= 0);
 
     for (i = 0; i < q->search.popped_count; i++) q->add_v[q->search.popped[i]] -= q->search.nearest - q->search.dist[q->search.popped[i]];
     for (i = 0; i < q->search.seen_count; i++) q->add_u[q->search.seen[i]] += q->search.nearest - q->search.at[q->search.seen[i]];
@@ -3867,7 +3893,6 @@ static int mosaic_lap__net_enter(mosaic_lap__exact *q, int32_t row)
         slot = left;
     }
     mosaic_lap__search_end(&q->search);
-    return 1;
 }
 
 /* What the prices leave of an entry that costs mantissa * 2^shift. */
@@ -3880,25 +3905,24 @@ static void mosaic_lap__left(const mosaic_lap__exact *q, int32_t line, int32_t s
     mosaic_lap__long_add_long(left, q->v + (size_t)slot * (size_t)words, words, 1, 1);
 }
 
-/* The first round: all entries that are allowed. */
+/* The first round: all entries that are allowed. What is null is not written. */
 static size_t mosaic_lap__gather_all(const mosaic_lap__exact *q, int32_t line, int k, int32_t *slot, int64_t *value)
 {
     size_t at = mosaic_lap__begin(&q->s, line), end = mosaic_lap__end(&q->s, line), count = 0;
     for (; at < end; at++) {
         int64_t mantissa;
         int shift;
-        if (!mosaic_lap__cost_at(&q->s, at, &mantissa, &shift)) continue;
-        if (slot) {
-            slot[count] = mosaic_lap__column(&q->s, line, at);
+        if (mosaic_lap__is_forbidden(&q->s, at)) continue;
+        if (slot) slot[count] = mosaic_lap__column(&q->s, line, at);
+        if (value) {
+            mosaic_lap__cost_at(&q->s, at, &mantissa, &shift);
             value[count] = mosaic_lap__steps(mantissa, shift, k) - q->base;
         }
         count++;
     }
     if (q->rows > q->room) {
-        if (slot) {
-            slot[count] = q->cols;
-            value[count] = 0;
-        }
+        if (slot) slot[count] = q->cols;
+        if (value) value[count] = 0;
         count++;
     }
     return count;
@@ -3973,17 +3997,17 @@ static void mosaic_lap__round_layout(mosaic_lap__exact *q, size_t entries, mosai
 /* The cheapest slot of a row, -1 when it has none, and how cheap that and the next one are. */
 static int32_t mosaic_lap__round_best(const mosaic_lap__exact *q, int32_t row, int64_t least[2])
 {
+    int64_t first = MOSAIC_LAP__FAR, second = MOSAIC_LAP__FAR;
     int32_t slot = -1;
     size_t e;
-    least[0] = least[1] = MOSAIC_LAP__FAR;
     for (e = q->start[row]; e < q->start[row + 1]; e++) {
-        int64_t x = q->value[e] - q->add_v[q->slot[e]];
-        if (x >= least[1]) continue;
-        least[1] = x < least[0] ? least[0] : x;
-        if (x >= least[0]) continue;
-        least[0] = x;
-        slot = q->slot[e];
+        int64_t x = q->value[e] - q->add_v[q->slot[e]], other = x < first ? first : x;
+        second = other < second ? other : second;
+        slot = x < first ? q->slot[e] : slot;
+        first = x < first ? x : first;
     }
+    least[0] = first;
+    least[1] = second;
     return slot;
 }
 
@@ -3996,8 +4020,8 @@ static void mosaic_lap__round_auction(mosaic_lap__exact *q)
     size_t e;
     for (e = 0; e < q->start[q->rows]; e++)
         if (q->value[e] > high) high = q->value[e];
-    for (row = 0; row < q->rows; row++) own[row] = q->add_u[row]; /* what the slot costs that it has: no price has fallen yet */
-    for (eps = high / 64 + 1;; eps /= 8) {
+    for (row = 0; row < q->rows; row++) own[row] = q->add_u[row];              /* what the slot costs that it has: no price has fallen yet */
+    for (eps = high / 64 + 1;; eps = eps / 8 > high / q->rows ? eps / 8 : 0) { /* below that the searches are quicker */
         count = 0;
         for (row = 0; row < q->rows; row++) {
             mosaic_lap__round_best(q, row, least);
@@ -4027,17 +4051,111 @@ static void mosaic_lap__round_auction(mosaic_lap__exact *q)
     }
 }
 
-/* Every row its slot, in the numbers of this round; rows that have the cheapest one keep it. Returns the row for which there is none, or -1. */
-static int32_t mosaic_lap__round_serve(mosaic_lap__exact *q)
+/* All slots empty, at no price; none has been reached. */
+static void mosaic_lap__round_empty(mosaic_lap__exact *q)
 {
-    int32_t i, line, lines = q->rows + q->closed, slots = q->cols + (q->rows > q->room);
-    size_t e;
+    int32_t i, slots = q->cols + (q->rows > q->room);
     for (i = 0; i < slots; i++) {
         q->add_v[i] = 0;
         q->first[i] = -1;
         q->left[i] = mosaic_lap__all_places(q, i);
         q->search.dist[i] = MOSAIC_LAP__FAR;
     }
+}
+
+/* ---- is there a solution at all? ----
+   Before anything is searched for at a price, rows are matched at none (Hopcroft and Karp 1973): all of them take the first slot with a place; then,
+   again and again, layers of slots and rows are laid around the rows without one, up to the first layer that has a place, and as many
+   rows as possible are passed on from layer to layer. That takes some ten passes over the entries, while a search at a price may look for long for
+   what does not exist. */
+
+/* Lays the layers around the rows from ... to - 1 that have no slot: search.at of rows, search.dist of slots. Whether a place was reached. */
+static int mosaic_lap__layers(mosaic_lap__exact *q, int32_t from, int32_t to)
+{
+    mosaic_lap__search *s = &q->search;
+    int64_t last = MOSAIC_LAP__FAR; /* the layer that has a place */
+    int32_t i, head;
+    size_t e;
+    for (i = 0; i < s->touched_count; i++) s->dist[s->touched[i]] = MOSAIC_LAP__FAR;
+    s->touched_count = s->seen_count = 0;
+    for (i = 0; i < q->rows; i++) {
+        s->at[i] = MOSAIC_LAP__FAR;
+        if (q->col_of[i] >= 0 || i < from || i >= to) continue;
+        s->at[i] = 0;
+        s->seen[s->seen_count++] = i;
+    }
+    for (head = 0; head < s->seen_count && s->at[s->seen[head]] < last; head++) {
+        const int32_t row = s->seen[head];
+        for (e = q->start[row]; e < q->start[row + 1]; e++) {
+            const int32_t slot = q->slot[e];
+            if (s->dist[slot] != MOSAIC_LAP__FAR) continue;
+            s->dist[slot] = s->at[row] + 1;
+            s->touched[s->touched_count++] = slot;
+            s->from[slot] = q->first[slot];
+            if (q->left[slot] > 0) last = s->dist[slot];
+            for (i = q->first[slot]; i >= 0; i = q->next[i]) {
+                s->at[i] = s->dist[slot];
+                s->seen[s->seen_count++] = i;
+            }
+        }
+    }
+    return last != MOSAIC_LAP__FAR;
+}
+
+/* Passes rows on from a row without a slot to a place, layer by layer; what has been tried is not tried again: add_u says up to which entry of a row,
+   search.from which row of a slot comes next. */
+static void mosaic_lap__pass_layers(mosaic_lap__exact *q, int32_t row)
+{
+    int32_t *path = q->search.seen, depth = 0;
+    path[0] = row;
+    while (depth >= 0) {
+        const int32_t line = path[depth], slot = (size_t)q->add_u[line] < q->start[line + 1] ? q->slot[q->add_u[line]] : -1;
+        if (slot < 0) {
+            depth--; /* a blind alley */
+        } else if (q->search.dist[slot] != q->search.at[line] + 1) {
+            q->add_u[line]++;
+        } else if (q->left[slot] > 0) {
+            for (; depth >= 0; depth--) mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->left, path[depth], q->slot[q->add_u[path[depth]]]);
+        } else if (q->search.from[slot] < 0) {
+            q->add_u[line]++;
+        } else {
+            path[++depth] = q->search.from[slot];
+            q->search.from[slot] = q->next[path[depth]];
+        }
+    }
+}
+
+/* Returns a row for which there is no slot, the layers around it being all that it can come to, or -1. */
+static int32_t mosaic_lap__round_match(mosaic_lap__exact *q)
+{
+    int32_t i, unserved;
+    size_t e;
+    mosaic_lap__round_empty(q);
+    mosaic_lap__search_start(&q->search);
+    for (i = 0; i < q->rows; i++)
+        for (e = q->start[i]; e < q->start[i + 1] && q->col_of[i] < 0; e++)
+            if (q->left[q->slot[e]] > 0) mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->left, i, q->slot[e]);
+    for (;;) {
+        for (unserved = 0; unserved < q->rows && q->col_of[unserved] >= 0;) unserved++;
+        if (unserved == q->rows) break;
+        if (!mosaic_lap__layers(q, 0, q->rows)) {
+            mosaic_lap__layers(q, unserved, unserved + 1);
+            return unserved;
+        }
+        for (i = 0; i < q->rows; i++) q->add_u[i] = (int64_t)q->start[i];
+        for (i = unserved; i < q->rows; i++)
+            if (q->col_of[i] < 0) mosaic_lap__pass_layers(q, i);
+    }
+    for (i = 0; i < q->rows; i++) q->col_of[i] = -1;
+    return -1;
+}
+
+/* Every row its slot, in the numbers of this round; rows that have the cheapest one keep it. There is one for each. */
+static void mosaic_lap__round_serve(mosaic_lap__exact *q)
+{
+    int32_t i, line, lines = q->rows + q->closed, slots = q->cols + (q->rows > q->room);
+    size_t e;
+    mosaic_lap__round_empty(q);
     mosaic_lap__heap_start(&q->search.heap, slots);
     for (line = 0; line < lines; line++) {
         int64_t least = MOSAIC_LAP__FAR, own = MOSAIC_LAP__FAR;
@@ -4051,10 +4169,9 @@ static int32_t mosaic_lap__round_serve(mosaic_lap__exact *q)
         q->col_of[line] = -1;
         if (before >= 0 && own == least) mosaic_lap__move(q->col_of, q->first, q->next, q->prev, q->left, line, before);
     }
-    if (q->rows == q->room && !q->s.p->capacity) mosaic_lap__round_auction(q);
+    if (q->rows > 0 && q->rows == q->room && !q->s.p->capacity) mosaic_lap__round_auction(q);
     for (i = 0; i < q->rows; i++)
-        if (q->col_of[i] < 0 && !mosaic_lap__net_enter(q, i)) return i;
-    return -1;
+        if (q->col_of[i] < 0) mosaic_lap__net_enter(q, i);
 }
 
 /* The one optimum, from the entries that are tight at the end. */
@@ -4083,7 +4200,7 @@ static int mosaic_lap__round_ties(mosaic_lap__exact *q)
     return unique;
 }
 
-/* What clashes, after a search in vain: the rows seen can have the columns touched only, and these are taken by them. With a pseudo-column,
+/* What clashes when a row cannot be matched: the rows seen can have the columns touched only, and these are taken by them. With a pseudo-column,
    which is among those touched then, it is the others who are too few for the other columns. */
 static void mosaic_lap__round_clash(const mosaic_lap__exact *q, int32_t row, mosaic_lap_solution *out)
 {
@@ -4112,7 +4229,7 @@ static mosaic_lap_result mosaic_lap__round(mosaic_lap__exact *q, const mosaic_la
     mosaic_lap_result result = MOSAIC_LAP_OK;
     void *memory = NULL;
     double above = 0;
-    int32_t line, row, i, lines = q->rows + q->closed;
+    int32_t line, row = -1, i, lines = q->rows + q->closed;
     int pass;
     if (limit >= 0) { /* twice the limit, and 2^5 roundings of the largest number */
         double largest = mosaic_lap__scaled(1, q->s.top + q->s.exponent);
@@ -4121,15 +4238,17 @@ static mosaic_lap_result mosaic_lap__round(mosaic_lap__exact *q, const mosaic_la
         above = 2 * mosaic_lap__scaled(1, limit + q->s.exponent) + mosaic_lap__scaled(largest, -48);
     }
     q->start[0] = 0;
-    for (pass = 0; pass < 2; pass++) { /* count, then write */
+    for (pass = 0; pass < (limit < 0 ? 3 : 2) && row < 0;
+         pass++) { /* count, then write; in the first round which there are, and, if that will do, what they cost */
         for (line = 0; line < lines; line++) {
             int32_t *slot = pass ? q->slot + q->start[line] : NULL;
-            int64_t *value = pass ? q->value + q->start[line] : NULL;
+            int64_t *value = pass == (limit < 0 ? 2 : 1) ? q->value + q->start[line] : NULL;
             size_t count =
                 limit < 0 ? mosaic_lap__gather_all(q, line, k, slot, value) : mosaic_lap__gather_near(q, line, limit, above, k, slot, value);
             q->start[line + 1] = q->start[line] + count;
         }
-        if (pass == 1) break;
+        if (pass == 1 && limit < 0) row = mosaic_lap__round_match(q);
+        if (pass > 0) continue;
         mosaic_lap__round_layout(q, q->start[lines], mosaic_lap__ruler(&a));
         if (a.overflow) return MOSAIC_LAP_ERROR_SIZE;
         result = mosaic_lap__open(o, a.used + 64, &memory, &a);
@@ -4137,11 +4256,11 @@ static mosaic_lap_result mosaic_lap__round(mosaic_lap__exact *q, const mosaic_la
         mosaic_lap__round_layout(q, q->start[lines], &a);
     }
 
-    row = mosaic_lap__round_serve(q);
     if (row >= 0) {
         mosaic_lap__round_clash(q, row, out);
         result = MOSAIC_LAP_ERROR_INFEASIBLE;
     } else {
+        mosaic_lap__round_serve(q);
         for (i = 0; i < lines; i++) mosaic_lap__long_add(q->u + (size_t)i * (size_t)words, words, q->add_u[i], k, 0);
         for (i = 0; i < q->cols + (q->rows > q->room); i++) mosaic_lap__long_add(q->v + (size_t)i * (size_t)words, words, q->add_v[i], k, 0);
         if (k == 0) q->unique = mosaic_lap__round_ties(q);
@@ -5081,7 +5200,10 @@ static void mosaic_lap__turn(mosaic_lap__turned *q, const mosaic_lap_problem *p)
         for (at = p->row_start[i + 1]; at-- > p->row_start[i];) {
             int64_t to = --q->start[p->col_index[at]];
             q->index[to] = i;
-            memcpy(q->cost + (size_t)to * size, (const unsigned char *)p->cost + (size_t)at * size, size);
+            if (size == 4) /* known lengths are copied without a call */
+                memcpy(q->cost + (size_t)to * 4, (const unsigned char *)p->cost + (size_t)at * 4, 4);
+            else
+                memcpy(q->cost + (size_t)to * 8, (const unsigned char *)p->cost + (size_t)at * 8, 8);
         }
 }
 

@@ -573,25 +573,31 @@ static void test_bad_input(void)
             fixture_free(&f);
         }
     /* the shape of sparse rows */
-    fixture_make(&f, MOSAIC_LAP_INT64, 3, 4);
-    for (i = 0; i < 12; i++) set(&f, i / 4, i % 4, 1, i * i, 0);
-    make_sparse(&f);
-    f.row_start[1] = 5;
-    f.row_start[2] = 4;
-    CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE && mosaic_lap_work_size(&f.p) == 0);
-    f.row_start[0] = -1;
-    CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE);
-    f.row_start[0] = 0;
-    f.row_start[1] = 4;
-    f.row_start[2] = 8;
-    f.col_index[6] = 1;
-    CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE && f.s.row == 1 && f.s.col == 1);
-    f.col_index[6] = 4;
-    CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE && f.s.row == 1 && f.s.col == 4);
-    f.col_index[6] = -7;
-    CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE && f.s.row == 1 && f.s.col == -7);
-    f.col_index[6] = 2;
-    solve(&f, 0);
+    for (kind = MOSAIC_LAP_DOUBLE; kind >= MOSAIC_LAP_INT64; kind--) {
+        if (kind < MOSAIC_LAP_DOUBLE) fixture_free(&f);
+        fixture_make(&f, (mosaic_lap_kind)kind, 3, 4);
+        for (i = 0; i < 12; i++) set(&f, i / 4, i % 4, 1, i * i, 0);
+        make_sparse(&f);
+        f.row_start[1] = 5;
+        f.row_start[2] = 4;
+        CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE && mosaic_lap_work_size(&f.p) == 0);
+        f.row_start[0] = -1;
+        CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE);
+        f.row_start[0] = 0;
+        f.row_start[1] = 4;
+        f.row_start[2] = 8;
+        f.col_index[6] = 1;
+        CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE && f.s.row == 1 && f.s.col == 1);
+        f.col_index[6] = 4;
+        CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE && f.s.row == 1 && f.s.col == 4);
+        f.col_index[6] = -7;
+        CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE && f.s.row == 1 && f.s.col == -7);
+        f.col_index[6] = 2;
+        f.col_index[7] = 4;
+        CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_SPARSE && f.s.row == 1 && f.s.col == 4);
+        f.col_index[7] = 3;
+        solve(&f, 0);
+    }
     f.p.col_index = NULL;
     CHECK(mosaic_lap_solve(&f.p, NULL, &f.s) == MOSAIC_LAP_ERROR_NULL);
     f.p.col_index = f.col_index;
@@ -645,6 +651,32 @@ static void test_sparse_large(void)
     CHECK(mosaic_lap_work_size(&p) < (size_t)20000000);
     CHECK(mosaic_lap_solve(&p, NULL, &s) == MOSAIC_LAP_OK && s.primal == 5 * (int64_t)N && s.unique);
     for (i = 0; i < N; i++) CHECK(chosen[i] == i);
+}
+
+/* Sparse problems that just about have a solution, or just about not: the one is proven by the prices, the other by what clashes, which is found
+   around one row and therefore short of one place only. */
+static void test_sparse_matching(void)
+{
+    int round, feasible = 0, i, j;
+    for (round = 0; round < 600; round++) {
+        const int rows = test_range(1, 60), cols = test_range(1, 60), degree = test_range(1, 4), uses = test_range(0, 3);
+        fixture f;
+        fixture_make(&f, round % 2 ? MOSAIC_LAP_DOUBLE : MOSAIC_LAP_INT32, rows, cols);
+        for (i = 0; i < rows; i++)
+            for (j = 0; j < cols; j++) set(&f, i, j, test_range(0, cols - 1) < degree, test_range(-9, 9), 0);
+        for (j = 0; j < cols; j++) f.capacity[j] = test_range(0, uses);
+        if (uses) f.p.capacity = f.capacity;
+        make_sparse(&f);
+        solve(&f, 0);
+        if (f.result == MOSAIC_LAP_ERROR_INFEASIBLE && rows <= lap_room(&f.p, NULL)) {
+            int64_t clash = lap_room(&f.p, f.clash_cols);
+            for (i = 0; i < rows; i++) clash -= f.clash_rows[i];
+            CHECK(clash == -1);
+        }
+        feasible += f.result == MOSAIC_LAP_OK;
+        fixture_free(&f);
+    }
+    CHECK_MSG(feasible > 100 && feasible < 500, "%d of 600 feasible", feasible);
 }
 
 /* A violation of one unit is found wherever it is, however the numbers around it round. */
@@ -734,6 +766,7 @@ int main(void)
     test_memory();
     test_bad_input();
     test_sparse_large();
+    test_sparse_matching();
     test_one_unit();
     test_long_row();
     test_check();
