@@ -6000,11 +6000,33 @@ MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_number)(MOSAIC_FLOW__I 
 #endif
 }
 
-MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_whole)(const int32_t *p)
+/* The bytes at p + at and right of it, the second one times 256. With AVX2 four bytes are read at each place: two more than asked for. */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__I MOSAIC_FLOW__NAME(dis_pair)(const uint8_t *p, MOSAIC_FLOW__I at)
 {
+#if MOSAIC_FLOW__LANES == 16
+    return (MOSAIC_FLOW__I)_mm512_and_si512(_mm512_i32gather_epi32((__m512i)at, p, 1), _mm512_set1_epi32(0xffff));
+#elif MOSAIC_FLOW__LANES == 8
+    return (MOSAIC_FLOW__I)_mm256_and_si256(_mm256_i32gather_epi32((const int *)(const void *)p, (__m256i)at, 1), _mm256_set1_epi32(0xffff));
+#elif MOSAIC_FLOW__LANES == 1
+    return p[at] | p[at + 1] << 8;
+#else
+    int i;
+    for (i = 0; i < MOSAIC_FLOW__LANES; i++) at[i] = p[at[i]] | p[at[i] + 1] << 8;
+    return at;
+#endif
+}
+
+/* The bytes p[0], p[2], ... */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__I MOSAIC_FLOW__NAME(dis_every_other)(const uint8_t *p)
+{
+#if MOSAIC_FLOW__LANES == 1
+    return *p;
+#else
     MOSAIC_FLOW__I v;
-    memcpy(&v, p, sizeof v);
-    return MOSAIC_FLOW__NAME(dis_number)(v);
+    int i;
+    for (i = 0; i < MOSAIC_FLOW__LANES; i++) v[i] = p[2 * i];
+    return v;
+#endif
 }
 
 /* Of what follows, much is written for 256 bits, or takes as long as memory takes: with AVX-512 the functions for AVX2 do it. */
@@ -6392,26 +6414,15 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_warp)(const mosaic_flow__dis_way 
             const MOSAIC_FLOW__V py = MOSAIC_FLOW__NAME(dis_within)((float)(y + 8) + MOSAIC_FLOW__NAME(load)(v + x), 0, (float)(level->height + 15));
             const MOSAIC_FLOW__I ix = MOSAIC_FLOW__NAME(dis_integer)(px), iy = MOSAIC_FLOW__NAME(dis_integer)(py);
             const MOSAIC_FLOW__V wx = px - MOSAIC_FLOW__NAME(dis_number)(ix), wy = py - MOSAIC_FLOW__NAME(dis_number)(iy);
-            MOSAIC_FLOW__V a, b, c, d, p, q;
-            int32_t corner[5][MOSAIC_FLOW__LANES], cx[MOSAIC_FLOW__LANES], cy[MOSAIC_FLOW__LANES];
-            memcpy(cx, &ix, sizeof ix);
-            memcpy(cy, &iy, sizeof iy);
-            for (i = 0; i < MOSAIC_FLOW__LANES; i++) {
-                const uint8_t *s = second + (cy[i] - 8) * level->stride + cx[i] - 8;
-                corner[0][i] = s[0];
-                corner[1][i] = s[1];
-                corner[2][i] = s[level->stride];
-                corner[3][i] = s[level->stride + 1];
-                corner[4][i] = first[2 * (x + i) + odd];
-            }
-            a = MOSAIC_FLOW__NAME(dis_whole)(corner[0]);
-            b = MOSAIC_FLOW__NAME(dis_whole)(corner[1]);
-            c = MOSAIC_FLOW__NAME(dis_whole)(corner[2]);
-            d = MOSAIC_FLOW__NAME(dis_whole)(corner[3]);
+            const MOSAIC_FLOW__I at = (iy - 8) * (int32_t)level->stride + (ix - 8);
+            const MOSAIC_FLOW__I upper = MOSAIC_FLOW__NAME(dis_pair)(second, at), lower = MOSAIC_FLOW__NAME(dis_pair)(second + level->stride, at);
+            const MOSAIC_FLOW__V a = MOSAIC_FLOW__NAME(dis_number)(upper & 255), b = MOSAIC_FLOW__NAME(dis_number)(upper >> 8);
+            const MOSAIC_FLOW__V c = MOSAIC_FLOW__NAME(dis_number)(lower & 255), d = MOSAIC_FLOW__NAME(dis_number)(lower >> 8);
+            MOSAIC_FLOW__V p, q;
             p = a + (b - a) * wx;
             q = c + (d - c) * wx;
             p = p + (q - p) * wy;
-            q = MOSAIC_FLOW__NAME(dis_whole)(corner[4]);
+            q = MOSAIC_FLOW__NAME(dis_number)(MOSAIC_FLOW__NAME(dis_every_other)(first + 2 * x + odd));
             MOSAIC_FLOW__NAME(store)(grey + x, (p + q) * 0.5f);
             MOSAIC_FLOW__NAME(store)(change + x, p - q);
         }
