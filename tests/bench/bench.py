@@ -581,6 +581,32 @@ def against_mosaicraft(name, clip, run, flow):
     compare(name, measure(clip, ours_file, flow, "--placements", ours_file + ".jsonl", *frames), measure(clip, file, peer_flow, *grid, *frames), peer_name, note)
 
 
+def looks():
+    """Each preset on whole films: how close, how much of the photographs is left, how fast; then hues and turns on a second of carphone."""
+    names = ("default", "fast", "ultra", "natural", "vivid", "vivid_b", "tile", "legacy")
+    for clip_name in CLIPS:
+        clip = os.path.join(DATA, "video", clip_name + ".mp4")
+        file, flow = (os.path.join(OUT, f"{clip_name}-look{end}") for end in (".mp4", ".flow"))
+        for name in names:
+            run = video(clip, file, "--preset", name)
+            if name == names[0]:
+                flow_of(clip, file, flow, "--placements", file + ".jsonl")
+            result = measure(clip, file, flow, "--placements", file + ".jsonl")
+            for figure in ("ssim3", "de3", "contrast", "churn"):
+                add(f"{clip_name}: preset {name}: {figure}", result.get(figure), None, None, "", 2)
+            add(f"{clip_name}: preset {name}", run["frames"] / run["wall"], None, None, "fps", 2)
+    clip, file, flow = (os.path.join(folder, "carphone" + end) for folder, end in ((os.path.join(DATA, "video"), ".mp4"), (OUT, "-hues.mp4"), (OUT, "-hues.flow")))
+    plain = None
+    for options in ((), ("--hue-variants", "4"), ("--hue-variants", "4", "--turns")):
+        video(clip, file, "--count", "30", *options)
+        if not options:
+            flow_of(clip, file, flow, "--placements", file + ".jsonl")
+        result = measure(clip, file, flow, "--placements", file + ".jsonl")
+        plain = plain or result
+        if options:
+            add("carphone, 30 frames, " + " ".join(options) + ": de3", result["de3"], plain["de3"], "without", "", 2, "", False)
+
+
 def dial():
     """Fidelity and calm along --coherence, at 480 lines; BUILD/bench/dial.png is the plot of it."""
     values = (0, 0.25, 0.4, 0.5, 0.75, 1)
@@ -653,7 +679,7 @@ def mem():
 
 def main():
     os.makedirs(OUT, exist_ok=True)
-    for part in (ssim, lap, flow, mem, pool, engine, films, pans, dial):
+    for part in (ssim, lap, flow, mem, pool, engine, films, looks, pans, dial):
         if wanted(part.__name__):
             part()
     path = os.path.join(BUILD, "bench.json")
