@@ -352,7 +352,7 @@ typedef struct mosaic_options {
     float histogram; /* 0 … 1 (none, none): share of the way from there to the cell's very distribution of levels, channel by channel. mosaicraft's
                          "histogram" is NONE with .55, its "hybrid" REINHARD with .35, its "mkl_hybrid" MKL with .3 */
     float mean_strength;           /* 0 … 1 (.9, .5): how far a photograph's mean colour follows its cell's */
-    float spread_strength;         /* 0 … 1 (.55, .5): how far its contrast and colour spread follow */
+    float spread_strength;         /* 0 … 1 (.54, .5): how far its contrast and colour spread follow */
     float spread_low, spread_high; /* (.06 2, .5 2): limits of the factor on a photograph's spread, low .001 … 1, high 1 … 2 */
     float bleed;                   /* 0 … .5 (.12, .05): share of the source itself mixed into each cell */
     int rerank;    /* 0 … 64 (16, none): a cell's new photograph is chosen by SSIM among the assigned one and so many others of nearly
@@ -2006,7 +2006,7 @@ static const mosaic_option_info mosaic__options[] = {
     {MOSAIC__FLOAT(mean_strength, "how far a photograph's mean colour follows its cell's"), 0, 1,
      { .9f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f,  .9f}},
     {MOSAIC__FLOAT(spread_strength, "how far its contrast and spread of colours follow"), 0, 1,
-     {.55f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f, .55f}},
+     {.54f,  .5f,  .6f, .65f,  .5f,  .5f,  .4f, .54f}},
     {MOSAIC__FLOAT(spread_low, "least factor on a photograph's spread"), .001f, 1,
      {.06f,  .5f,  .5f,  .5f,  .5f,  .5f,  .5f, .06f}},
     {MOSAIC__FLOAT(spread_high, "greatest factor on it"), 1, 2,
