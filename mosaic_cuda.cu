@@ -16,24 +16,28 @@
    Whatever stage the device cannot do, or can do no longer, is done on the processor: the result is the same, and mosaic_cuda_status() tells.
 
    WHAT IS ON THE DEVICE
-     costs       the table of costs of all cells and photographs (int32), from descriptions made on the processor
-     paint       recolouring, curves, target bleed and assembly, straight from the draw list
+     costs       the table of costs of all cells and photographs (int32), from descriptions made on the processor, while motion is estimated
+     render      colour maps and curves, target bleed and assembly, straight from the draw list; borders, colours by table, local contrast, sharpness
      RAFT        small and large, in integers, from the picture to the field, with correlation kept or made when needed; only what is carried from pair
                  to pair (a warm start) is moved on the processor
+     DIS         all presets, from the picture to the field, in integers and, for the refinement, in float32
      SSIM        8-bit pictures, uniform windows, the exact arithmetic: mean, map (mosaic_cuda_ssim, on device memory of the caller)
-   NOT YET ON THE DEVICE, and done on the processor: describing cells, prediction, the assignment itself and its pricing passes, re-ranking, making the
-     colour maps, borders and finishing, RAFT in float32, DIS, YUV to RGB and back, decoding and encoding. Pictures go to the device and come back in
-     every frame, there is one stream and no graph; integer tensor cores are not used. SSIM of floats, 16 bits, Gaussian windows and in scikit-image's
-     arithmetic is not here.
+   NOT YET ON THE DEVICE, and done on the processor: describing cells, prediction, the assignment itself and its pricing passes, re-ranking, the table of
+     a shot's colours, RAFT in float32, YUV to RGB and back, decoding and encoding. Pictures go to the device and come back in every frame, there is one
+     stream and no graph; integer tensor cores are not used. SSIM of floats, 16 bits, Gaussian windows and in scikit-image's arithmetic is not here. An
+     engine whose grid may move is served by the processor.
 
-   MEMORY         On the device: for an engine 4 bytes for each cell and photograph, 3 for each pixel of the photographs, the source and the output; for
-                  RAFT what mosaic_flow.h takes on the host (which is taken there too); taken at open, and never more than options.max_memory for all that
-                  is open. On the host small things, and for RAFT 8 bytes for each pixel of the field.
-   THREADS        A mosaic_cuda is used by one thread at a time, with every engine and flow that uses it. The host waits for the device once for the costs,
-                  once for the painting and once for each field of motion.
-   DETERMINISM    The kernels do on integers, and for SSIM in doubles rounded operation by operation, what the headers' own code does, and mostly are that
-                  code. No floating-point atomics, no fused, flushed or approximate operation: -fmad=false is part of the build, and at
-                  mosaic_cuda_open a kernel tries the operations and the device is refused if one differs.
+   MEMORY         On the device: for an engine 4 bytes for each cell and photograph, 3 for each pixel of the photographs, the source and the output, and
+                  with finishing up to 14 more for each pixel of the output; for RAFT and DIS what mosaic_flow.h takes on the host (which is taken there
+                  too); taken at open, and never more than options.max_memory for all that is open. On the host small things, 8 bytes for each pixel
+                  of the field, and pinned what travels in a frame: 4 bytes for each cell and photograph, 3 for each pixel of the source, 9 of the
+                  output, 22 of the field.
+   THREADS        A mosaic_cuda is used by one thread at a time, with every engine and flow that uses it. The host waits for the device twice a frame: for
+                  motion (both directions) and costs together, and for the picture.
+   DETERMINISM    The kernels do on integers, and in float32 and doubles rounded operation by operation, what the headers' own code does, and mostly are
+                  that code: float32 in instructions of PTX, doubles as they are rounded with -fmad=false, which is part of the build. No floating-point
+                  atomics, no fused, flushed or approximate operation; at mosaic_cuda_open a kernel tries the operations, and the device is refused if one
+                  differs.
    ACCURACY AND LIMITS
                   Needs a device of compute capability 7.5 and a driver for the toolkit it was compiled with. Costs of more cells and photographs than
                   the engine keeps a table for are computed on the processor.
@@ -115,10 +119,14 @@ mosaic_cuda_result mosaic_cuda_ssim(mosaic_cuda *cuda, void *stream, const uint8
 
 /* ==== What CUDA and its stand-in (tests/gpu/emulate.h) write differently ==== */
 
-/* Kernels with barriers are launched TOGETHER. */
+/* Kernels with barriers are launched TOGETHER. A program that counts launches and waits (tests/gpu/times.cu) defines what adds one. */
+#ifndef MOSAIC_CUDA__COUNT
+#define MOSAIC_CUDA__COUNT(what) ((void)0)
+#endif
 #if defined(__CUDACC__)
-#define MOSAIC_CUDA__LAUNCH(kernel, grid, block, shared, stream, ...) kernel<<<grid, block, shared, stream>>>(__VA_ARGS__)
-#define MOSAIC_CUDA__LAUNCH_TOGETHER(kernel, grid, block, shared, stream, ...) kernel<<<grid, block, shared, stream>>>(__VA_ARGS__)
+#define MOSAIC_CUDA__LAUNCH(kernel, grid, block, shared, stream, ...)                                                                                \
+    (MOSAIC_CUDA__COUNT(launches), kernel<<<grid, block, shared, stream>>>(__VA_ARGS__))
+#define MOSAIC_CUDA__LAUNCH_TOGETHER MOSAIC_CUDA__LAUNCH
 #define MOSAIC_CUDA__UNROLL _Pragma("unroll") /* before loops over arrays that live in registers */
 #define MOSAIC_CUDA__SHARED(type, name)                                                                                                              \
     extern __shared__ __align__(16) unsigned char mosaic_cuda__shared[];                                                                             \
@@ -134,6 +142,125 @@ mosaic_cuda_result mosaic_cuda_ssim(mosaic_cuda *cuda, void *stream, const uint8
 static __device__ __forceinline__ double mosaic_cuda__add(double a, double b) { return __dadd_rn(a, b); }
 static __device__ __forceinline__ double mosaic_cuda__mul(double a, double b) { return __dmul_rn(a, b); }
 static __device__ __forceinline__ double mosaic_cuda__div(double a, double b) { return __ddiv_rn(a, b); }
+
+/* One float32. Its operations are instructions of PTX, which no flag of the compilation changes; on the host they are what its compiler makes of them. */
+#if defined(MOSAIC_EMULATE_H)
+#define MOSAIC_CUDA__FLOAT(operation, x) emulate_rounded(operation, x)
+#else
+#define MOSAIC_CUDA__FLOAT(operation, x) (x)
+#endif
+#if defined(__CUDA_ARCH__)
+#define MOSAIC_CUDA__BINARY(name, instruction, operation, x)                                                                                         \
+    static __host__ __device__ __forceinline__ float name(float a, float b)                                                                          \
+    {                                                                                                                                                \
+        float out;                                                                                                                                   \
+        asm(instruction " %0, %1, %2;" : "=f"(out) : "f"(a), "f"(b));                                                                                \
+        return out;                                                                                                                                  \
+    }
+#else
+#define MOSAIC_CUDA__BINARY(name, instruction, operation, x)                                                                                         \
+    static __host__ __device__ __forceinline__ float name(float a, float b) { return MOSAIC_CUDA__FLOAT(operation, x); }
+#endif
+MOSAIC_CUDA__BINARY(mosaic_cuda__float_add, "add.rn.f32", 4, a + b)
+MOSAIC_CUDA__BINARY(mosaic_cuda__float_sub, "sub.rn.f32", 5, a - b)
+MOSAIC_CUDA__BINARY(mosaic_cuda__float_mul, "mul.rn.f32", 6, a *b)
+MOSAIC_CUDA__BINARY(mosaic_cuda__float_div, "div.rn.f32", 7, a / b)
+
+/* 1 when a < b. */
+static __host__ __device__ __forceinline__ int mosaic_cuda__float_less(float a, float b)
+{
+#if defined(__CUDA_ARCH__)
+    int out;
+    asm("{ .reg .pred p; setp.lt.f32 p, %1, %2; selp.s32 %0, 1, 0, p; }" : "=r"(out) : "f"(a), "f"(b));
+    return out;
+#else
+    return a < b;
+#endif
+}
+
+/* Towards zero. */
+static __host__ __device__ __forceinline__ int32_t mosaic_cuda__float_integer(float a)
+{
+#if defined(__CUDA_ARCH__)
+    int32_t out;
+    asm("cvt.rzi.s32.f32 %0, %1;" : "=r"(out) : "f"(a));
+    return out;
+#else
+    return (int32_t)a;
+#endif
+}
+
+static __host__ __device__ __forceinline__ float mosaic_cuda__float_of(double a)
+{
+#if defined(__CUDA_ARCH__)
+    float out;
+    asm("cvt.rn.f32.f64 %0, %1;" : "=f"(out) : "d"(a));
+    return out;
+#else
+    return MOSAIC_CUDA__FLOAT(8, (float)a);
+#endif
+}
+
+static __host__ __device__ __forceinline__ float mosaic_cuda__float_negative(float a)
+{
+#if defined(__CUDA_ARCH__)
+    float out;
+    asm("neg.f32 %0, %1;" : "=f"(out) : "f"(a));
+    return out;
+#else
+    return -a;
+#endif
+}
+
+struct mosaic_cuda__real {
+    float v;
+    mosaic_cuda__real() = default;
+    __host__ __device__ __forceinline__ mosaic_cuda__real(float x) : v(x) {}
+    __host__ __device__ __forceinline__ mosaic_cuda__real(int32_t x) : v((float)x) {}
+    __host__ __device__ __forceinline__ explicit mosaic_cuda__real(double x) : v(mosaic_cuda__float_of(x)) {}
+    __host__ __device__ __forceinline__ explicit operator float() const { return v; }
+    __host__ __device__ __forceinline__ explicit operator double() const { return (double)v; }
+    __host__ __device__ __forceinline__ explicit operator int32_t() const { return mosaic_cuda__float_integer(v); }
+};
+static __host__ __device__ __forceinline__ mosaic_cuda__real operator+(mosaic_cuda__real a, mosaic_cuda__real b)
+{
+    return mosaic_cuda__float_add(a.v, b.v);
+}
+static __host__ __device__ __forceinline__ mosaic_cuda__real operator-(mosaic_cuda__real a, mosaic_cuda__real b)
+{
+    return mosaic_cuda__float_sub(a.v, b.v);
+}
+static __host__ __device__ __forceinline__ mosaic_cuda__real operator-(mosaic_cuda__real a) { return mosaic_cuda__float_negative(a.v); }
+static __host__ __device__ __forceinline__ mosaic_cuda__real operator*(mosaic_cuda__real a, mosaic_cuda__real b)
+{
+    return mosaic_cuda__float_mul(a.v, b.v);
+}
+static __host__ __device__ __forceinline__ mosaic_cuda__real operator/(mosaic_cuda__real a, mosaic_cuda__real b)
+{
+    return mosaic_cuda__float_div(a.v, b.v);
+}
+static __host__ __device__ __forceinline__ int operator<(mosaic_cuda__real a, mosaic_cuda__real b) { return mosaic_cuda__float_less(a.v, b.v); }
+static __host__ __device__ __forceinline__ int operator>(mosaic_cuda__real a, mosaic_cuda__real b) { return mosaic_cuda__float_less(b.v, a.v); }
+
+/* Only RAFT in float32 has it, which is not on the device. */
+static __host__ __device__ __forceinline__ mosaic_cuda__real mosaic_cuda__float_fma(mosaic_cuda__real a, mosaic_cuda__real b, mosaic_cuda__real c)
+{
+#if defined(__CUDA_ARCH__)
+    float out;
+    asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(out) : "f"(a.v), "f"(b.v), "f"(c.v));
+    return out;
+#else
+    return mosaic_flow__fma(a.v, b.v, c.v);
+#endif
+}
+
+/* The kernels of mosaic_flow.h that work on float32, in these operations: names end with _device. */
+#define MOSAIC_FLOW__LANES 1
+#define MOSAIC_FLOW__SUFFIX device
+#define MOSAIC_FLOW__ISA
+#define MOSAIC_FLOW__REAL mosaic_cuda__real
+#define MOSAIC_FLOW__FMA(a, b, c) mosaic_cuda__float_fma(a, b, c)
+#include "mosaic_flow.h"
 
 /* Dot products of a pair of 16-bit numbers, x, with two of the bytes of w, added to sum modulo 2^32: with the lower two, which are not negative, and with
    the upper two, which may be. */
@@ -167,6 +294,16 @@ struct mosaic_cuda {
     mosaic_cuda_result result; /* the first failure */
     cudaError_t error;
     cudaStream_t stream;
+    int busy; /* something was asked of that stream since it was waited for */
+    /* What travels lies in memory of the host that is pinned: a copy from or to other memory may make the host wait. What comes from the device goes on to
+       where it belongs when the stream has been waited for. */
+    uint8_t *mail;
+    size_t mail_size, mail_used, mail_wanted;
+    struct {
+        void *to;
+        size_t at, size;
+    } letter[1024];
+    int letters;
     size_t limit, used;
     int64_t *few; /* MOSAIC_CUDA__TRIALS numbers on the device, for who needs some for the length of a call */
     mosaic_device engine;
@@ -224,18 +361,97 @@ static int mosaic_cuda__ok(mosaic_cuda *c, cudaError_t e)
     return mosaic_cuda__fail(c, mosaic_cuda__result(e), e);
 }
 
-static int mosaic_cuda__launched(mosaic_cuda *c) { return mosaic_cuda__ok(c, cudaGetLastError()); }
+static int mosaic_cuda__launched(mosaic_cuda *c)
+{
+    c->busy = 1;
+    return mosaic_cuda__ok(c, cudaGetLastError());
+}
 
-static int mosaic_cuda__wait(mosaic_cuda *c, cudaStream_t stream) { return mosaic_cuda__ok(c, cudaStreamSynchronize(stream)); }
+enum { MOSAIC_CUDA__MAIL_BEGIN = 64, MOSAIC_CUDA__MAIL_LEAST = 1 << 20 }; /* bytes: those before belong to who waits at once */
+
+static int mosaic_cuda__wait(mosaic_cuda *c, cudaStream_t stream)
+{
+    int i;
+    if (stream == c->stream && !c->busy) return c->result == MOSAIC_CUDA_OK;
+    MOSAIC_CUDA__COUNT(waits);
+    if (!mosaic_cuda__ok(c, cudaStreamSynchronize(stream))) return 0;
+    if (stream != c->stream) return 1;
+    c->busy = 0;
+    for (i = 0; i < c->letters; i++) memcpy(c->letter[i].to, c->mail + c->letter[i].at, c->letter[i].size);
+    c->letters = 0;
+    c->mail_used = MOSAIC_CUDA__MAIL_BEGIN;
+    return 1;
+}
+
+/* Room for `size` bytes more between two waits, which is remembered in *taken. With less there are more waits. */
+static int mosaic_cuda__reserve(mosaic_cuda *c, size_t *taken, size_t size)
+{
+    uint8_t *old = c->mail;
+    if (!mosaic_cuda__wait(c, c->stream)) return 0;
+    *taken = size;
+    c->mail_wanted += size;
+    if (c->mail_wanted <= c->mail_size) return 1;
+    c->mail = 0;
+    c->mail_size = 0;
+    c->mail_used = MOSAIC_CUDA__MAIL_BEGIN;
+    if (old && !mosaic_cuda__ok(c, cudaFreeHost(old))) return 0;
+    if (!mosaic_cuda__ok(c, cudaMallocHost(&c->mail, c->mail_wanted))) return 0;
+    c->mail_size = c->mail_wanted;
+    return 1;
+}
+
+/* Takes as much of `size` bytes of the mail as there is, after waiting if there is none; 0 when that failed. */
+static size_t mosaic_cuda__envelope(mosaic_cuda *c, size_t size)
+{
+    if (c->mail_size - c->mail_used < (size < MOSAIC_CUDA__MAIL_LEAST / 2 ? size : MOSAIC_CUDA__MAIL_LEAST / 2) && !mosaic_cuda__wait(c, c->stream))
+        return 0;
+    c->busy = 1;
+    if (size > c->mail_size - c->mail_used) size = c->mail_size - c->mail_used;
+    return size;
+}
 
 static int mosaic_cuda__up(mosaic_cuda *c, void *to, const void *from, size_t size)
 {
-    return size == 0 || mosaic_cuda__ok(c, cudaMemcpyAsync(to, from, size, cudaMemcpyHostToDevice, c->stream));
+    size_t done, part;
+    for (done = 0; done < size; done += part) {
+        uint8_t *mail;
+        part = mosaic_cuda__envelope(c, size - done);
+        mail = c->mail + c->mail_used;
+        c->mail_used += part;
+        if (!part) return 0;
+        memcpy(mail, (const uint8_t *)from + done, part);
+        if (!mosaic_cuda__ok(c, cudaMemcpyAsync((uint8_t *)to + done, mail, part, cudaMemcpyHostToDevice, c->stream))) return 0;
+    }
+    return 1;
 }
 
 static int mosaic_cuda__down(mosaic_cuda *c, void *to, const void *from, size_t size)
 {
-    return size == 0 || mosaic_cuda__ok(c, cudaMemcpyAsync(to, from, size, cudaMemcpyDeviceToHost, c->stream));
+    enum { MOST = sizeof c->letter / sizeof *c->letter };
+    size_t done, part;
+    for (done = 0; done < size; done += part) {
+        if (c->letters == MOST && !mosaic_cuda__wait(c, c->stream)) return 0;
+        part = mosaic_cuda__envelope(c, size - done);
+        if (!part) return 0;
+        c->letter[c->letters].to = (uint8_t *)to + done;
+        c->letter[c->letters].at = c->mail_used;
+        c->letter[c->letters].size = part;
+        if (!mosaic_cuda__ok(c, cudaMemcpyAsync(c->mail + c->mail_used, (const uint8_t *)from + done, part, cudaMemcpyDeviceToHost, c->stream)))
+            return 0;
+        c->letters++;
+        c->mail_used += part;
+    }
+    return 1;
+}
+
+/* Rows of a picture, to rows without gaps. */
+static int mosaic_cuda__up_rows(mosaic_cuda *c, uint8_t *to, const uint8_t *from, size_t stride, size_t row, size_t rows)
+{
+    size_t y;
+    if (stride == row) return mosaic_cuda__up(c, to, from, row * rows);
+    for (y = 0; y < rows; y++)
+        if (!mosaic_cuda__up(c, to + y * row, from + y * stride, row)) return 0;
+    return 1;
 }
 
 /* Blocks of so many threads. */
@@ -285,9 +501,17 @@ typedef struct mosaic_cuda__trial {
     double a, b, c, d;
     int64_t m, n;
     int32_t i, j;
+    float f, g, h, tiny;
 } mosaic_cuda__trial;
 
-enum { MOSAIC_CUDA__TRIALS = 14 };
+enum { MOSAIC_CUDA__TRIALS = 25 };
+
+static __host__ __device__ __forceinline__ int64_t mosaic_cuda__float_bits(mosaic_cuda__real x)
+{
+    int32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
 
 static __global__ void mosaic_cuda__try_operations(mosaic_cuda__trial t, int64_t *out)
 {
@@ -305,6 +529,20 @@ static __global__ void mosaic_cuda__try_operations(mosaic_cuda__trial t, int64_t
     out[11] = __double_as_longlong(mosaic_cuda__add(t.d, 0.0));
     out[12] = mosaic_cuda__lower(t.j, t.i, t.i);
     out[13] = mosaic_cuda__upper(t.i, t.i, t.j);
+    {
+        const mosaic_cuda__real f = t.f, g = t.g, h = t.h, tiny = t.tiny;
+        out[14] = mosaic_cuda__float_bits(f + g);     /* a tie */
+        out[15] = mosaic_cuda__float_bits(f * f + h); /* another value when fused */
+        out[16] = mosaic_cuda__float_bits(h - g);
+        out[17] = mosaic_cuda__float_bits(f / h);
+        out[18] = mosaic_cuda__float_bits(tiny * h); /* below the smallest normal number */
+        out[19] = mosaic_cuda__float_bits(tiny + tiny);
+        out[20] = tiny < tiny + tiny;
+        out[21] = (int32_t)(h * mosaic_cuda__real(5)); /* towards zero */
+        out[22] = mosaic_cuda__float_bits((mosaic_cuda__real)t.a);
+        out[23] = mosaic_cuda__float_bits((mosaic_cuda__real)t.j);
+        out[24] = mosaic_cuda__float_bits(-tiny);
+    }
 }
 
 static int64_t mosaic_cuda__bits(double v)
@@ -318,6 +556,7 @@ static void mosaic_cuda__self_test(mosaic_cuda *c)
 {
     mosaic_cuda__trial t;
     volatile double v, a, d;
+    volatile float u, f, tiny;
     int64_t want[MOSAIC_CUDA__TRIALS], got[MOSAIC_CUDA__TRIALS];
     unsigned long long fp = mosaic__fp_enter();
     t.a = 1 + 1.0 / 134217728; /* its square needs 55 bits */
@@ -328,6 +567,12 @@ static void mosaic_cuda__self_test(mosaic_cuda *c)
     t.n = 1000003;
     t.i = -1234567;
     t.j = 7654321;
+    t.f = 1 + 1.0f / 4096; /* its square needs 25 bits */
+    t.g = 1.0f / 16777216;
+    t.h = -1 - 1.0f / 2048;
+    t.tiny = 3e-39f;
+    f = t.f;
+    tiny = t.tiny;
     a = t.a;
     d = t.d;
     v = a + t.b;
@@ -349,6 +594,26 @@ static void mosaic_cuda__self_test(mosaic_cuda *c)
     /* i is -19 * 65536 + 10617, or -1 * 2^24 + 237 * 65536 + 41 * 256 + 121; j is 116 * 65536 + 52145, which is -13391 in 16 bits */
     want[12] = t.i + -13391 * 121 + 116 * 41;
     want[13] = t.j + 10617 * -19 + -19 * -1;
+    u = f + t.g;
+    want[14] = mosaic_cuda__float_bits(u);
+    u = f * f;
+    u = u + t.h;
+    want[15] = mosaic_cuda__float_bits(u);
+    u = t.h - t.g;
+    want[16] = mosaic_cuda__float_bits(u);
+    u = f / t.h;
+    want[17] = mosaic_cuda__float_bits(u);
+    u = tiny * t.h;
+    want[18] = mosaic_cuda__float_bits(u);
+    u = tiny + tiny;
+    want[19] = mosaic_cuda__float_bits(u);
+    want[20] = 1;
+    want[21] = -5;
+    u = (float)a;
+    want[22] = mosaic_cuda__float_bits(u);
+    want[23] = mosaic_cuda__float_bits(7654321.0f);
+    u = -tiny;
+    want[24] = mosaic_cuda__float_bits(u);
     mosaic__fp_leave(fp);
     MOSAIC_CUDA__LAUNCH(mosaic_cuda__try_operations, 1, 1, 0, c->stream, t, c->few);
     if (mosaic_cuda__launched(c) && mosaic_cuda__down(c, got, c->few, sizeof got) && mosaic_cuda__wait(c, c->stream) &&
@@ -369,6 +634,7 @@ extern "C" const char *mosaic_cuda_name(const mosaic_cuda *c) { return c ? c->na
 static void mosaic_cuda__start(mosaic_cuda *c, int device)
 {
     cudaDeviceProp about;
+    size_t own;
     int count = 0;
     memset(&about, 0, sizeof about);
     if (!mosaic_cuda__ok(c, cudaGetDeviceCount(&count))) return;
@@ -383,23 +649,27 @@ static void mosaic_cuda__start(mosaic_cuda *c, int device)
         mosaic_cuda__fail(c, MOSAIC_CUDA_ERROR_CAPABILITY, cudaSuccess);
         return;
     }
-    if (mosaic_cuda__ok(c, cudaStreamCreate(&c->stream)) && mosaic_cuda__ok(c, cudaMalloc(&c->few, MOSAIC_CUDA__TRIALS * sizeof *c->few)))
+    if (mosaic_cuda__ok(c, cudaStreamCreate(&c->stream)) && mosaic_cuda__reserve(c, &own, MOSAIC_CUDA__MAIL_LEAST) &&
+        mosaic_cuda__ok(c, cudaMalloc(&c->few, MOSAIC_CUDA__TRIALS * sizeof *c->few)))
         mosaic_cuda__self_test(c);
 }
 
 static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e);
 static int mosaic_cuda__engine_costs(void *state, const mosaic_engine *e);
+static int mosaic_cuda__engine_take(void *state, const mosaic_engine *e);
 static int mosaic_cuda__engine_paint(void *state, const mosaic_engine *e);
 static void mosaic_cuda__engine_close(void *state);
 static void *mosaic_cuda__flow_open(void *ctx, mosaic_flow *flow);
 static int mosaic_cuda__flow_encode(void *state, mosaic_flow *flow, int slot);
 static int mosaic_cuda__flow_estimate(void *state, mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out);
+static int mosaic_cuda__flow_finish(void *state, mosaic_flow *flow);
 static void mosaic_cuda__flow_close(void *state, mosaic_flow *flow);
 
 extern "C" void mosaic_cuda_close(mosaic_cuda *c)
 {
     if (!c) return;
     if (c->few && cudaFree(c->few) != cudaSuccess) cudaGetLastError();
+    if (c->mail && cudaFreeHost(c->mail) != cudaSuccess) cudaGetLastError();
     if (c->stream && cudaStreamDestroy(c->stream) != cudaSuccess) cudaGetLastError();
     free(c);
 }
@@ -421,6 +691,7 @@ extern "C" mosaic_cuda_result mosaic_cuda_open(const mosaic_cuda_options *option
     c->engine.layout = mosaic__layout();
     c->engine.open = mosaic_cuda__engine_open;
     c->engine.costs = mosaic_cuda__engine_costs;
+    c->engine.take = mosaic_cuda__engine_take;
     c->engine.paint = mosaic_cuda__engine_paint;
     c->engine.close = mosaic_cuda__engine_close;
     c->flow.ctx = c;
@@ -428,6 +699,7 @@ extern "C" mosaic_cuda_result mosaic_cuda_open(const mosaic_cuda_options *option
     c->flow.open = mosaic_cuda__flow_open;
     c->flow.encode = mosaic_cuda__flow_encode;
     c->flow.estimate = mosaic_cuda__flow_estimate;
+    c->flow.finish = mosaic_cuda__flow_finish;
     c->flow.close = mosaic_cuda__flow_close;
     mosaic_cuda__start(c, device);
     result = mosaic_cuda_status(c, error);
@@ -582,9 +854,10 @@ extern "C" mosaic_cuda_result mosaic_cuda_ssim(mosaic_cuda *c, void *stream, con
         const dim3 grid((unsigned)((p.width + MOSAIC_CUDA__SPAN - 1) / MOSAIC_CUDA__SPAN),
                         (unsigned)((p.height + MOSAIC_CUDA__STRIP - 1) / MOSAIC_CUDA__STRIP));
         MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__ssim_strip, grid, MOSAIC_CUDA__SPAN, shared, on, p);
-        if (mosaic_cuda__launched(c) && mosaic_cuda__ok(c, cudaMemcpyAsync(sums, p.total, sizeof sums, cudaMemcpyDeviceToHost, on)) &&
+        if (mosaic_cuda__launched(c) && mosaic_cuda__ok(c, cudaMemcpyAsync(c->mail, p.total, sizeof sums, cudaMemcpyDeviceToHost, on)) &&
             mosaic_cuda__wait(c, on)) {
             const unsigned long long fp = mosaic__fp_enter();
+            memcpy(sums, c->mail, sizeof sums);
             mosaic_ssim__add(&total, sums[0], sums[1]);
             *mean = mosaic_ssim__mean(&plan, &total);
             mosaic__fp_leave(fp);
@@ -613,13 +886,18 @@ typedef struct mosaic_cuda__engine {
     uint8_t *memory;
     size_t size;
     mosaic__pack *pack;
-    mosaic__look *look; /* of the cells whose costs are wanted; host and device */
+    mosaic__look *look; /* of the cells whose costs are wanted */
     int32_t *table;
     mosaic_draw *draw;
     mosaic_curve *curve;
-    uint8_t *source;
+    uint8_t *source, *recolour;
+    mosaic__palette *palette;
+    mosaic__colours *colours;
+    mosaic__codes *photo_codes, *codes; /* null: no curves */
     mosaic_cuda__paint_job paint;
-    mosaic__look *host_look;
+    struct mosaic_cuda__finish_job *finish; /* null: what is shown is the canvas */
+    mosaic__look *host_look;                /* the same here */
+    size_t mail;
     int synced; /* the canvas here is the engine's */
 } mosaic_cuda__engine;
 
@@ -657,7 +935,7 @@ static __global__ void __launch_bounds__(MOSAIC_CUDA__PHOTOS) mosaic_cuda__costs
     }
 }
 
-/* The rows of the engine's table whose cells are stale. */
+/* The rows of the engine's table whose cells are stale: they are there when the stream has been waited for. */
 static int mosaic_cuda__engine_costs(void *state, const mosaic_engine *e)
 {
     mosaic_cuda__engine *s = (mosaic_cuda__engine *)state;
@@ -693,6 +971,13 @@ static int mosaic_cuda__engine_costs(void *state, const mosaic_engine *e)
         count += end - r;
         if (end == r) end++;
     }
+    return 0;
+}
+
+static int mosaic_cuda__engine_take(void *state, const mosaic_engine *e)
+{
+    mosaic_cuda *c = ((mosaic_cuda__engine *)state)->cuda;
+    (void)e;
     return !mosaic_cuda__wait(c, c->stream);
 }
 
@@ -739,34 +1024,276 @@ static __global__ void mosaic_cuda__paint(mosaic_cuda__paint_job p)
     }
 }
 
+typedef struct mosaic_cuda__recolour_job {
+    mosaic__settings settings;
+    const uint8_t *recolour;
+    mosaic_draw *draw;
+    mosaic_curve *curve; /* null: none */
+    const mosaic__palette *palette;
+    const mosaic__colours *colours;
+    const mosaic__codes *photo_codes, *codes;
+    int cells, looks;
+} mosaic_cuda__recolour_job;
+
+enum { MOSAIC_CUDA__RECOLOURED = 32 }; /* cells of a block: they take long, and there are few */
+
+/* A cell's colour map, and its curves. */
+static __global__ void __launch_bounds__(MOSAIC_CUDA__RECOLOURED) mosaic_cuda__recolour(mosaic_cuda__recolour_job job)
+{
+    const int i = (int)(blockIdx.x * MOSAIC_CUDA__RECOLOURED + threadIdx.x);
+    mosaic_draw *d = job.draw + i;
+    size_t look;
+    if (i >= job.cells || !job.recolour[i]) return;
+    look = (size_t)d->photo * (size_t)job.looks + d->look;
+    mosaic__recolour(&job.settings, job.palette + look, d->variant, job.colours + i, d->colour);
+    if (job.curve) mosaic__bend(&job.settings, job.photo_codes + look, job.codes + i, d->colour, job.curve + i);
+}
+
+static int mosaic_cuda__engine_recolour(mosaic_cuda__engine *s, const mosaic_engine *e)
+{
+    mosaic_cuda *c = s->cuda;
+    const size_t cells = (size_t)e->cells;
+    mosaic_cuda__recolour_job job;
+    memset(&job, 0, sizeof job);
+    job.settings = e->settings;
+    job.recolour = s->recolour;
+    job.draw = s->draw;
+    job.curve = s->curve;
+    job.palette = s->palette;
+    job.colours = s->colours;
+    job.photo_codes = s->photo_codes;
+    job.codes = s->codes;
+    job.cells = e->cells;
+    job.looks = e->pool->looks;
+    if (!mosaic_cuda__up(c, s->draw, e->draw, cells * sizeof *e->draw) || !mosaic_cuda__up(c, s->recolour, e->recolour, cells) ||
+        !mosaic_cuda__up(c, s->colours, e->colours, cells * sizeof *e->colours) ||
+        (e->curve &&
+         (!mosaic_cuda__up(c, s->curve, e->curve, cells * sizeof *e->curve) || !mosaic_cuda__up(c, s->codes, e->codes, cells * sizeof *e->codes))))
+        return 0;
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__recolour, mosaic_cuda__blocks(cells, MOSAIC_CUDA__RECOLOURED), MOSAIC_CUDA__RECOLOURED, 0, c->stream, job);
+    return mosaic_cuda__launched(c) && mosaic_cuda__down(c, e->draw, s->draw, cells * sizeof *e->draw) &&
+           (!e->curve || mosaic_cuda__down(c, e->curve, s->curve, cells * sizeof *e->curve));
+}
+
+/* ---- finishing: every pixel that cells cover, each time ---- */
+
+typedef struct mosaic_cuda__finish_job {
+    const mosaic_draw *draw;
+    const uint8_t *picture[3]; /* the canvas; with Laplacian borders, it smoothed */
+    const int16_t *tone;       /* null: colours stay */
+    uint8_t *smooth[2], *blended, *shown;
+    int16_t *luma; /* of what is blended; null: no local contrast, no sharpness */
+    size_t stride;
+    int64_t inverse;
+    int cols, rows, cell_width, cell_height, left, top, width, height, x0, x1, y0, y1;
+    int border[3], bands, radius, local, sharp;
+} mosaic_cuda__finish_job;
+
+/* A pixel and its cell: its index, -1 where there is none, its corner, and the columns and rows of it that lie in the output. */
+typedef struct mosaic_cuda__site {
+    int x, y, cell, begin_x, begin_y, x0, x1, y0, y1;
+} mosaic_cuda__site;
+
+static __device__ __forceinline__ mosaic_cuda__site mosaic_cuda__site_of(const mosaic_cuda__finish_job *f)
+{
+    mosaic_cuda__site s;
+    int col, row;
+    s.x = (int)(blockIdx.x * 32 + threadIdx.x);
+    s.y = (int)(blockIdx.y * 8 + threadIdx.y);
+    s.cell = -1;
+    if (s.x < f->x0 || s.x >= f->x1 || s.y < f->y0 || s.y >= f->y1) return s;
+    col = (s.x - f->left) / f->cell_width;
+    row = (s.y - f->top) / f->cell_height;
+    s.cell = row * f->cols + col;
+    s.begin_x = f->left + col * f->cell_width;
+    s.begin_y = f->top + row * f->cell_height;
+    s.x0 = mosaic__clamp(s.begin_x, 0, f->width);
+    s.x1 = mosaic__clamp(s.begin_x + f->cell_width, 0, f->width);
+    s.y0 = mosaic__clamp(s.begin_y, 0, f->height);
+    s.y1 = mosaic__clamp(s.begin_y + f->cell_height, 0, f->height);
+    return s;
+}
+
+static __device__ __forceinline__ size_t mosaic_cuda__pixel(const mosaic_cuda__finish_job *f, int x, int y)
+{
+    return (size_t)y * f->stride + (size_t)x * 3;
+}
+
+/* mosaic__smooth_cell, of one pixel. */
+static __global__ void mosaic_cuda__smooth(mosaic_cuda__finish_job f)
+{
+    const mosaic_cuda__site s = mosaic_cuda__site_of(&f);
+    int k, c, dx, dy;
+    if (s.cell < 0) return;
+    for (k = 0; k < 2; k++) {
+        const int w = s.x1 - s.x0, h = s.y1 - s.y0, most = (w < h ? w : h) - 1, r = f.border[k] < most ? f.border[k] : most;
+        const int32_t n = (2 * r + 1) * (2 * r + 1);
+        int32_t sum[3] = {0, 0, 0};
+        for (dy = -r; dy <= r; dy++)
+            for (dx = -r; dx <= r; dx++) {
+                const uint8_t *p =
+                    f.picture[0] + mosaic_cuda__pixel(&f, s.x0 + mosaic__mirrored(s.x - s.x0 + dx, w), s.y0 + mosaic__mirrored(s.y - s.y0 + dy, h));
+                for (c = 0; c < 3; c++) sum[c] += p[c];
+            }
+        for (c = 0; c < 3; c++) f.smooth[k][mosaic_cuda__pixel(&f, s.x, s.y) + (size_t)c] = (uint8_t)((sum[c] + n / 2) / n);
+    }
+}
+
+/* How a row of a cell is blended: with which other row, to the left, in the middle and to the right; see mosaic__blend_borders. */
+typedef struct mosaic_cuda__beside {
+    int left, right, distance, other[3];
+} mosaic_cuda__beside;
+
+/* What column x gives to the sums of a pixel of the cell, or of its mirror image. */
+static __device__ __forceinline__ void mosaic_cuda__weigh(const mosaic_cuda__finish_job *f, const mosaic_cuda__site *s, const mosaic_cuda__beside *b,
+                                                          int x, int32_t sum[3])
+{
+    const int end = s->begin_x + f->cell_width, outside = x < s->begin_x || x >= end;
+    const int at_left = x < s->begin_x + b->left, at_right = x >= end - b->right;
+    const int distance = at_left ? (outside ? s->begin_x - 1 - x : x - s->begin_x) : outside ? x - end : end - 1 - x;
+    const int none = !(at_left || at_right) || f->draw[s->cell + (at_left ? -1 : 1)].photo < 0;
+    const int first = s->x0 + b->left < s->x1 + b->right ? s->x0 + b->left : s->x1 + b->right; /* the end of the left columns */
+    const int row = b->other[x < first ? 0 : x < s->x1 - b->right ? 1 : 2];
+    const size_t own = mosaic_cuda__pixel(f, x, s->y), other = mosaic_cuda__pixel(f, x, row < 0 ? s->y : row);
+    int k;
+    size_t c;
+    for (k = 0; k < f->bands; k++) {
+        const int width = f->border[f->bands == 3 ? k : 2];
+        const int32_t share = none ? 0 : mosaic__border_share(distance, width), across = outside ? share : 256 - share;
+        const int32_t down = row < 0 ? 0 : mosaic__border_share(b->distance, width);
+        for (c = 0; c < 3; c++) {
+            int32_t here = f->picture[k][own + c], there = f->picture[k][other + c];
+            if (k + 1 < f->bands) {
+                here -= f->picture[k + 1][own + c];
+                there -= f->picture[k + 1][other + c];
+            }
+            sum[c] += (here * (256 - down) + there * down) * across;
+        }
+    }
+}
+
+/* Borders, then colours. */
+static __global__ void mosaic_cuda__blend(mosaic_cuda__finish_job f)
+{
+    const mosaic_cuda__site s = mosaic_cuda__site_of(&f);
+    uint8_t pixel[3];
+    size_t at;
+    int c, k;
+    if (s.cell < 0) return;
+    at = mosaic_cuda__pixel(&f, s.x, s.y);
+    for (c = 0; c < 3; c++) pixel[c] = f.picture[0][at + (size_t)c];
+    if (f.draw[s.cell].photo >= 0) {
+        if (f.border[2] > 0) {
+            int32_t sum[3] = {0, 0, 0};
+            mosaic_cuda__beside b;
+            const int row = mosaic__across_border(s.y, s.begin_y, s.begin_y + f.cell_height, f.y0, f.y1, f.border[2], &b.distance);
+            const int over = row < 0 ? 0 : row < s.y ? -f.cols : f.cols;
+            b.left = mosaic__clamp(s.begin_x - f.x0, 0, f.border[2]);
+            b.right = mosaic__clamp(f.x1 - s.begin_x - f.cell_width, 0, f.border[2]);
+            for (k = 0; k < 3; k++) b.other[k] = over && f.draw[s.cell + over].photo >= 0 ? row : -1;
+            if (over && b.left && f.draw[s.cell + over - 1].photo < 0) b.other[0] = -1;
+            if (over && b.right && f.draw[s.cell + over + 1].photo < 0) b.other[2] = -1;
+            mosaic_cuda__weigh(&f, &s, &b, s.x, sum);
+            if (s.x - s.x0 < b.left) mosaic_cuda__weigh(&f, &s, &b, 2 * s.x0 - 1 - s.x, sum);
+            if (s.x1 - 1 - s.x < b.right) mosaic_cuda__weigh(&f, &s, &b, 2 * s.x1 - 1 - s.x, sum);
+            for (c = 0; c < 3; c++) pixel[c] = (uint8_t)mosaic__clamp((sum[c] + 32768) >> 16, 0, 255);
+        }
+        if (f.tone) {
+            uint8_t toned[3];
+            mosaic__tone_pixel(f.tone, pixel, toned);
+            for (c = 0; c < 3; c++) pixel[c] = toned[c];
+        }
+    }
+    for (c = 0; c < 3; c++) f.blended[at + (size_t)c] = pixel[c];
+}
+
+static __global__ void mosaic_cuda__luma(mosaic_cuda__finish_job f)
+{
+    const mosaic_cuda__site s = mosaic_cuda__site_of(&f);
+    if (s.cell >= 0) f.luma[(size_t)s.y * (size_t)f.width + (size_t)s.x] = mosaic__luma16(f.blended + mosaic_cuda__pixel(&f, s.x, s.y));
+}
+
+/* mosaic__raise_cell, of one pixel. */
+static __global__ void mosaic_cuda__raise(mosaic_cuda__finish_job f)
+{
+    const mosaic_cuda__site s = mosaic_cuda__site_of(&f);
+    const int reach = f.radius > 2 ? f.radius : 2;
+    int32_t own, box = 0, around = 0, more;
+    size_t at;
+    int dx, dy, c;
+    if (s.cell < 0) return;
+    at = mosaic_cuda__pixel(&f, s.x, s.y);
+    if (f.draw[s.cell].photo < 0) {
+        for (c = 0; c < 3; c++) f.shown[at + (size_t)c] = f.blended[at + (size_t)c];
+        return;
+    }
+    own = f.luma[(size_t)s.y * (size_t)f.width + (size_t)s.x];
+    for (dy = -reach; dy <= reach; dy++) {
+        const int16_t *line = f.luma + (size_t)mosaic__clamp(s.y + dy, f.y0, f.y1 - 1) * (size_t)f.width;
+        for (dx = -reach; dx <= reach; dx++) {
+            const int32_t v = line[mosaic__clamp(s.x + dx, f.x0, f.x1 - 1)];
+            const int far_x = dx < 0 ? -dx : dx, far_y = dy < 0 ? -dy : dy;
+            if (far_x <= f.radius && far_y <= f.radius) box += v;
+            if (far_x <= 2 && far_y <= 2) around += v * (3 - far_x) * (3 - far_y);
+        }
+    }
+    more = f.local * (own - (int32_t)(box * f.inverse >> 32)) + f.sharp * (own - around / 81);
+    for (c = 0; c < 3; c++) f.shown[at + (size_t)c] = (uint8_t)mosaic__clamp(f.blended[at + (size_t)c] + ((more + 2048) >> 12), 0, 255);
+}
+
+static int mosaic_cuda__engine_finish(mosaic_cuda__engine *s, const mosaic_engine *e)
+{
+    mosaic_cuda *c = s->cuda;
+    const mosaic_cuda__finish_job *f = s->finish;
+    const dim3 grid((unsigned)((f->width + 31) / 32), (unsigned)((f->height + 7) / 8)), block(32, 8);
+    if (f->tone && !mosaic_cuda__up(c, (void *)f->tone, e->finisher.tone, MOSAIC__TONE_VALUES * sizeof *f->tone)) return 0;
+    if (f->bands == 3) MOSAIC_CUDA__LAUNCH(mosaic_cuda__smooth, grid, block, 0, c->stream, *f);
+    if (f->blended != f->picture[0]) MOSAIC_CUDA__LAUNCH(mosaic_cuda__blend, grid, block, 0, c->stream, *f);
+    if (f->luma) {
+        MOSAIC_CUDA__LAUNCH(mosaic_cuda__luma, grid, block, 0, c->stream, *f);
+        MOSAIC_CUDA__LAUNCH(mosaic_cuda__raise, grid, block, 0, c->stream, *f);
+    }
+    return mosaic_cuda__launched(c);
+}
+
+/* Whole rows of cells come back to `to` where anything in them was painted, or within so many rows of them, or all. */
+static int mosaic_cuda__engine_rows(mosaic_cuda__engine *s, const mosaic_engine *e, uint8_t *to, const uint8_t *from, int reach, int all)
+{
+    const mosaic_grid *g = &e->grid;
+    const size_t stride = (size_t)g->width * 3;
+    int row, i, begin, end, skip;
+    for (row = 0; row < g->rows; row++) {
+        const int last = (row + reach < g->rows ? row + reach + 1 : g->rows) * g->cols;
+        for (i = (row > reach ? row - reach : 0) * g->cols; !all && i < last && !e->draw[i].repaint; i++) continue;
+        mosaic__cell_range(g->origin_y, row, g->cell_height, g->height, &begin, &end, &skip);
+        if (i < last && !mosaic_cuda__down(s->cuda, to + (size_t)begin * stride, from + (size_t)begin * stride, (size_t)(end - begin) * stride))
+            return 0;
+    }
+    return 1;
+}
+
 /* What the engine's own painter is about to do: the cells of the draw list that are to be painted again, on its canvas. */
 static int mosaic_cuda__engine_paint(void *state, const mosaic_engine *e)
 {
     mosaic_cuda__engine *s = (mosaic_cuda__engine *)state;
     mosaic_cuda *c = s->cuda;
     const mosaic_grid *g = &e->grid;
-    const size_t cells = (size_t)e->cells, stride = (size_t)g->width * 3;
-    int row, col;
+    const mosaic__finisher *f = &e->finisher;
     if (c->result != MOSAIC_CUDA_OK || !s->source) return 1;
-    if (!mosaic_cuda__up(c, s->draw, e->draw, cells * sizeof *e->draw) ||
-        (e->curve && !mosaic_cuda__up(c, s->curve, e->curve, cells * sizeof *e->curve)) ||
-        !mosaic_cuda__ok(c, cudaMemcpy2DAsync(s->source, (size_t)g->source_width * 3, e->input.rgb, e->input.stride, (size_t)g->source_width * 3,
-                                              (size_t)g->source_height, cudaMemcpyHostToDevice, c->stream)))
+    if (!mosaic_cuda__engine_recolour(s, e) ||
+        !mosaic_cuda__up_rows(c, s->source, e->input.rgb, e->input.stride, (size_t)g->source_width * 3, (size_t)g->source_height))
         return 1;
-    if ((e->canvas_changed || !s->synced) && !mosaic_cuda__up(c, s->paint.rgb, e->canvas, stride * (size_t)g->height)) return 1;
+    if ((e->canvas_changed || !s->synced) && !mosaic_cuda__up(c, s->paint.rgb, e->canvas, (size_t)g->width * 3 * (size_t)g->height)) return 1;
     s->synced = 0; /* until it is known to have worked */
     {
         const dim3 grid((unsigned)((g->width + 31) / 32), (unsigned)((g->height + 7) / 8)), block(32, 8);
         MOSAIC_CUDA__LAUNCH(mosaic_cuda__paint, grid, block, 0, c->stream, s->paint);
     }
     if (!mosaic_cuda__launched(c)) return 1;
-    for (row = 0; row < g->rows; row++) { /* whole rows of cells come back, where anything in them was painted */
-        int from, to, skip;
-        for (col = 0; col < g->cols && !e->draw[row * g->cols + col].repaint; col++) continue;
-        mosaic__cell_range(g->origin_y, row, g->cell_height, g->height, &from, &to, &skip);
-        if (col < g->cols &&
-            !mosaic_cuda__down(c, e->canvas + (size_t)from * stride, s->paint.rgb + (size_t)from * stride, (size_t)(to - from) * stride))
-            return 1;
+    if (!mosaic_cuda__engine_rows(s, e, e->canvas, s->paint.rgb, 0, 0)) return 1;
+    if (s->finish) {
+        const int reach = (f->width[2] > 0) + (f->margin + g->cell_height - 1) / g->cell_height;
+        if (!mosaic_cuda__engine_finish(s, e) || !mosaic_cuda__engine_rows(s, e, f->shown, s->finish->shown, reach, !f->ready)) return 1;
     }
     if (!mosaic_cuda__wait(c, c->stream)) return 1;
     s->synced = 1;
@@ -779,15 +1306,55 @@ static void mosaic_cuda__engine_close(void *state)
 {
     mosaic_cuda__engine *s = (mosaic_cuda__engine *)state;
     mosaic_cuda__release(s->cuda, s->memory, s->size);
+    s->cuda->mail_wanted -= s->mail;
     free(s->host_look);
+    free(s->finish);
     free(s);
+}
+
+static void mosaic_cuda__finish_plan(mosaic_cuda__engine *s, const mosaic_engine *e, mosaic_cuda__arena *arena)
+{
+    const mosaic_grid *g = &e->grid;
+    const mosaic__finisher *from = &e->finisher;
+    const size_t pixels = (size_t)g->width * (size_t)g->height;
+    const int64_t n = (int64_t)(2 * from->radius + 1) * (2 * from->radius + 1);
+    mosaic_cuda__finish_job *f = s->finish;
+    int k;
+    f->draw = s->draw;
+    f->picture[0] = s->paint.rgb;
+    f->shown = (uint8_t *)mosaic_cuda__take(arena, pixels, 3);
+    f->blended = from->blended == from->shown    ? f->shown
+                 : from->blended == from->canvas ? s->paint.rgb
+                                                 : (uint8_t *)mosaic_cuda__take(arena, pixels, 3);
+    f->luma = from->blended == from->shown ? 0 : (int16_t *)mosaic_cuda__take(arena, pixels, sizeof *f->luma);
+    f->tone = from->tone ? (int16_t *)mosaic_cuda__take(arena, MOSAIC__TONE_VALUES, sizeof *f->tone) : 0;
+    f->bands = from->smooth[0] ? 3 : 1;
+    for (k = 0; k < 2 && from->smooth[0]; k++) f->picture[k + 1] = f->smooth[k] = (uint8_t *)mosaic_cuda__take(arena, pixels, 3);
+    f->stride = s->paint.stride;
+    f->inverse = (((int64_t)1 << 32) + n - 1) / n;
+    f->cols = g->cols;
+    f->rows = g->rows;
+    f->cell_width = g->cell_width;
+    f->cell_height = g->cell_height;
+    f->left = s->paint.left;
+    f->top = s->paint.top;
+    f->width = g->width;
+    f->height = g->height;
+    f->x0 = from->x0;
+    f->x1 = from->x1;
+    f->y0 = from->y0;
+    f->y1 = from->y1;
+    for (k = 0; k < 3; k++) f->border[k] = from->width[k];
+    f->radius = from->radius;
+    f->local = from->settings->local_contrast;
+    f->sharp = from->settings->sharpness;
 }
 
 static void mosaic_cuda__engine_plan(mosaic_cuda__engine *s, const mosaic_engine *e, mosaic_cuda__arena *arena)
 {
     const mosaic_grid *g = &e->grid;
     const mosaic__painter *p = &e->painter;
-    const size_t cells = (size_t)e->cells, pixels = (size_t)g->width * (size_t)g->height;
+    const size_t cells = (size_t)e->cells, pixels = (size_t)g->width * (size_t)g->height, looks = (size_t)e->photos * (size_t)e->pool->looks;
     mosaic_cuda__paint_job *job = &s->paint;
     if (e->table) {
         s->pack = (mosaic__pack *)mosaic_cuda__take(arena, e->width / MOSAIC__LANES * (size_t)e->settings.variant_count, sizeof *s->pack);
@@ -797,6 +1364,13 @@ static void mosaic_cuda__engine_plan(mosaic_cuda__engine *s, const mosaic_engine
     if (!e->canvas) return;
     s->draw = (mosaic_draw *)mosaic_cuda__take(arena, cells, sizeof *s->draw);
     s->curve = e->curve ? (mosaic_curve *)mosaic_cuda__take(arena, cells, sizeof *s->curve) : 0;
+    s->recolour = (uint8_t *)mosaic_cuda__take(arena, cells, 1);
+    s->palette = (mosaic__palette *)mosaic_cuda__take(arena, looks, sizeof *s->palette);
+    s->colours = (mosaic__colours *)mosaic_cuda__take(arena, cells, sizeof *s->colours);
+    if (e->curve) {
+        s->photo_codes = (mosaic__codes *)mosaic_cuda__take(arena, looks, sizeof *s->photo_codes);
+        s->codes = (mosaic__codes *)mosaic_cuda__take(arena, cells, sizeof *s->codes);
+    }
     s->source = (uint8_t *)mosaic_cuda__take(arena, (size_t)g->source_width * (size_t)g->source_height, 3);
     job->draw = s->draw;
     job->curve = s->curve;
@@ -820,6 +1394,7 @@ static void mosaic_cuda__engine_plan(mosaic_cuda__engine *s, const mosaic_engine
     job->top = (int)mosaic__div_floor((int64_t)g->origin_y + 32, 64);
     job->width = g->width;
     job->height = g->height;
+    if (s->finish) mosaic_cuda__finish_plan(s, e, arena);
 }
 
 /* What stays the same for a whole stream. */
@@ -828,10 +1403,14 @@ static int mosaic_cuda__engine_fill(mosaic_cuda__engine *s, const mosaic_engine 
     mosaic_cuda *c = s->cuda;
     const mosaic_grid *g = &e->grid;
     const mosaic__painter *p = &e->painter;
-    const size_t photo = mosaic__photo_bytes(e->pool);
+    const size_t photo = mosaic__photo_bytes(e->pool), looks = (size_t)e->photos * (size_t)e->pool->looks;
     int i;
     if (s->pack && !mosaic_cuda__up(c, s->pack, e->pack, e->width / MOSAIC__LANES * (size_t)e->settings.variant_count * sizeof *s->pack)) return 0;
     if (s->source) {
+        if (!mosaic_cuda__up(c, s->palette, e->palette, looks * sizeof *e->palette) ||
+            (s->photo_codes && !mosaic_cuda__up(c, s->photo_codes, e->photo_codes, looks * sizeof *e->photo_codes)) ||
+            (s->finish && !mosaic_cuda__ok(c, cudaMemsetAsync(s->finish->shown, 0, (size_t)g->width * 3 * (size_t)g->height, c->stream))))
+            return 0;
         for (i = 0; i < e->photos; i++)
             if (!mosaic_cuda__up(c, (uint8_t *)s->paint.tiles + (size_t)i * photo, e->pool->pixels[i], photo)) return 0;
         if (!mosaic_cuda__up(c, (void *)s->paint.across_first, p->across.first, (size_t)g->width * sizeof(int32_t)) ||
@@ -841,6 +1420,18 @@ static int mosaic_cuda__engine_fill(mosaic_cuda__engine *s, const mosaic_engine 
             return 0;
     }
     return mosaic_cuda__wait(c, c->stream);
+}
+
+/* Bytes that travel in a frame, at most. */
+static size_t mosaic_cuda__engine_mail(const mosaic_engine *e)
+{
+    const mosaic_grid *g = &e->grid;
+    const size_t cells = (size_t)e->cells,
+                 each = sizeof(mosaic__look) + 2 * (sizeof(mosaic_draw) + sizeof(mosaic_curve)) + sizeof(mosaic__colours) + sizeof(mosaic__codes) + 1;
+    size_t size = cells * each + (e->table ? (size_t)e->filled * e->width * sizeof *e->table : 0);
+    if (!e->canvas) return size;
+    return size + (size_t)g->source_width * (size_t)g->source_height * 3 + (size_t)g->width * (size_t)g->height * 9 +
+           MOSAIC__TONE_VALUES * sizeof(int16_t);
 }
 
 static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e)
@@ -854,15 +1445,16 @@ static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e)
     memset(s, 0, sizeof *s);
     s->cuda = c;
     s->host_look = (mosaic__look *)malloc((size_t)e->filled * sizeof *s->host_look);
+    s->finish = e->finisher.shown ? (mosaic_cuda__finish_job *)calloc(1, sizeof *s->finish) : 0;
     memset(&arena, 0, sizeof arena);
-    mosaic_cuda__engine_plan(s, e, &arena);
-    if (s->host_look && !arena.overflow) {
+    if (s->finish || !e->finisher.shown) mosaic_cuda__engine_plan(s, e, &arena);
+    if (s->host_look && (s->finish || !e->finisher.shown) && !arena.overflow) {
         s->size = arena.used;
         s->memory = arena.base = mosaic_cuda__allocate(c, s->size);
         arena.used = 0;
         if (arena.base) {
             mosaic_cuda__engine_plan(s, e, &arena);
-            if (mosaic_cuda__engine_fill(s, e)) return s;
+            if (mosaic_cuda__reserve(c, &s->mail, mosaic_cuda__engine_mail(e)) && mosaic_cuda__engine_fill(s, e)) return s;
         }
     } else
         mosaic_cuda__fail(c, MOSAIC_CUDA_ERROR_HOST_MEMORY, cudaSuccess);
@@ -893,14 +1485,28 @@ typedef struct mosaic_cuda__flow {
     mosaic_cuda *cuda;
     mosaic_flow *flow;
     uint8_t *memory; /* what lies at `flow` on the host, then the rest */
-    size_t size;
+    size_t size, mail;
+    /* What was begun and not finished yet, in both directions at most. */
+    struct {
+        int from, direction;
+        int16_t *vectors;
+        float *out;
+    } begun[2];
+    int count;
+    /* RAFT: */
     mosaic_flow__qraft *q;
     mosaic_flow__model *model;
     mosaic_cuda__extent *extent;
     mosaic_cuda__norm *norm;
-    int32_t *out;            /* 1/512 px, for mosaic_flow_pair */
+    int32_t *out;            /* 1/512 px, for mosaic_flow_pair; of DIS px in float32 */
     int32_t *host_out;       /* the same here */
+    int32_t *motion[2];      /* here, of each direction: with what it begins and ends, QFLOW */
     mosaic_flow__qraft copy; /* of the network's plan, as the device needs it */
+    /* DIS: */
+    mosaic_flow__dis *dis;
+    mosaic_flow__dis plan;                                /* as the device needs it */
+    mosaic_flow__dis_way *ways;                           /* of each level, two */
+    mosaic_flow__dis_way way[MOSAIC_FLOW__DIS_LEVELS][2]; /* the same here */
 } mosaic_cuda__flow;
 
 /* Where on the device something of the stream's block is. */
@@ -1440,9 +2046,8 @@ static void mosaic_cuda__flow_step(const mosaic_flow__qraft *q, mosaic_flow__qst
     mosaic_cuda__launched(c);
 }
 
-static int mosaic_cuda__flow_encode(void *state, mosaic_flow *flow, int slot)
+static int mosaic_cuda__raft_encode(mosaic_cuda__flow *s, mosaic_flow *flow, int slot)
 {
-    mosaic_cuda__flow *s = (mosaic_cuda__flow *)state;
     mosaic_cuda *c = s->cuda;
     mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
     const int features = q->shape.model->features;
@@ -1450,9 +2055,6 @@ static int mosaic_cuda__flow_encode(void *state, mosaic_flow *flow, int slot)
     const dim3 levels(mosaic_cuda__blocks(numbers, MOSAIC_CUDA__THREADS), 4);
     const unsigned parts = mosaic_cuda__blocks(numbers, MOSAIC_CUDA__THREADS);
     const int32_t *sums = mosaic_cuda__there(s, q->sums);
-    if (c->result != MOSAIC_CUDA_OK || !mosaic_cuda__up(c, mosaic_cuda__there(s, flow->picture[slot]), flow->picture[slot],
-                                                        (size_t)flow->field.width * (size_t)flow->field.height * 3))
-        return 1;
     mosaic_flow__qfeature_sums(q, slot);
     if (!mosaic_cuda__ok(c, cudaMemsetAsync(s->extent, 0, sizeof *s->extent, c->stream))) return 1;
     MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__largest, parts < 64 ? parts : 64, MOSAIC_CUDA__THREADS, MOSAIC_CUDA__THREADS * sizeof(int32_t),
@@ -1465,21 +2067,21 @@ static int mosaic_cuda__flow_encode(void *state, mosaic_flow *flow, int slot)
     return !mosaic_cuda__launched(c);
 }
 
-static int mosaic_cuda__flow_estimate(void *state, mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
+static int mosaic_cuda__raft_estimate(mosaic_cuda__flow *s, mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors,
+                                      float *out)
 {
-    mosaic_cuda__flow *s = (mosaic_cuda__flow *)state;
     mosaic_cuda *c = s->cuda;
     mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
     const size_t count = (size_t)q->shape.w8 * (size_t)q->shape.h8, pixels = (size_t)flow->field.width * (size_t)flow->field.height;
     const size_t motion = 2 * count * sizeof *q->vectors;
-    size_t i;
-    if (c->result != MOSAIC_CUDA_OK) return 1;
+    int32_t *own = s->motion[direction == 1];
     q->first = from;
     if (!q->context_ready[from]) mosaic_flow__qcontext(q, from);
     MOSAIC_CUDA__LAUNCH(mosaic_cuda__pair, 1, 1, 0, c->stream, s->q, from);
     mosaic_flow__qvolume(q);
     mosaic_flow__qinitial(flow, q, direction, init);
-    if (!mosaic_cuda__launched(c) || !mosaic_cuda__up(c, mosaic_cuda__there(s, q->vectors), q->vectors, motion) ||
+    memcpy(own, q->vectors, motion);
+    if (!mosaic_cuda__launched(c) || !mosaic_cuda__up(c, mosaic_cuda__there(s, q->vectors), own, motion) ||
         !mosaic_cuda__ok(c, cudaMemcpyAsync(mosaic_cuda__there(s, q->hidden), mosaic_cuda__there(s, q->hidden_start[from]),
                                             count * (size_t)q->shape.model->hidden * sizeof *q->hidden, cudaMemcpyDeviceToDevice, c->stream)))
         return 1;
@@ -1487,20 +2089,357 @@ static int mosaic_cuda__flow_estimate(void *state, mosaic_flow *flow, int from, 
     mosaic_flow__qrun(q, flow->o.iterations);
     MOSAIC_CUDA__LAUNCH(mosaic_cuda__upsample, mosaic_cuda__blocks(pixels, MOSAIC_CUDA__THREADS), MOSAIC_CUDA__THREADS, 0, c->stream, s->q,
                         flow->field.width, flow->field.height, mosaic_cuda__there(s, vectors), out ? s->out : 0);
-    if (!mosaic_cuda__launched(c) || (vectors && !mosaic_cuda__down(c, vectors, mosaic_cuda__there(s, vectors), 2 * pixels * sizeof *vectors)) ||
-        (out && !mosaic_cuda__down(c, s->host_out, s->out, 2 * pixels * sizeof *s->out)) ||
-        (q->carried[0] && !mosaic_cuda__down(c, q->vectors, mosaic_cuda__there(s, q->vectors), motion)) || !mosaic_cuda__wait(c, c->stream))
-        return 1;
+    return !mosaic_cuda__launched(c) || (vectors && !mosaic_cuda__down(c, vectors, mosaic_cuda__there(s, vectors), 2 * pixels * sizeof *vectors)) ||
+           (out && !mosaic_cuda__down(c, s->host_out, s->out, 2 * pixels * sizeof *s->out)) ||
+           (q->carried[0] && !mosaic_cuda__down(c, own, mosaic_cuda__there(s, q->vectors), motion));
+}
+
+/* The numbers are there. */
+static void mosaic_cuda__raft_finish(mosaic_cuda__flow *s, mosaic_flow *flow, int direction, float *out)
+{
+    mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
+    const size_t pixels = (size_t)flow->field.width * (size_t)flow->field.height;
+    size_t i;
     for (i = 0; out && i < 2 * pixels; i++) out[i] = (float)s->host_out[i] / 512.0f;
+    memcpy(q->vectors, s->motion[direction == 1], 2 * (size_t)q->shape.w8 * (size_t)q->shape.h8 * sizeof *q->vectors);
     mosaic_flow__qkeep(q, direction);
+}
+
+/* ==== DIS ====
+
+   As above the stream's block is there twice. What happens to a patch or a pixel is what mosaic_flow.h says, in the operations of mosaic_cuda__real;
+   only the sums over the patches that cover a pixel are taken from the pixel's side, in the order in which they would have been added. */
+
+typedef struct mosaic_cuda__spot {
+    const mosaic_flow__dis_way *way;
+    const mosaic_flow__dis_level *level;
+    int x, y, there;
+} mosaic_cuda__spot;
+
+/* A thread for each of `width` x `height`, in each direction. */
+static __device__ __forceinline__ mosaic_cuda__spot mosaic_cuda__spot_of(const mosaic_flow__dis_way *ways, int width, int height)
+{
+    const int i = (int)mosaic_cuda__index();
+    mosaic_cuda__spot s;
+    s.way = ways + blockIdx.y;
+    s.level = &s.way->dis->level[s.way->scale];
+    s.x = i % width;
+    s.y = i / width;
+    s.there = s.y < height;
+    return s;
+}
+
+/* A level's picture with its border, from the frame or from the level before. */
+static __global__ void mosaic_cuda__dis_picture(const mosaic_flow__dis *dis, int scale, int slot, const uint8_t *rgb)
+{
+    enum { BORDER = MOSAIC_FLOW__DIS_BORDER };
+    const mosaic_flow__dis_level *level = &dis->level[scale];
+    const int i = (int)mosaic_cuda__index(), across = level->width + 2 * BORDER, x = i % across - BORDER, y = i / across - BORDER;
+    const int from_x = mosaic_flow__dis_clamp(x, 0, level->width - 1), from_y = mosaic_flow__dis_clamp(y, 0, level->height - 1);
+    if (y >= level->height + BORDER) return;
+    if (scale == 0)
+        level->pixels[slot][y * level->stride + x] = mosaic_flow__dis_luma(rgb + ((size_t)from_y * (size_t)level->width + (size_t)from_x) * 3);
+    else {
+        const mosaic_flow__dis_level *finer = level - 1;
+        level->pixels[slot][y * level->stride + x] =
+            mosaic_flow__dis_mean(finer->pixels[slot] + 2 * from_y * finer->stride + 2 * from_x, finer->stride);
+    }
+}
+
+static __global__ void mosaic_cuda__dis_slopes(const mosaic_flow__dis *dis, int scale, int slot)
+{
+    enum { LEAST = MOSAIC_FLOW__DIS_PATCH };
+    const mosaic_flow__dis_level *level = &dis->level[scale];
+    const int i = (int)mosaic_cuda__index(), across = level->width < LEAST ? LEAST : level->width, x = i % across, y = i / across;
+    const ptrdiff_t at = y * level->stride + x;
+    if (y >= (level->height < LEAST ? LEAST : level->height)) return;
+    mosaic_flow__dis_slope(level->pixels[slot] + at, level->stride, level->slope[slot][0] + at, level->slope[slot][1] + at);
+}
+
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__dis_search(const mosaic_flow__dis_way *ways)
+{
+    const mosaic_flow__dis_way *way = ways + blockIdx.y;
+    const int i = (int)mosaic_cuda__index(), columns = way->dis->level[way->scale].columns;
+    if (i < columns * way->dis->level[way->scale].rows) mosaic_flow__dis_search_patch_device(way, i / columns, i % columns);
+}
+
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__dis_spread(const mosaic_flow__dis_way *ways, int pass)
+{
+    const mosaic_flow__dis_way *way = ways + blockIdx.y;
+    const int i = (int)mosaic_cuda__index(), columns = way->dis->level[way->scale].columns;
+    if (i < columns * way->dis->level[way->scale].rows) mosaic_flow__dis_spread_patch_device(way, i / columns, i % columns, pass);
+}
+
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__dis_smooth(const mosaic_flow__dis_way *ways)
+{
+    const mosaic_flow__dis_level *level = &ways[blockIdx.y].dis->level[ways[blockIdx.y].scale];
+    const mosaic_cuda__spot s = mosaic_cuda__spot_of(ways, level->columns, level->rows);
+    const mosaic_flow__dis_vector *from = s.way->found[0];
+    mosaic_cuda__real u[9], v[9];
+    int i;
+    if (!s.there) return;
+    MOSAIC_CUDA__UNROLL
+    for (i = 0; i < 9; i++) {
+        const mosaic_flow__dis_vector *beside = from + mosaic_flow__dis_clamp(s.y + i / 3 - 1, 0, level->rows - 1) * level->columns +
+                                                mosaic_flow__dis_clamp(s.x + i % 3 - 1, 0, level->columns - 1);
+        u[i] = beside->x;
+        v[i] = beside->y;
+    }
+    s.way->found[1][s.y * level->columns + s.x].x = (int32_t)mosaic_flow__dis_middle_device(u);
+    s.way->found[1][s.y * level->columns + s.x].y = (int32_t)mosaic_flow__dis_middle_device(v);
+}
+
+/* A pixel's vector when its level is done: the result, or with what patches of the next level begin. */
+static __device__ __forceinline__ void mosaic_cuda__dis_set(const mosaic_cuda__spot *s, int k, mosaic_cuda__real v)
+{
+    float *to = mosaic_flow__dis_row(s->way, MOSAIC_FLOW__DIS_U + k, s->level, s->y) + s->x;
+    *to = (s->way->scale == s->way->dis->finest ? v : mosaic_flow__dis_raised_device(v)).v;
+}
+
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__dis_blend(const mosaic_flow__dis_way *ways)
+{
+    enum { SIDE = MOSAIC_FLOW__DIS_PATCH, STEP = MOSAIC_FLOW__DIS_STEP };
+    const mosaic_flow__dis_level *level = &ways[blockIdx.y].dis->level[ways[blockIdx.y].scale];
+    const mosaic_cuda__spot s = mosaic_cuda__spot_of(ways, level->width, level->height);
+    const mosaic_flow__dis_way *way = s.way;
+    const uint8_t *second = level->pixels[1 - way->from] + s.y * level->stride + s.x;
+    mosaic_cuda__real sum[2] = {0, 0}, weights = 0;
+    int grey, row, column, k;
+    if (!s.there) return;
+    grey = level->pixels[way->from][s.y * level->stride + s.x] << 4;
+    for (row = s.y < STEP ? 0 : s.y / STEP - 1; row < level->rows && row <= s.y / STEP + 1; row++)
+        for (column = s.x < STEP ? 0 : s.x / STEP - 1; column < level->columns && column <= s.x / STEP + 1; column++) {
+            const int x = mosaic_flow__dis_place(column, level->width), y = mosaic_flow__dis_place(row, level->height);
+            const mosaic_flow__dis_vector *found = way->found[way->dis->median] + row * level->columns + column;
+            int32_t v[2];
+            mosaic_cuda__real weight;
+            if (s.x < x || s.x >= x + SIDE || s.y < y || s.y >= y + SIDE) continue;
+            v[0] = found->x;
+            v[1] = found->y;
+            mosaic_flow__dis_reach(level, x, y, v);
+            weight = mosaic_flow__dis_weight_device(
+                mosaic_flow__dis_between(second + (v[1] >> 6) * level->stride + (v[0] >> 6), level->stride, v[0] & 63, v[1] & 63) - grey);
+            for (k = 0; k < 2; k++) sum[k] = sum[k] + weight * (mosaic_cuda__real(v[k]) * (1.0f / 64));
+            weights = weights + weight;
+        }
+    for (k = 0; k < 2; k++) {
+        const mosaic_cuda__real v = mosaic_flow__dis_share_device(sum[k], weights);
+        if (way->dis->rounds) {
+            *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_U_FROM + k, level, s.x, s.y) = v.v;
+            *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_U_NOW + k, level, s.x, s.y) = v.v;
+        } else
+            mosaic_cuda__dis_set(&s, k, v);
+    }
+}
+
+/* v in a plane at x, y, and as far beyond the border as its nearest pixel counts there. */
+static __device__ __forceinline__ void mosaic_cuda__dis_spill(const mosaic_cuda__spot *s, int plane, int reach, mosaic_cuda__real v)
+{
+    const int left = s->x == 0 ? -reach : s->x, right = s->x == s->level->width - 1 ? s->x + reach : s->x;
+    const int top = s->y == 0 ? -reach : s->y, bottom = s->y == s->level->height - 1 ? s->y + reach : s->y;
+    int x, y;
+    for (y = top; y <= bottom; y++)
+        for (x = left; x <= right; x++) *mosaic_flow__dis_at(s->way, plane, s->level, x, y) = v.v;
+}
+
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__dis_warp(const mosaic_flow__dis_way *ways)
+{
+    const mosaic_flow__dis_level *level = &ways[blockIdx.y].dis->level[ways[blockIdx.y].scale];
+    const mosaic_cuda__spot s = mosaic_cuda__spot_of(ways, level->width, level->height);
+    mosaic_cuda__real grey, change;
+    if (!s.there) return;
+    mosaic_flow__dis_warp_at_device(s.way, s.y, s.x & 1, s.x / 2, mosaic_cuda__real(s.x & 1),
+                                    mosaic_cuda__real(*mosaic_flow__dis_at(s.way, MOSAIC_FLOW__DIS_U_FROM, level, s.x, s.y)),
+                                    mosaic_cuda__real(*mosaic_flow__dis_at(s.way, MOSAIC_FLOW__DIS_V_FROM, level, s.x, s.y)), &grey, &change);
+    mosaic_cuda__dis_spill(&s, MOSAIC_FLOW__DIS_GREY, 2, grey);
+    mosaic_cuda__dis_spill(&s, MOSAIC_FLOW__DIS_CHANGE, 1, change);
+}
+
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__dis_smoothness(const mosaic_flow__dis_way *ways)
+{
+    const mosaic_flow__dis_level *level = &ways[blockIdx.y].dis->level[ways[blockIdx.y].scale];
+    const mosaic_cuda__spot s = mosaic_cuda__spot_of(ways, level->width, level->height);
+    mosaic_flow__dis_slack_device slack;
+    if (!s.there) return;
+    slack = mosaic_flow__dis_slack_of_device(s.way, s.y, (s.x + s.y) & 1);
+    if (s.x == level->width - 1) mosaic_flow__dis_slack_before_device(s.way, s.y);
+    mosaic_flow__dis_slack_at_device(&slack, s.x / 2);
+    if (s.x == level->width - 1) mosaic_flow__dis_slack_after_device(s.way, s.y);
+    if (s.y == 0) *mosaic_flow__dis_at(s.way, MOSAIC_FLOW__DIS_SOUTH, level, s.x, -1) = 0;
+}
+
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__dis_system(const mosaic_flow__dis_way *ways)
+{
+    const mosaic_flow__dis_level *level = &ways[blockIdx.y].dis->level[ways[blockIdx.y].scale];
+    const mosaic_cuda__spot s = mosaic_cuda__spot_of(ways, level->width, level->height);
+    mosaic_flow__dis_equations_device equations;
+    if (!s.there) return;
+    equations = mosaic_flow__dis_equations_of_device(s.way, s.y, (s.x + s.y) & 1);
+    mosaic_flow__dis_equations_at_device(&equations, s.x / 2);
+}
+
+/* Pixels of one colour. */
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__dis_relax(const mosaic_flow__dis_way *ways, int colour)
+{
+    const mosaic_flow__dis_level *level = &ways[blockIdx.y].dis->level[ways[blockIdx.y].scale];
+    const mosaic_cuda__spot s = mosaic_cuda__spot_of(ways, (level->width + 1) / 2, level->height);
+    mosaic_flow__dis_sweep_device sweep;
+    if (!s.there || 2 * s.x + ((s.y + colour) & 1) >= level->width) return;
+    sweep = mosaic_flow__dis_sweep_of_device(s.way, s.y, colour);
+    mosaic_flow__dis_sweep_at_device(&sweep, s.x);
+}
+
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__dis_join(const mosaic_flow__dis_way *ways)
+{
+    const mosaic_flow__dis_level *level = &ways[blockIdx.y].dis->level[ways[blockIdx.y].scale];
+    const mosaic_cuda__spot s = mosaic_cuda__spot_of(ways, level->width, level->height);
+    int k;
+    for (k = 0; k < 2 && s.there; k++)
+        mosaic_cuda__dis_set(&s, k, mosaic_cuda__real(*mosaic_flow__dis_at(s.way, MOSAIC_FLOW__DIS_U_NOW + k, level, s.x, s.y)));
+}
+
+/* Pixels of the field, from the finest level, which is as large or half as large. */
+static __global__ void __launch_bounds__(MOSAIC_CUDA__THREADS) mosaic_cuda__dis_write(const mosaic_flow__dis_way *ways)
+{
+    const mosaic_flow__dis *dis = ways[blockIdx.y].dis;
+    const mosaic_cuda__spot s = mosaic_cuda__spot_of(ways, dis->width, dis->height);
+    const int half = s.way->scale, w = s.level->width;
+    const int x = s.x >> half, y = s.y >> half, x1 = mosaic_flow__dis_clamp(x + (s.x & 1 ? 1 : -1), 0, w - 1),
+              y1 = mosaic_flow__dis_clamp(y + (s.y & 1 ? 1 : -1), 0, s.level->height - 1);
+    const size_t at = 2 * ((size_t)s.y * (size_t)dis->width + (size_t)s.x);
+    int k;
+    if (!s.there) return;
+    for (k = 0; k < 2; k++) {
+        const float *p = mosaic_flow__dis_row(s.way, MOSAIC_FLOW__DIS_U + k, s.level, y);
+        const float *q = mosaic_flow__dis_row(s.way, MOSAIC_FLOW__DIS_U + k, s.level, y1);
+        mosaic_cuda__real v = p[x];
+        if (half)
+            v = mosaic_flow__dis_quarter_device(mosaic_flow__dis_quarter_device(v, q[x]) * 2.0f,
+                                                mosaic_flow__dis_quarter_device(p[x1], q[x1]) * 2.0f);
+        v = mosaic_flow__dis_scaled_device(v, s.way->vectors != 0);
+        if (s.way->vectors)
+            s.way->vectors[at + (size_t)k] = (int16_t)mosaic_flow__dis_nearest_device(v);
+        else
+            s.way->out[at + (size_t)k] = (v + 0.0f).v; /* no negative zeros */
+    }
+}
+
+static int mosaic_cuda__dis_encode(mosaic_cuda__flow *s, mosaic_flow *flow, int slot)
+{
+    enum { BORDER = MOSAIC_FLOW__DIS_BORDER };
+    mosaic_cuda *c = s->cuda;
+    int i;
+    for (i = 0; i <= s->plan.coarsest; i++) {
+        const mosaic_flow__dis_level *level = &s->plan.level[i];
+        const size_t pixels = (size_t)(level->width + 2 * BORDER) * (size_t)(level->height + 2 * BORDER); /* at least as many as there are slopes */
+        MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_picture, mosaic_cuda__blocks(pixels, MOSAIC_CUDA__THREADS), MOSAIC_CUDA__THREADS, 0, c->stream, s->dis,
+                            i, slot, mosaic_cuda__there(s, flow->picture[slot]));
+        if (i >= s->plan.finest)
+            MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_slopes, mosaic_cuda__blocks(pixels, MOSAIC_CUDA__THREADS), MOSAIC_CUDA__THREADS, 0, c->stream,
+                                s->dis, i, slot);
+    }
+    return !mosaic_cuda__launched(c);
+}
+
+/* One level, in all directions that were begun. */
+static void mosaic_cuda__dis_level(mosaic_cuda__flow *s, int scale)
+{
+    const mosaic_flow__dis_level *level = &s->plan.level[scale];
+    const mosaic_flow__dis_way *ways = s->ways + 2 * scale;
+    const unsigned count = (unsigned)s->count;
+    const size_t pixels = (size_t)level->width * (size_t)level->height, halves = (size_t)((level->width + 1) / 2) * (size_t)level->height;
+    const dim3 patches(mosaic_cuda__blocks((size_t)level->columns * (size_t)level->rows, MOSAIC_CUDA__THREADS), count);
+    const dim3 all(mosaic_cuda__blocks(pixels, MOSAIC_CUDA__THREADS), count), half(mosaic_cuda__blocks(halves, MOSAIC_CUDA__THREADS), count);
+    cudaStream_t on = s->cuda->stream;
+    int round, sweep;
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_search, patches, MOSAIC_CUDA__THREADS, 0, on, ways);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_spread, patches, MOSAIC_CUDA__THREADS, 0, on, ways, 0);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_spread, patches, MOSAIC_CUDA__THREADS, 0, on, ways, 1);
+    if (s->plan.median) MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_smooth, patches, MOSAIC_CUDA__THREADS, 0, on, ways);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_blend, all, MOSAIC_CUDA__THREADS, 0, on, ways);
+    if (s->plan.rounds) {
+        MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_warp, all, MOSAIC_CUDA__THREADS, 0, on, ways);
+        for (round = 0; round < s->plan.rounds; round++) {
+            MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_smoothness, all, MOSAIC_CUDA__THREADS, 0, on, ways);
+            MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_system, all, MOSAIC_CUDA__THREADS, 0, on, ways);
+            for (sweep = 0; sweep < 2 * MOSAIC_FLOW__DIS_SWEEPS; sweep++)
+                MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_relax, half, MOSAIC_CUDA__THREADS, 0, on, ways, sweep & 1);
+        }
+        MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_join, all, MOSAIC_CUDA__THREADS, 0, on, ways);
+    }
+}
+
+/* All directions that were begun, level by level. */
+static int mosaic_cuda__dis_run(mosaic_cuda__flow *s, mosaic_flow *flow)
+{
+    mosaic_cuda *c = s->cuda;
+    const size_t numbers = 2 * (size_t)flow->field.width * (size_t)flow->field.height;
+    const dim3 field(mosaic_cuda__blocks(numbers / 2, MOSAIC_CUDA__THREADS), (unsigned)s->count);
+    int scale, i, k;
+    for (scale = s->plan.coarsest; scale >= s->plan.finest; scale--)
+        for (i = 0; i < s->count; i++) {
+            mosaic_flow__dis_way *way = &s->way[scale][i];
+            *way = s->plan.way[i];
+            way->dis = s->dis;
+            way->from = s->begun[i].from;
+            way->scale = scale;
+            way->vectors = mosaic_cuda__there(s, s->begun[i].vectors);
+            way->out = s->begun[i].out ? (float *)(void *)s->out : 0;
+            for (k = 0; k < 2 && (s->plan.coarsest - scale) % 2; k++) { /* what was found one level below changes places with what will be */
+                way->plane[MOSAIC_FLOW__DIS_U + k] = s->plan.way[i].plane[MOSAIC_FLOW__DIS_U_DOWN + k];
+                way->plane[MOSAIC_FLOW__DIS_U_DOWN + k] = s->plan.way[i].plane[MOSAIC_FLOW__DIS_U + k];
+            }
+        }
+    if (!mosaic_cuda__up(c, s->ways, s->way, sizeof s->way)) return 1;
+    for (scale = s->plan.coarsest; scale >= s->plan.finest; scale--) mosaic_cuda__dis_level(s, scale);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__dis_write, field, MOSAIC_CUDA__THREADS, 0, c->stream, s->ways + 2 * s->plan.finest);
+    if (!mosaic_cuda__launched(c)) return 1;
+    for (i = 0; i < s->count; i++)
+        if (s->begun[i].vectors ? !mosaic_cuda__down(c, s->begun[i].vectors, mosaic_cuda__there(s, s->begun[i].vectors), numbers * sizeof(int16_t))
+                                : !mosaic_cuda__down(c, s->begun[i].out, s->out, numbers * sizeof(float)))
+            return 1;
+    return 0;
+}
+
+/* ==== Streams of motion ==== */
+
+static int mosaic_cuda__flow_encode(void *state, mosaic_flow *flow, int slot)
+{
+    mosaic_cuda__flow *s = (mosaic_cuda__flow *)state;
+    const size_t bytes = (size_t)flow->field.width * (size_t)flow->field.height * 3;
+    if (s->cuda->result != MOSAIC_CUDA_OK || !mosaic_cuda__up(s->cuda, mosaic_cuda__there(s, flow->picture[slot]), flow->picture[slot], bytes))
+        return 1;
+    return s->dis ? mosaic_cuda__dis_encode(s, flow, slot) : mosaic_cuda__raft_encode(s, flow, slot);
+}
+
+static int mosaic_cuda__flow_estimate(void *state, mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
+{
+    mosaic_cuda__flow *s = (mosaic_cuda__flow *)state;
+    if (s->cuda->result != MOSAIC_CUDA_OK) return 1;
+    s->begun[s->count].from = from;
+    s->begun[s->count].direction = direction;
+    s->begun[s->count].vectors = vectors;
+    s->begun[s->count].out = out;
+    s->count++;
+    return s->dis ? 0 : mosaic_cuda__raft_estimate(s, flow, from, direction, init, vectors, out);
+}
+
+static int mosaic_cuda__flow_finish(void *state, mosaic_flow *flow)
+{
+    mosaic_cuda__flow *s = (mosaic_cuda__flow *)state;
+    int i;
+    if ((s->dis && mosaic_cuda__dis_run(s, flow)) || !mosaic_cuda__wait(s->cuda, s->cuda->stream)) return 1;
+    for (i = 0; i < s->count && !s->dis; i++) mosaic_cuda__raft_finish(s, flow, s->begun[i].direction, s->begun[i].out);
+    s->count = 0;
     return 0;
 }
 
 static void mosaic_cuda__flow_close(void *state, mosaic_flow *flow)
 {
     mosaic_cuda__flow *s = (mosaic_cuda__flow *)state;
-    ((mosaic_flow__qraft *)flow->method)->step = 0;
+    if (flow->o.method == MOSAIC_FLOW_RAFT) ((mosaic_flow__qraft *)flow->method)->step = 0;
     mosaic_cuda__release(s->cuda, s->memory, s->size);
+    s->cuda->mail_wanted -= s->mail;
     free(s->host_out);
     free(s);
 }
@@ -1518,6 +2457,7 @@ static int mosaic_cuda__flow_pack(mosaic_cuda__flow *s, const mosaic_flow__qconv
 static void mosaic_cuda__flow_plan(mosaic_cuda__flow *s, mosaic_cuda__arena *arena)
 {
     s->memory = (uint8_t *)mosaic_cuda__take(arena, s->flow->size, 1);
+    s->ways = (mosaic_flow__dis_way *)mosaic_cuda__take(arena, MOSAIC_FLOW__DIS_LEVELS, 2 * sizeof *s->ways);
     s->model = (mosaic_flow__model *)mosaic_cuda__take(arena, 1, sizeof *s->model);
     s->extent = (mosaic_cuda__extent *)mosaic_cuda__take(arena, 1, sizeof *s->extent);
     s->norm = (mosaic_cuda__norm *)mosaic_cuda__take(arena, 1, sizeof *s->norm);
@@ -1525,11 +2465,34 @@ static void mosaic_cuda__flow_plan(mosaic_cuda__flow *s, mosaic_cuda__arena *are
     s->size = arena->used;
 }
 
-static int mosaic_cuda__flow_fill(mosaic_cuda__flow *s, const mosaic_flow__qraft *q)
+/* The stream's block, with everything in it as the device needs it. */
+static int mosaic_cuda__dis_fill(mosaic_cuda__flow *s)
+{
+    mosaic_cuda *c = s->cuda;
+    mosaic_flow__dis *plan = &s->plan;
+    int i, k, slot;
+    *plan = *(const mosaic_flow__dis *)s->flow->method;
+    plan->kernels = 0;
+    for (i = 0; i <= plan->coarsest; i++)
+        for (slot = 0; slot < 2; slot++) {
+            plan->level[i].pixels[slot] = mosaic_cuda__there(s, plan->level[i].pixels[slot]);
+            for (k = 0; k < 2; k++) plan->level[i].slope[slot][k] = mosaic_cuda__there(s, plan->level[i].slope[slot][k]);
+        }
+    for (i = 0; i < 2; i++) {
+        plan->way[i].dis = 0;
+        for (k = 0; k < 2; k++) plan->way[i].found[k] = mosaic_cuda__there(s, plan->way[i].found[k]);
+        for (k = 0; k < MOSAIC_FLOW__DIS_PLANES; k++) plan->way[i].plane[k] = mosaic_cuda__there(s, plan->way[i].plane[k]);
+    }
+    s->dis = mosaic_cuda__there(s, (mosaic_flow__dis *)s->flow->method);
+    return mosaic_cuda__up(c, s->memory, s->flow, s->flow->size) && mosaic_cuda__up(c, s->dis, plan, sizeof *plan) && mosaic_cuda__wait(c, c->stream);
+}
+
+static int mosaic_cuda__raft_fill(mosaic_cuda__flow *s, mosaic_flow__qraft *q)
 {
     mosaic_cuda *c = s->cuda;
     mosaic_flow__model model = *q->shape.model;
     int i;
+    q->step = mosaic_cuda__flow_step;
     model.name = 0;
     model.layers = 0;
     s->q = mosaic_cuda__there(s, (mosaic_flow__qraft *)s->flow->method);
@@ -1549,32 +2512,38 @@ static int mosaic_cuda__flow_fill(mosaic_cuda__flow *s, const mosaic_flow__qraft
 static void *mosaic_cuda__flow_open(void *ctx, mosaic_flow *flow)
 {
     mosaic_cuda *c = (mosaic_cuda *)ctx;
-    mosaic_flow__qraft *q = (mosaic_flow__qraft *)flow->method;
+    const int dis = flow->o.method == MOSAIC_FLOW_DIS;
+    const mosaic_flow__qraft *q = dis ? 0 : (const mosaic_flow__qraft *)flow->method;
+    const size_t pixels = (size_t)flow->field.width * (size_t)flow->field.height;
+    size_t eighths;
     mosaic_cuda__flow *s;
     mosaic_cuda__arena arena;
-    if (c->result != MOSAIC_CUDA_OK || flow->o.method != MOSAIC_FLOW_RAFT || flow->o.arithmetic != 0) return 0;
+    if (c->result != MOSAIC_CUDA_OK || (!dis && (flow->o.method != MOSAIC_FLOW_RAFT || flow->o.arithmetic != 0))) return 0;
+    eighths = q ? (size_t)q->shape.w8 * (size_t)q->shape.h8 : 0;
     s = (mosaic_cuda__flow *)malloc(sizeof *s);
     if (s) {
         memset(s, 0, sizeof *s);
         s->cuda = c;
         s->flow = flow;
-        s->host_out = (int32_t *)malloc((size_t)flow->field.width * (size_t)flow->field.height * 2 * sizeof(int32_t));
+        s->host_out = (int32_t *)malloc((pixels + 2 * eighths) * 2 * sizeof(int32_t));
     }
     if (!s || !s->host_out) {
         mosaic_cuda__fail(c, MOSAIC_CUDA_ERROR_HOST_MEMORY, cudaSuccess);
         free(s);
         return 0;
     }
+    s->motion[0] = s->host_out + 2 * pixels;
+    s->motion[1] = s->motion[0] + 2 * eighths;
     memset(&arena, 0, sizeof arena);
     mosaic_cuda__flow_plan(s, &arena);
     arena.base = arena.overflow ? 0 : mosaic_cuda__allocate(c, s->size);
     arena.used = 0;
     if (arena.base) mosaic_cuda__flow_plan(s, &arena);
-    if (!arena.base || !mosaic_cuda__flow_fill(s, q)) {
+    if (!arena.base || !mosaic_cuda__reserve(c, &s->mail, pixels * 22 + eighths * 32 + sizeof s->way) ||
+        !(dis ? mosaic_cuda__dis_fill(s) : mosaic_cuda__raft_fill(s, (mosaic_flow__qraft *)flow->method))) {
         mosaic_cuda__flow_close(s, flow);
         return 0;
     }
-    q->step = mosaic_cuda__flow_step;
     return s;
 }
 

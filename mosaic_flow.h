@@ -246,13 +246,15 @@ typedef struct mosaic_flow mosaic_flow;
 
 /* A method on another processor, to the very bits of the one here: mosaic_cuda.cu fills one in for GPUs. A step whose function gives anything but 0 is done
    here, and so is all that follows. layout: what tells that the functions were compiled with this very file; if not, it is refused (OPTION). open gives the
-   state of one stream, null where the device cannot serve it; the others are as in mosaic_flow__backend. */
+   state of one stream, null where the device cannot serve it; the others are as in mosaic_flow__backend, but that estimate only begins what finish ends:
+   one of both directions, or of one. */
 typedef struct mosaic_flow_device {
     void *ctx;
     uint64_t layout;
     void *(*open)(void *ctx, mosaic_flow *flow);
     int (*encode)(void *state, mosaic_flow *flow, int slot);
     int (*estimate)(void *state, mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out);
+    int (*finish)(void *state, mosaic_flow *flow);
     void (*close)(void *state, mosaic_flow *flow);
 } mosaic_flow_device;
 
@@ -1754,7 +1756,7 @@ struct mosaic_flow__dis {
     const mosaic_flow__kernels *kernels;
 };
 
-static int mosaic_flow__dis_clamp(int v, int low, int high) { return v < low ? low : v > high ? high : v; }
+MOSAIC_FLOW__INLINE int mosaic_flow__dis_clamp(int v, int low, int high) { return v < low ? low : v > high ? high : v; }
 
 /* First pixel of patch i of a row or column of n pixels. */
 MOSAIC_FLOW__INLINE int mosaic_flow__dis_place(int i, int n)
@@ -1766,6 +1768,32 @@ MOSAIC_FLOW__INLINE int mosaic_flow__dis_place(int i, int n)
 static int mosaic_flow__dis_patches(int n)
 {
     return n <= MOSAIC_FLOW__DIS_PATCH ? 1 : (n - MOSAIC_FLOW__DIS_PATCH + MOSAIC_FLOW__DIS_STEP - 1) / MOSAIC_FLOW__DIS_STEP + 1;
+}
+
+/* Grey of a pixel, (77 R + 150 G + 29 B) / 256; the mean of 2 x 2; Sobel's filter / 4 across and down, rounded. */
+MOSAIC_FLOW__INLINE uint8_t mosaic_flow__dis_luma(const uint8_t *rgb) { return (uint8_t)((77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8); }
+
+MOSAIC_FLOW__INLINE uint8_t mosaic_flow__dis_mean(const uint8_t *p, ptrdiff_t s) { return (uint8_t)((p[0] + p[1] + p[s] + p[s + 1] + 2) >> 2); }
+
+MOSAIC_FLOW__INLINE void mosaic_flow__dis_slope(const uint8_t *p, ptrdiff_t s, int16_t *across, int16_t *down)
+{
+    const int nw = p[-s - 1], n = p[-s], ne = p[-s + 1], west = p[-1], e = p[1], sw = p[s - 1], so = p[s], se = p[s + 1];
+    *across = (int16_t)((ne - nw + 2 * (e - west) + se - sw + 2) >> 2);
+    *down = (int16_t)((sw - nw + 2 * (so - n) + se - ne + 2) >> 2);
+}
+
+/* Where v (1/64 px) takes a patch that stands at x, y: brought to where it touches the picture. */
+MOSAIC_FLOW__INLINE void mosaic_flow__dis_reach(const mosaic_flow__dis_level *level, int x, int y, int32_t v[2])
+{
+    v[0] = mosaic_flow__dis_clamp(x * 64 + v[0], -8 * 64, level->width * 64) - x * 64;
+    v[1] = mosaic_flow__dis_clamp(y * 64 + v[1], -8 * 64, level->height * 64) - y * 64;
+}
+
+/* The picture between four pixels, 1/16 grey level; wx, wy: 1/64 px. */
+MOSAIC_FLOW__INLINE int mosaic_flow__dis_between(const uint8_t *q, ptrdiff_t stride, int wx, int wy)
+{
+    const int upper = q[0] * (64 - wx) + q[1] * wx, lower = q[stride] * (64 - wx) + q[stride + 1] * wx;
+    return (upper + (((lower - upper) * (wy * 512) + 16384) >> 15) + 2) >> 2;
 }
 
 /* A row of a plane, its pixel 0. */
@@ -1825,36 +1853,6 @@ MOSAIC__UNUSED static void mosaic_flow__dis_join(const mosaic_flow__dis_way *way
                 const float *now = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW + k, level, y, colour);
                 for (x = 0; 2 * x + odd < level->width; x++) p[2 * x] = now[x];
             }
-}
-
-/* The candidates of a patch, 1/64 px: what the coarser level found at its centre and a patch away; none twice. At the coarsest level: no motion. */
-MOSAIC__UNUSED static int mosaic_flow__dis_candidates(const mosaic_flow__dis_way *way, int x, int y, int32_t candidate[9][2])
-{
-    static const uint8_t around[9][2] = {{1, 1}, {1, 0}, {0, 1}, {2, 1}, {1, 2}, {0, 0}, {2, 0}, {0, 2}, {2, 2}};
-    const mosaic_flow__dis_level *coarse = &way->dis->level[way->scale + 1];
-    const float *row[2][3];
-    int count = 0, column[3], i, k;
-    if (way->scale == way->dis->coarsest) {
-        candidate[0][0] = candidate[0][1] = 0;
-        return 1;
-    }
-    for (i = 0; i < 3; i++) {
-        const int cy = mosaic_flow__dis_clamp(y / 2 + 4 * i - 2, 0, coarse->height - 1);
-        column[i] = mosaic_flow__dis_clamp(x / 2 + 4 * i - 2, 0, coarse->width - 1);
-        for (k = 0; k < 2; k++) row[k][i] = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U_DOWN + k, coarse, cy);
-    }
-    for (i = 0; i < 9; i++) {
-        const int32_t u = (int32_t)row[0][around[i][1]][column[around[i][0]]], v = (int32_t)row[1][around[i][1]][column[around[i][0]]];
-        for (k = 0; k < count; k++) {
-            const int32_t du = candidate[k][0] - u, dv = candidate[k][1] - v;
-            if (du < MOSAIC_FLOW__DIS_ALIKE && -du < MOSAIC_FLOW__DIS_ALIKE && dv < MOSAIC_FLOW__DIS_ALIKE && -dv < MOSAIC_FLOW__DIS_ALIKE) break;
-        }
-        if (k < count) continue;
-        candidate[count][0] = u;
-        candidate[count][1] = v;
-        count++;
-    }
-    return count;
 }
 
 /* The motion that a stream found last moved along itself (backward motion against itself): content goes on as it went, from where it arrived. Where several
@@ -5181,7 +5179,8 @@ static uint64_t mosaic_flow__layout(void)
 {
     const size_t sizes[] = {sizeof(mosaic_flow),        sizeof(mosaic_flow__qraft),    sizeof(mosaic_flow__qop),
                             sizeof(mosaic_flow__qconv), sizeof(mosaic_flow__qmap),     sizeof(mosaic_flow__qscale),
-                            sizeof(mosaic_flow__model), offsetof(mosaic_flow, method), offsetof(mosaic_flow__qraft, vectors)};
+                            sizeof(mosaic_flow__model), offsetof(mosaic_flow, method), offsetof(mosaic_flow__qraft, vectors),
+                            sizeof(mosaic_flow__dis)};
     uint64_t hash = 1;
     size_t i;
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) hash = hash * 1000003u + sizes[i];
@@ -5341,13 +5340,24 @@ static void mosaic_flow__encode(mosaic_flow *flow, int slot)
         mosaic_flow__leave_device(flow);
 }
 
-static void mosaic_flow__estimate(mosaic_flow *flow, int from, int direction, const float *init, int16_t *vectors, float *out)
+/* The motion from the picture in slot `from` to the other one: forward, and backward where that is wanted too, or to out. */
+static void mosaic_flow__estimate(mosaic_flow *flow, int from, const float *init, float *out)
 {
+    const mosaic_flow_device *d = flow->o.device;
+    int16_t *forward = out ? 0 : flow->vectors[0], *backward = out ? 0 : flow->vectors[1];
+    const int direction = out ? -1 : 0;
     if (flow->device) {
-        if (flow->o.device->estimate(flow->device, flow, from, direction, init, vectors, out) == 0) return;
+        if (d->estimate(flow->device, flow, from, direction, init, forward, out) == 0 &&
+            (!backward || d->estimate(flow->device, flow, 1 - from, 1, 0, backward, 0) == 0) && d->finish(flow->device, flow) == 0)
+            return;
         mosaic_flow__leave_device(flow);
     }
-    flow->backend->estimate(flow, from, direction, init, vectors, out);
+    if (backward && flow->backend->both) {
+        flow->backend->both(flow, from);
+        return;
+    }
+    flow->backend->estimate(flow, from, direction, init, forward, out);
+    if (backward) flow->backend->estimate(flow, 1 - from, 1, 0, backward, 0);
 }
 
 MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_push(mosaic_flow *flow, const uint8_t *rgb, size_t stride, const mosaic_flow_field **field)
@@ -5361,12 +5371,7 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_push(mosaic_flow *flow, const uin
     mosaic_flow__fit(flow, rgb, stride, flow->slot);
     mosaic_flow__encode(flow, flow->slot);
     if (flow->streamed > 0) {
-        if (flow->backend->both && flow->vectors[1]) {
-            flow->backend->both(flow, 1 - flow->slot);
-        } else {
-            mosaic_flow__estimate(flow, 1 - flow->slot, 0, 0, flow->vectors[0], 0);
-            if (flow->vectors[1]) mosaic_flow__estimate(flow, flow->slot, 1, 0, flow->vectors[1], 0);
-        }
+        mosaic_flow__estimate(flow, 1 - flow->slot, 0, 0);
         *field = &flow->field;
     }
     if (flow->streamed < 2) flow->streamed++;
@@ -5399,7 +5404,7 @@ MOSAIC_FLOW_API mosaic_flow_result mosaic_flow_pair(mosaic_flow *flow, const uin
     mosaic_flow__fit(flow, b, stride_b, 1);
     mosaic_flow__encode(flow, 0);
     mosaic_flow__encode(flow, 1);
-    mosaic_flow__estimate(flow, 0, -1, init, 0, out);
+    mosaic_flow__estimate(flow, 0, init, out);
     mosaic__fp_leave(fp);
     return MOSAIC_FLOW_OK;
 }
@@ -5525,8 +5530,14 @@ MOSAIC_FLOW_API void mosaic_flow_close(mosaic_flow *flow)
 #define MOSAIC_FLOW__I MOSAIC_FLOW__NAME(i)
 #define MOSAIC_FLOW__KERNEL MOSAIC_FLOW__ISA MOSAIC_FLOW__INLINE
 
+/* One float32. A device's code has a type of its own for it, in whose operations there is nothing but what is written. */
+#ifdef MOSAIC_FLOW__REAL
+#define MOSAIC_FLOW__F MOSAIC_FLOW__REAL
+#else
+#define MOSAIC_FLOW__F float
+#endif
 #if MOSAIC_FLOW__LANES == 1
-typedef float MOSAIC_FLOW__V;
+typedef MOSAIC_FLOW__F MOSAIC_FLOW__V;
 typedef int32_t MOSAIC_FLOW__I;
 #define MOSAIC_FLOW__SET(x) (x)
 #else
@@ -6041,8 +6052,8 @@ MOSAIC_FLOW__KERNEL MOSAIC_FLOW__I MOSAIC_FLOW__NAME(dis_every_other)(const uint
 typedef struct MOSAIC_FLOW__NAME(dis_patch) {
     int16_t grey[64], across[64], down[64]; /* 1/16 grey level; slopes */
     int x, y;
-    float mean[2];    /* of the slopes */
-    float inverse[4]; /* of the sums of products of slopes less their mean */
+    MOSAIC_FLOW__F mean[2];    /* of the slopes */
+    MOSAIC_FLOW__F inverse[4]; /* of the sums of products of slopes less their mean */
 } MOSAIC_FLOW__NAME(dis_patch);
 
 /* How the second picture at v (1/64 px) differs from a patch, 1/16 grey level. v is brought to where the patch touches the picture. */
@@ -6062,13 +6073,12 @@ MOSAIC_FLOW__KERNEL __m256i MOSAIC_FLOW__NAME(dis_blend_rows)(__m256i upper, __m
 MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_differ)(const mosaic_flow__dis_level *level, int slot, const MOSAIC_FLOW__NAME(dis_patch) * patch,
                                                        int32_t v[2], int16_t difference[64])
 {
-    const int x = mosaic_flow__dis_clamp(patch->x * 64 + v[0], -8 * 64, level->width * 64);
-    const int y = mosaic_flow__dis_clamp(patch->y * 64 + v[1], -8 * 64, level->height * 64);
-    const int wx = x & 63, wy = y & 63;
-    const uint8_t *p = level->pixels[slot] + (y >> 6) * level->stride + (x >> 6);
-    int i;
-    v[0] = x - patch->x * 64;
-    v[1] = y - patch->y * 64;
+    const uint8_t *p;
+    int wx, wy, i;
+    mosaic_flow__dis_reach(level, patch->x, patch->y, v);
+    p = level->pixels[slot] + (patch->y + (v[1] >> 6)) * level->stride + patch->x + (v[0] >> 6);
+    wx = v[0] & 63;
+    wy = v[1] & 63;
 #if MOSAIC_FLOW__LANES >= 8
     {
         const __m256i weights = _mm256_set1_epi16((short)(wx << 8 | (64 - wx))), weight = _mm256_set1_epi16((short)(wy * 512));
@@ -6081,12 +6091,8 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_differ)(const mosaic_flow__dis_le
         }
     }
 #else
-    for (i = 0; i < 64; i++) {
-        const uint8_t *q = p + i / 8 * level->stride + i % 8;
-        const int upper = q[0] * (64 - wx) + q[1] * wx, lower = q[level->stride] * (64 - wx) + q[level->stride + 1] * wx;
-        const int m = upper + (((lower - upper) * (wy * 512) + 16384) >> 15);
-        difference[i] = (int16_t)(((m + 2) >> 2) - patch->grey[i]);
-    }
+    for (i = 0; i < 64; i++)
+        difference[i] = (int16_t)(mosaic_flow__dis_between(p + i / 8 * level->stride + i % 8, level->stride, wx, wy) - patch->grey[i]);
 #endif
 }
 
@@ -6157,25 +6163,25 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_take)(const mosaic_flow__dis_leve
     MOSAIC_FLOW__NAME(dis_sums)(patch->down, patch->down, patch->down, of_down);
     patch->x = x;
     patch->y = y;
-    patch->mean[0] = (float)of_across[0] * (1.0f / 64);
-    patch->mean[1] = (float)of_down[0] * (1.0f / 64);
+    patch->mean[0] = (MOSAIC_FLOW__F)of_across[0] * (1.0f / 64);
+    patch->mean[1] = (MOSAIC_FLOW__F)of_down[0] * (1.0f / 64);
     /* 64 times the sums; the constant keeps flat patches from leaping. All exact but the products. */
     xx = 64.0 * of_across[2] - (double)of_across[0] * of_across[0] + 4096.0;
     xy = 64.0 * of_across[3] - (double)of_across[0] * of_down[0];
     yy = 64.0 * of_down[2] - (double)of_down[0] * of_down[0] + 4096.0;
     determinant = xx * yy - xy * xy;
-    patch->inverse[0] = (float)(64.0 * yy / determinant);
-    patch->inverse[1] = patch->inverse[2] = (float)(-64.0 * xy / determinant);
-    patch->inverse[3] = (float)(64.0 * xx / determinant);
+    patch->inverse[0] = (MOSAIC_FLOW__F)(64.0 * yy / determinant);
+    patch->inverse[1] = patch->inverse[2] = (MOSAIC_FLOW__F)(-64.0 * xy / determinant);
+    patch->inverse[3] = (MOSAIC_FLOW__F)(64.0 * xx / determinant);
 }
 
 /* Takes x, y for the patch's vector if it fits better; step (1/64 px) is what would take the error away if pictures were planes. */
 MOSAIC_FLOW__KERNEL int MOSAIC_FLOW__NAME(dis_try)(const mosaic_flow__dis_level *level, int slot, const MOSAIC_FLOW__NAME(dis_patch) * patch,
-                                                   int32_t x, int32_t y, mosaic_flow__dis_vector *best, float step[2])
+                                                   int32_t x, int32_t y, mosaic_flow__dis_vector *best, MOSAIC_FLOW__F step[2])
 {
     int16_t difference[64];
     int32_t v[2], sum[4], half, error;
-    float b[2];
+    MOSAIC_FLOW__F b[2];
     int i;
     v[0] = x;
     v[1] = y;
@@ -6188,13 +6194,13 @@ MOSAIC_FLOW__KERNEL int MOSAIC_FLOW__NAME(dis_try)(const mosaic_flow__dis_level 
     best->y = v[1];
     best->error = error;
     best->changed = 1;
-    for (i = 0; i < 2; i++) b[i] = (float)sum[2 + i] - (float)sum[0] * patch->mean[i];
+    for (i = 0; i < 2; i++) b[i] = (MOSAIC_FLOW__F)sum[2 + i] - (MOSAIC_FLOW__F)sum[0] * patch->mean[i];
     for (i = 0; i < 2; i++) step[i] = (patch->inverse[i] * b[0] + patch->inverse[2 + i] * b[1]) * -8.0f;
     return 1;
 }
 
 /* A step to the nearest whole one, at most 512; 0 when both parts are less than one. */
-MOSAIC_FLOW__KERNEL int MOSAIC_FLOW__NAME(dis_round)(const float step[2], int32_t d[2])
+MOSAIC_FLOW__KERNEL int MOSAIC_FLOW__NAME(dis_round)(const MOSAIC_FLOW__F step[2], int32_t d[2])
 {
 #if MOSAIC_FLOW__LANES >= 8
     const __m128 s = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(const void *)step)), sign = _mm_and_ps(s, _mm_set1_ps(-0.0f));
@@ -6208,9 +6214,39 @@ MOSAIC_FLOW__KERNEL int MOSAIC_FLOW__NAME(dis_round)(const float step[2], int32_
 #endif
 }
 
+/* The candidates of a patch, 1/64 px: what the coarser level found at its centre and a patch away; none twice. At the coarsest level: no motion. */
+MOSAIC_FLOW__KERNEL int MOSAIC_FLOW__NAME(dis_candidates)(const mosaic_flow__dis_way *way, int x, int y, int32_t candidate[9][2])
+{
+    static const uint8_t around[9][2] = {{1, 1}, {1, 0}, {0, 1}, {2, 1}, {1, 2}, {0, 0}, {2, 0}, {0, 2}, {2, 2}};
+    const mosaic_flow__dis_level *coarse = &way->dis->level[way->scale + 1];
+    const MOSAIC_FLOW__F *row[2][3];
+    int count = 0, column[3], i, k;
+    if (way->scale == way->dis->coarsest) {
+        candidate[0][0] = candidate[0][1] = 0;
+        return 1;
+    }
+    for (i = 0; i < 3; i++) {
+        const int cy = mosaic_flow__dis_clamp(y / 2 + 4 * i - 2, 0, coarse->height - 1);
+        column[i] = mosaic_flow__dis_clamp(x / 2 + 4 * i - 2, 0, coarse->width - 1);
+        for (k = 0; k < 2; k++) row[k][i] = (const MOSAIC_FLOW__F *)(const void *)mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U_DOWN + k, coarse, cy);
+    }
+    for (i = 0; i < 9; i++) {
+        const int32_t u = (int32_t)row[0][around[i][1]][column[around[i][0]]], v = (int32_t)row[1][around[i][1]][column[around[i][0]]];
+        for (k = 0; k < count; k++) {
+            const int32_t du = candidate[k][0] - u, dv = candidate[k][1] - v;
+            if (du < MOSAIC_FLOW__DIS_ALIKE && -du < MOSAIC_FLOW__DIS_ALIKE && dv < MOSAIC_FLOW__DIS_ALIKE && -dv < MOSAIC_FLOW__DIS_ALIKE) break;
+        }
+        if (k < count) continue;
+        candidate[count][0] = u;
+        candidate[count][1] = v;
+        count++;
+    }
+    return count;
+}
+
 /* Goes downhill for as long as that helps. */
 MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_descend)(const mosaic_flow__dis_level *level, int slot, const MOSAIC_FLOW__NAME(dis_patch) * patch,
-                                                        mosaic_flow__dis_vector *best, float step[2])
+                                                        mosaic_flow__dis_vector *best, MOSAIC_FLOW__F step[2])
 {
     int i;
     for (i = 0; i < MOSAIC_FLOW__DIS_DESCENTS; i++) {
@@ -6220,65 +6256,84 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_descend)(const mosaic_flow__dis_l
     }
 }
 
-/* A row of patches: from what the coarser level found. */
-MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_search)(const mosaic_flow__dis_way *way, int row)
+/* A patch: from what the coarser level found. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_search_patch)(const mosaic_flow__dis_way *way, int row, int column)
 {
     const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
-    const int y = mosaic_flow__dis_place(row, level->height), other = 1 - way->from;
-    int column, i;
-    for (column = 0; column < level->columns; column++) {
-        const int x = mosaic_flow__dis_place(column, level->width);
-        MOSAIC_FLOW__NAME(dis_patch) patch;
-        mosaic_flow__dis_vector best = {0, 0, INT32_MAX, 0};
-        int32_t candidate[9][2];
-        float step[2] = {0, 0};
-        const int count = mosaic_flow__dis_candidates(way, x, y, candidate);
-        MOSAIC_FLOW__NAME(dis_take)(level, way->from, x, y, &patch);
-        for (i = 0; i < count; i++) MOSAIC_FLOW__NAME(dis_try)(level, other, &patch, candidate[i][0], candidate[i][1], &best, step);
-        MOSAIC_FLOW__NAME(dis_descend)(level, other, &patch, &best, step);
-        way->found[0][row * level->columns + column] = best;
-    }
+    const int x = mosaic_flow__dis_place(column, level->width), y = mosaic_flow__dis_place(row, level->height), other = 1 - way->from;
+    MOSAIC_FLOW__NAME(dis_patch) patch;
+    mosaic_flow__dis_vector best = {0, 0, INT32_MAX, 0};
+    int32_t candidate[9][2];
+    MOSAIC_FLOW__F step[2] = {0, 0};
+    const int count = MOSAIC_FLOW__NAME(dis_candidates)(way, x, y, candidate);
+    int i;
+    MOSAIC_FLOW__NAME(dis_take)(level, way->from, x, y, &patch);
+    for (i = 0; i < count; i++) MOSAIC_FLOW__NAME(dis_try)(level, other, &patch, candidate[i][0], candidate[i][1], &best, step);
+    MOSAIC_FLOW__NAME(dis_descend)(level, other, &patch, &best, step);
+    way->found[0][row * level->columns + column] = best;
 }
 
-/* A row of patches: from what the four neighbours found. Odd passes bring it back from found[1] to found[0]. */
-MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_spread)(const mosaic_flow__dis_way *way, int row, int pass)
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_search)(const mosaic_flow__dis_way *way, int row)
+{
+    const int columns = way->dis->level[way->scale].columns;
+    int column;
+    for (column = 0; column < columns; column++) MOSAIC_FLOW__NAME(dis_search_patch)(way, row, column);
+}
+
+/* A patch: from what the four neighbours found. Odd passes bring it back from found[1] to found[0]. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_spread_patch)(const mosaic_flow__dis_way *way, int row, int column, int pass)
 {
     const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
-    const mosaic_flow__dis_vector *from = way->found[pass] + row * level->columns;
-    mosaic_flow__dis_vector *to = way->found[1 - pass] + row * level->columns;
-    const int y = mosaic_flow__dis_place(row, level->height), other = 1 - way->from;
-    int column, i;
-    for (column = 0; column < level->columns; column++) {
-        MOSAIC_FLOW__NAME(dis_patch) patch;
-        mosaic_flow__dis_vector best = from[column];
-        float step[2] = {0, 0};
-        const int tried = pass && !best.changed; /* in the pass before, in vain: the neighbours that have not changed either */
-        int taken = 0;
-        best.changed = 0;
-        for (i = 0; i < 4; i++) {
-            const int dx = i == 1 ? -1 : i == 2, dy = i == 0 ? -1 : i == 3;
-            const mosaic_flow__dis_vector *v = from + column + dy * level->columns + dx;
-            if (column + dx < 0 || column + dx >= level->columns || row + dy < 0 || row + dy >= level->rows) continue;
-            if (v->x - best.x < MOSAIC_FLOW__DIS_ALIKE && best.x - v->x < MOSAIC_FLOW__DIS_ALIKE && v->y - best.y < MOSAIC_FLOW__DIS_ALIKE &&
-                best.y - v->y < MOSAIC_FLOW__DIS_ALIKE)
-                continue;
-            if (tried && !v->changed && !best.changed) continue;
-            if (!taken) MOSAIC_FLOW__NAME(dis_take)(level, way->from, mosaic_flow__dis_place(column, level->width), y, &patch);
-            taken = 1;
-            MOSAIC_FLOW__NAME(dis_try)(level, other, &patch, v->x, v->y, &best, step);
-        }
-        if (taken) MOSAIC_FLOW__NAME(dis_descend)(level, other, &patch, &best, step);
-        to[column] = best;
+    const mosaic_flow__dis_vector *from = way->found[pass] + row * level->columns + column;
+    const int other = 1 - way->from;
+    MOSAIC_FLOW__NAME(dis_patch) patch;
+    mosaic_flow__dis_vector best = *from;
+    MOSAIC_FLOW__F step[2] = {0, 0};
+    const int tried = pass && !best.changed; /* in the pass before, in vain: the neighbours that have not changed either */
+    int taken = 0, i;
+    best.changed = 0;
+    for (i = 0; i < 4; i++) {
+        const int dx = i == 1 ? -1 : i == 2, dy = i == 0 ? -1 : i == 3;
+        const mosaic_flow__dis_vector *v = from + dy * level->columns + dx;
+        if (column + dx < 0 || column + dx >= level->columns || row + dy < 0 || row + dy >= level->rows) continue;
+        if (v->x - best.x < MOSAIC_FLOW__DIS_ALIKE && best.x - v->x < MOSAIC_FLOW__DIS_ALIKE && v->y - best.y < MOSAIC_FLOW__DIS_ALIKE &&
+            best.y - v->y < MOSAIC_FLOW__DIS_ALIKE)
+            continue;
+        if (tried && !v->changed && !best.changed) continue;
+        if (!taken) MOSAIC_FLOW__NAME(dis_take)
+        (level, way->from, mosaic_flow__dis_place(column, level->width), mosaic_flow__dis_place(row, level->height), &patch);
+        taken = 1;
+        MOSAIC_FLOW__NAME(dis_try)(level, other, &patch, v->x, v->y, &best, step);
     }
+    if (taken) MOSAIC_FLOW__NAME(dis_descend)(level, other, &patch, &best, step);
+    way->found[1 - pass][row * level->columns + column] = best;
+}
+
+MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_spread)(const mosaic_flow__dis_way *way, int row, int pass)
+{
+    const int columns = way->dis->level[way->scale].columns;
+    int column;
+    for (column = 0; column < columns; column++) MOSAIC_FLOW__NAME(dis_spread_patch)(way, row, column, pass);
+}
+
+/* The median of nine: exchanges that leave it in place 4 (Paeth, Graphics Gems, 1990). */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_middle)(MOSAIC_FLOW__V v[9])
+{
+    static const uint8_t order[19][2] = {{1, 2}, {4, 5}, {7, 8}, {0, 1}, {3, 4}, {6, 7}, {1, 2}, {4, 5}, {7, 8}, {0, 3},
+                                         {5, 8}, {4, 7}, {3, 6}, {1, 4}, {2, 5}, {4, 7}, {4, 2}, {6, 4}, {4, 2}};
+    int i;
+    for (i = 0; i < 19; i++) {
+        const MOSAIC_FLOW__V a = v[order[i][0]], b = v[order[i][1]];
+        v[order[i][0]] = MOSAIC_FLOW__NAME(select)(a, b, a, b);
+        v[order[i][1]] = MOSAIC_FLOW__NAME(select)(a, b, b, a);
+    }
+    return v[4];
 }
 
 /* Medians of 3 x 3 vectors, each component for itself, from found[0] to found[1]; beyond the border the nearest patch counts. Numbers of this size
    are exact as float32. */
 MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_smooth)(const mosaic_flow__dis_way *way)
 {
-    /* The exchanges that leave the median of nine in place 4 (Paeth, Graphics Gems, 1990). */
-    static const uint8_t order[19][2] = {{1, 2}, {4, 5}, {7, 8}, {0, 1}, {3, 4}, {6, 7}, {1, 2}, {4, 5}, {7, 8}, {0, 3},
-                                         {5, 8}, {4, 7}, {3, 6}, {1, 4}, {2, 5}, {4, 7}, {4, 2}, {6, 4}, {4, 2}};
     const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
     const int columns = level->columns, rows = level->rows;
     int row, x, i, k;
@@ -6298,12 +6353,7 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_smooth)(const mosaic_flow__di
                 float middle[MOSAIC_FLOW__LANES];
                 for (i = 0; i < 9; i++)
                     v[i] = MOSAIC_FLOW__NAME(load)(mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, row + i / 3 - 1) + x + i % 3 - 1);
-                for (i = 0; i < 19; i++) {
-                    const MOSAIC_FLOW__V a = v[order[i][0]], b = v[order[i][1]];
-                    v[order[i][0]] = MOSAIC_FLOW__NAME(select)(a, b, a, b);
-                    v[order[i][1]] = MOSAIC_FLOW__NAME(select)(a, b, b, a);
-                }
-                MOSAIC_FLOW__NAME(store)(middle, v[4]);
+                MOSAIC_FLOW__NAME(store)(middle, MOSAIC_FLOW__NAME(dis_middle)(v));
                 for (i = 0; i < MOSAIC_FLOW__LANES && x + i < columns; i++) {
                     mosaic_flow__dis_vector *to = way->found[1] + row * columns + x + i;
                     if (k == 0)
@@ -6316,7 +6366,20 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_smooth)(const mosaic_flow__di
 
 /* ---- from patches to a field ---- */
 
-/* Adds a patch's vector (px) to the sums of its pixels, weighing 1 / difference (grey levels). */
+/* The weight of a patch in one of its pixels: 1 / difference (grey levels). */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__F MOSAIC_FLOW__NAME(dis_weight)(int difference)
+{
+    const int d = (difference < 0 ? -difference : difference) >> 4;
+    return (MOSAIC_FLOW__F)1.0f / (MOSAIC_FLOW__F)(d > 1 ? d : 1);
+}
+
+/* What the sums in a pixel come to. 1e-6: beyond the last pixel there is no weight. */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_share)(MOSAIC_FLOW__V sum, MOSAIC_FLOW__V weights)
+{
+    return sum / MOSAIC_FLOW__NAME(dis_within)(weights, 1e-6f, 1024);
+}
+
+/* Adds a patch's vector (px) to the sums of its pixels. */
 MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_add)(const int16_t difference[64], float fx, float fy, float *u, float *v, float *weights,
                                                     ptrdiff_t plane)
 {
@@ -6332,8 +6395,7 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_add)(const int16_t difference[64]
 #else
     for (i = 0; i < 64; i++) {
         const ptrdiff_t p = i / 8 * plane + i % 8;
-        const int d = (difference[i] < 0 ? -difference[i] : difference[i]) >> 4;
-        const float k = 1.0f / (float)(d > 1 ? d : 1);
+        const float k = (float)MOSAIC_FLOW__NAME(dis_weight)(difference[i]);
         u[p] += k * fx;
         v[p] += k * fy;
         weights[p] += k;
@@ -6372,9 +6434,8 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_blend)(const mosaic_flow__dis
         for (i = 0; i < 2; i++) {
             float *sum = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + i, level, y);
             const float *weights = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_GREY, level, y);
-            for (x = 0; x < level->width; x += MOSAIC_FLOW__LANES) /* 1e-6: beyond the last pixel there is no weight */
-                MOSAIC_FLOW__NAME(store)
-            (sum + x, MOSAIC_FLOW__NAME(load)(sum + x) / MOSAIC_FLOW__NAME(dis_within)(MOSAIC_FLOW__NAME(load)(weights + x), 1e-6f, 1024));
+            for (x = 0; x < level->width; x += MOSAIC_FLOW__LANES) MOSAIC_FLOW__NAME(store)
+            (sum + x, MOSAIC_FLOW__NAME(dis_share)(MOSAIC_FLOW__NAME(load)(sum + x), MOSAIC_FLOW__NAME(load)(weights + x)));
         }
 }
 
@@ -6391,12 +6452,35 @@ MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_root)(MOSAIC_FLOW__V v)
     return y * (1.5f - half * (y * y));
 }
 
-/* A row of the second picture, brought back by the field, and its mean with the first, with borders. */
+/* Some pixels of a row of the second picture, brought back by the field, u and v: `grey`, their mean with the first; and their difference from it. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_warp_at)(const mosaic_flow__dis_way *way, int y, int odd, int x, MOSAIC_FLOW__V column,
+                                                        MOSAIC_FLOW__V u, MOSAIC_FLOW__V v, MOSAIC_FLOW__V *grey, MOSAIC_FLOW__V *change)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const uint8_t *first = level->pixels[way->from] + y * level->stride, *second = level->pixels[1 - way->from];
+    /* Counted from 8 pixels outside, where truncation is the floor. */
+    const MOSAIC_FLOW__V px = MOSAIC_FLOW__NAME(dis_within)(column + (float)(2 * x + 8) + u, 0, (float)(level->width + 15));
+    const MOSAIC_FLOW__V py = MOSAIC_FLOW__NAME(dis_within)((float)(y + 8) + v, 0, (float)(level->height + 15));
+    const MOSAIC_FLOW__I ix = MOSAIC_FLOW__NAME(dis_integer)(px), iy = MOSAIC_FLOW__NAME(dis_integer)(py);
+    const MOSAIC_FLOW__V wx = px - MOSAIC_FLOW__NAME(dis_number)(ix), wy = py - MOSAIC_FLOW__NAME(dis_number)(iy);
+    const MOSAIC_FLOW__I at = (iy - 8) * (int32_t)level->stride + (ix - 8);
+    const MOSAIC_FLOW__I upper = MOSAIC_FLOW__NAME(dis_pair)(second, at), lower = MOSAIC_FLOW__NAME(dis_pair)(second + level->stride, at);
+    const MOSAIC_FLOW__V a = MOSAIC_FLOW__NAME(dis_number)(upper & 255), b = MOSAIC_FLOW__NAME(dis_number)(upper >> 8);
+    const MOSAIC_FLOW__V c = MOSAIC_FLOW__NAME(dis_number)(lower & 255), d = MOSAIC_FLOW__NAME(dis_number)(lower >> 8);
+    MOSAIC_FLOW__V p, q;
+    p = a + (b - a) * wx;
+    q = c + (d - c) * wx;
+    p = p + (q - p) * wy;
+    q = MOSAIC_FLOW__NAME(dis_number)(MOSAIC_FLOW__NAME(dis_every_other)(first + 2 * x + odd));
+    *grey = (p + q) * 0.5f;
+    *change = p - q;
+}
+
+/* A row of that, with borders. */
 MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_warp)(const mosaic_flow__dis_way *way, int y)
 {
     const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
     const int w = level->width;
-    const uint8_t *first = level->pixels[way->from] + y * level->stride, *second = level->pixels[1 - way->from];
     float ramp[MOSAIC_FLOW__LANES];
     int colour, x, i;
     for (colour = 0; colour < 2; colour++) {
@@ -6405,26 +6489,13 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_warp)(const mosaic_flow__dis_way 
         const float *v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_FROM, level, y, colour);
         float *grey = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y, colour);
         float *change = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y, colour);
-        MOSAIC_FLOW__V column;
+        MOSAIC_FLOW__V column, g, c;
         for (i = 0; i < MOSAIC_FLOW__LANES; i++) ramp[i] = (float)(2 * i + odd);
         column = MOSAIC_FLOW__NAME(load)(ramp);
         for (x = 0; 2 * x + odd < w; x += MOSAIC_FLOW__LANES) {
-            /* Counted from 8 pixels outside, where truncation is the floor. */
-            const MOSAIC_FLOW__V px = MOSAIC_FLOW__NAME(dis_within)(column + (float)(2 * x + 8) + MOSAIC_FLOW__NAME(load)(u + x), 0, (float)(w + 15));
-            const MOSAIC_FLOW__V py = MOSAIC_FLOW__NAME(dis_within)((float)(y + 8) + MOSAIC_FLOW__NAME(load)(v + x), 0, (float)(level->height + 15));
-            const MOSAIC_FLOW__I ix = MOSAIC_FLOW__NAME(dis_integer)(px), iy = MOSAIC_FLOW__NAME(dis_integer)(py);
-            const MOSAIC_FLOW__V wx = px - MOSAIC_FLOW__NAME(dis_number)(ix), wy = py - MOSAIC_FLOW__NAME(dis_number)(iy);
-            const MOSAIC_FLOW__I at = (iy - 8) * (int32_t)level->stride + (ix - 8);
-            const MOSAIC_FLOW__I upper = MOSAIC_FLOW__NAME(dis_pair)(second, at), lower = MOSAIC_FLOW__NAME(dis_pair)(second + level->stride, at);
-            const MOSAIC_FLOW__V a = MOSAIC_FLOW__NAME(dis_number)(upper & 255), b = MOSAIC_FLOW__NAME(dis_number)(upper >> 8);
-            const MOSAIC_FLOW__V c = MOSAIC_FLOW__NAME(dis_number)(lower & 255), d = MOSAIC_FLOW__NAME(dis_number)(lower >> 8);
-            MOSAIC_FLOW__V p, q;
-            p = a + (b - a) * wx;
-            q = c + (d - c) * wx;
-            p = p + (q - p) * wy;
-            q = MOSAIC_FLOW__NAME(dis_number)(MOSAIC_FLOW__NAME(dis_every_other)(first + 2 * x + odd));
-            MOSAIC_FLOW__NAME(store)(grey + x, (p + q) * 0.5f);
-            MOSAIC_FLOW__NAME(store)(change + x, p - q);
+            MOSAIC_FLOW__NAME(dis_warp_at)(way, y, odd, x, column, MOSAIC_FLOW__NAME(load)(u + x), MOSAIC_FLOW__NAME(load)(v + x), &g, &c);
+            MOSAIC_FLOW__NAME(store)(grey + x, g);
+            MOSAIC_FLOW__NAME(store)(change + x, c);
         }
     }
     for (i = 1; i <= 2; i++) {
@@ -6436,140 +6507,213 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_warp)(const mosaic_flow__dis_way 
 }
 
 /* Smoothness of a row: alpha / 2 over the length of the field's gradient, between a pixel and those to its right and below; none across the border. */
-MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_smoothness)(const mosaic_flow__dis_way *way, int y)
+typedef struct MOSAIC_FLOW__NAME(dis_slack) {
+    const float *u, *v, *right_u, *right_v, *lower_u, *lower_v;
+    float *east, *south;
+    MOSAIC_FLOW__V below;
+} MOSAIC_FLOW__NAME(dis_slack);
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__NAME(dis_slack) MOSAIC_FLOW__NAME(dis_slack_of)(const mosaic_flow__dis_way *way, int y, int colour)
 {
     const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
-    const int w = level->width, last = y == level->height - 1;
-    const MOSAIC_FLOW__V below = MOSAIC_FLOW__SET(last ? 0.0f : 1.0f);
-    int colour, x;
-    for (x = 0; x < 2; x++)
-        *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_U_NOW + x, level, w, y) = *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_U_NOW + x, level, w - 1, y);
-    for (colour = 0; colour < 2; colour++) {
-        const int odd = (y + colour) & 1, other = 1 - colour;
-        const float *u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, colour);
-        const float *v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, colour);
-        const float *right_u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, other) + odd;
-        const float *right_v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, other) + odd;
-        const float *lower_u = last ? u : mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y + 1, other);
-        const float *lower_v = last ? v : mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y + 1, other);
-        float *east = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, colour);
-        float *south = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y, colour);
-        for (x = 0; 2 * x + odd < w; x += MOSAIC_FLOW__LANES) {
-            const MOSAIC_FLOW__V here_u = MOSAIC_FLOW__NAME(load)(u + x), here_v = MOSAIC_FLOW__NAME(load)(v + x);
-            const MOSAIC_FLOW__V ux = MOSAIC_FLOW__NAME(load)(right_u + x) - here_u, uy = MOSAIC_FLOW__NAME(load)(lower_u + x) - here_u;
-            const MOSAIC_FLOW__V vx = MOSAIC_FLOW__NAME(load)(right_v + x) - here_v, vy = MOSAIC_FLOW__NAME(load)(lower_v + x) - here_v;
-            const MOSAIC_FLOW__V k = MOSAIC_FLOW__NAME(dis_root)(ux * ux + uy * uy + (vx * vx + vy * vy) + 1e-6f) * 10.0f;
-            MOSAIC_FLOW__NAME(store)(east + x, k);
-            MOSAIC_FLOW__NAME(store)(south + x, k * below);
-        }
-    }
+    const int odd = (y + colour) & 1, other = 1 - colour, last = y == level->height - 1;
+    MOSAIC_FLOW__NAME(dis_slack) s;
+    s.u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, colour);
+    s.v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, colour);
+    s.right_u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, other) + odd;
+    s.right_v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, other) + odd;
+    s.lower_u = last ? s.u : mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y + 1, other);
+    s.lower_v = last ? s.v : mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y + 1, other);
+    s.east = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, colour);
+    s.south = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y, colour);
+    s.below = MOSAIC_FLOW__SET(last ? 0.0f : 1.0f);
+    return s;
+}
+
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_slack_at)(const MOSAIC_FLOW__NAME(dis_slack) * s, int x)
+{
+    const MOSAIC_FLOW__V here_u = MOSAIC_FLOW__NAME(load)(s->u + x), here_v = MOSAIC_FLOW__NAME(load)(s->v + x);
+    const MOSAIC_FLOW__V ux = MOSAIC_FLOW__NAME(load)(s->right_u + x) - here_u, uy = MOSAIC_FLOW__NAME(load)(s->lower_u + x) - here_u;
+    const MOSAIC_FLOW__V vx = MOSAIC_FLOW__NAME(load)(s->right_v + x) - here_v, vy = MOSAIC_FLOW__NAME(load)(s->lower_v + x) - here_v;
+    const MOSAIC_FLOW__V k = MOSAIC_FLOW__NAME(dis_root)(ux * ux + uy * uy + (vx * vx + vy * vy) + 1e-6f) * 10.0f;
+    MOSAIC_FLOW__NAME(store)(s->east + x, k);
+    MOSAIC_FLOW__NAME(store)(s->south + x, k * s->below);
+}
+
+/* Before: the field goes on beyond the right border. After: nothing crosses the left and the right one. */
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_slack_before)(const mosaic_flow__dis_way *way, int y)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const int w = level->width;
+    int k;
+    for (k = 0; k < 2; k++)
+        *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_U_NOW + k, level, w, y) = *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_U_NOW + k, level, w - 1, y);
+}
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_slack_after)(const mosaic_flow__dis_way *way, int y)
+{
+    const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
     *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_EAST, level, -1, y) = 0;
-    *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_EAST, level, w - 1, y) = 0;
+    *mosaic_flow__dis_at(way, MOSAIC_FLOW__DIS_EAST, level, level->width - 1, y) = 0;
+}
+
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_smoothness)(const mosaic_flow__dis_way *way, int y)
+{
+    const int w = way->dis->level[way->scale].width;
+    int colour, x;
+    MOSAIC_FLOW__NAME(dis_slack_before)(way, y);
+    for (colour = 0; colour < 2; colour++) {
+        const MOSAIC_FLOW__NAME(dis_slack) s = MOSAIC_FLOW__NAME(dis_slack_of)(way, y, colour);
+        for (x = 0; 2 * x + ((y + colour) & 1) < w; x += MOSAIC_FLOW__LANES) MOSAIC_FLOW__NAME(dis_slack_at)(&s, x);
+    }
+    MOSAIC_FLOW__NAME(dis_slack_after)(way, y);
 }
 
 /* A row of the linear system of one round. At each pixel, for the field u, v:
        (a11 + all) u + a12 v = b1 + sum of smoothness times the neighbour's u, and the same for v; all is the sum of the four smoothnesses.
    Kept are a12, b1, b2 and the relaxation over (a11 + all) and (a22 + all). */
-MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_system)(const mosaic_flow__dis_way *way, int y)
+typedef struct MOSAIC_FLOW__NAME(dis_equations) {
+    const float *u, *v, *from_u, *from_v;
+    /* Grey: this row, the one above and below, those above and below them; _o of the other colour. */
+    const float *g, *g_o, *up, *up_o, *down, *down_o, *up_2, *down_2, *t, *t_o, *t_up, *t_down, *east, *west, *south, *north;
+    float *to12, *to1, *to2, *r1, *r2;
+    int right, left;
+} MOSAIC_FLOW__NAME(dis_equations);
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__NAME(dis_equations) MOSAIC_FLOW__NAME(dis_equations_of)(const mosaic_flow__dis_way *way, int y, int colour)
 {
     const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
+    const int odd = (y + colour) & 1, other = 1 - colour;
+    MOSAIC_FLOW__NAME(dis_equations) s;
+    s.right = odd;
+    s.left = odd - 1;
+    s.u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, colour);
+    s.v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, colour);
+    s.from_u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_FROM, level, y, colour);
+    s.from_v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_FROM, level, y, colour);
+    s.g = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y, colour);
+    s.g_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y, other);
+    s.up = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y - 1, colour);
+    s.up_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y - 1, other);
+    s.down = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y + 1, colour);
+    s.down_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y + 1, other);
+    s.up_2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y - 2, colour);
+    s.down_2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y + 2, colour);
+    s.t = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y, colour);
+    s.t_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y, other);
+    s.t_up = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y - 1, other);
+    s.t_down = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y + 1, other);
+    s.east = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, colour);
+    s.west = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, other) + s.left;
+    s.south = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y, colour);
+    s.north = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y - 1, other);
+    s.to12 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_A12, level, y, colour);
+    s.to1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B1, level, y, colour);
+    s.to2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B2, level, y, colour);
+    s.r1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R1, level, y, colour);
+    s.r2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R2, level, y, colour);
+    return s;
+}
+
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_equations_at)(const MOSAIC_FLOW__NAME(dis_equations) * s, int x)
+{
+    const MOSAIC_FLOW__V middle = MOSAIC_FLOW__NAME(load)(s->g + x) * 2.0f;
+    const MOSAIC_FLOW__V gx = (MOSAIC_FLOW__NAME(load)(s->g_o + x + s->right) - MOSAIC_FLOW__NAME(load)(s->g_o + x + s->left)) * 0.5f;
+    const MOSAIC_FLOW__V gy = (MOSAIC_FLOW__NAME(load)(s->down_o + x) - MOSAIC_FLOW__NAME(load)(s->up_o + x)) * 0.5f;
+    const MOSAIC_FLOW__V gxx = (MOSAIC_FLOW__NAME(load)(s->g + x + 1) - middle + MOSAIC_FLOW__NAME(load)(s->g + x - 1)) * 0.25f;
+    const MOSAIC_FLOW__V gyy = (MOSAIC_FLOW__NAME(load)(s->down_2 + x) - middle + MOSAIC_FLOW__NAME(load)(s->up_2 + x)) * 0.25f;
+    const MOSAIC_FLOW__V gxy = ((MOSAIC_FLOW__NAME(load)(s->down + x + s->right) - MOSAIC_FLOW__NAME(load)(s->down + x + s->left)) -
+                                (MOSAIC_FLOW__NAME(load)(s->up + x + s->right) - MOSAIC_FLOW__NAME(load)(s->up + x + s->left))) *
+                               0.25f;
+    const MOSAIC_FLOW__V z = MOSAIC_FLOW__NAME(load)(s->t + x);
+    const MOSAIC_FLOW__V zx = (MOSAIC_FLOW__NAME(load)(s->t_o + x + s->right) - MOSAIC_FLOW__NAME(load)(s->t_o + x + s->left)) * 0.5f;
+    const MOSAIC_FLOW__V zy = (MOSAIC_FLOW__NAME(load)(s->t_down + x) - MOSAIC_FLOW__NAME(load)(s->t_up + x)) * 0.5f;
+    const MOSAIC_FLOW__V u0 = MOSAIC_FLOW__NAME(load)(s->from_u + x), v0 = MOSAIC_FLOW__NAME(load)(s->from_v + x);
+    const MOSAIC_FLOW__V du = MOSAIC_FLOW__NAME(load)(s->u + x) - u0, dv = MOSAIC_FLOW__NAME(load)(s->v + x) - v0;
+    /* Each constraint is divided by the squared gradient of what it compares. */
+    const MOSAIC_FLOW__V n = gx * gx + gy * gy + 0.01f, nx = gxx * gxx + gxy * gxy + 0.01f, ny = gyy * gyy + gxy * gxy + 0.01f;
+    const MOSAIC_FLOW__V inverse = 1.0f / (n * nx * ny), in = inverse * (nx * ny), inx = inverse * (n * ny), iny = inverse * (n * nx);
+    const MOSAIC_FLOW__V d = z + gx * du + gy * dv, dx = zx + gxx * du + gxy * dv, dy = zy + gxy * du + gyy * dv;
+    const MOSAIC_FLOW__V grey = MOSAIC_FLOW__NAME(dis_root)(d * d * in + 1e-6f) * (in * 2.5f);
+    const MOSAIC_FLOW__V slope = MOSAIC_FLOW__NAME(dis_root)(dx * dx * inx + dy * dy * iny + 1e-6f) * 5.0f, kx = slope * inx, ky = slope * iny;
+    const MOSAIC_FLOW__V a11 = grey * (gx * gx) + kx * (gxx * gxx) + ky * (gxy * gxy) + 1e-3f;
+    const MOSAIC_FLOW__V a22 = grey * (gy * gy) + kx * (gxy * gxy) + ky * (gyy * gyy) + 1e-3f;
+    const MOSAIC_FLOW__V a12 = grey * (gx * gy) + kx * (gxx * gxy) + ky * (gxy * gyy);
+    const MOSAIC_FLOW__V b1 = grey * (gx * z) + kx * (gxx * zx) + ky * (gxy * zy), b2 = grey * (gy * z) + kx * (gxy * zx) + ky * (gyy * zy);
+    const MOSAIC_FLOW__V all = (MOSAIC_FLOW__NAME(load)(s->east + x) + MOSAIC_FLOW__NAME(load)(s->west + x)) +
+                               (MOSAIC_FLOW__NAME(load)(s->south + x) + MOSAIC_FLOW__NAME(load)(s->north + x));
+    MOSAIC_FLOW__NAME(store)(s->to12 + x, a12);
+    MOSAIC_FLOW__NAME(store)(s->to1 + x, a11 * u0 + a12 * v0 - b1);
+    MOSAIC_FLOW__NAME(store)(s->to2 + x, a12 * u0 + a22 * v0 - b2);
+    MOSAIC_FLOW__NAME(store)(s->r1 + x, 1.8f / (a11 + all));
+    MOSAIC_FLOW__NAME(store)(s->r2 + x, 1.8f / (a22 + all));
+}
+
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_system)(const mosaic_flow__dis_way *way, int y)
+{
+    const int w = way->dis->level[way->scale].width;
     int colour, x;
     for (colour = 0; colour < 2; colour++) {
-        const int odd = (y + colour) & 1, other = 1 - colour, right = odd, left = odd - 1;
-        const float *u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, colour);
-        const float *v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, colour);
-        const float *from_u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_FROM, level, y, colour);
-        const float *from_v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_FROM, level, y, colour);
-        /* Grey: this row, the one above and below, those above and below them; _o of the other colour. */
-        const float *g = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y, colour);
-        const float *g_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y, other);
-        const float *up = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y - 1, colour);
-        const float *up_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y - 1, other);
-        const float *down = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y + 1, colour);
-        const float *down_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y + 1, other);
-        const float *up_2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y - 2, colour);
-        const float *down_2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_GREY, level, y + 2, colour);
-        const float *t = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y, colour);
-        const float *t_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y, other);
-        const float *t_up = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y - 1, other);
-        const float *t_down = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_CHANGE, level, y + 1, other);
-        const float *east = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, colour);
-        const float *west = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, other) + left;
-        const float *south = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y, colour);
-        const float *north = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y - 1, other);
-        float *to12 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_A12, level, y, colour);
-        float *to1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B1, level, y, colour);
-        float *to2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B2, level, y, colour);
-        float *r1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R1, level, y, colour);
-        float *r2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R2, level, y, colour);
-        for (x = 0; 2 * x + odd < level->width; x += MOSAIC_FLOW__LANES) {
-            const MOSAIC_FLOW__V middle = MOSAIC_FLOW__NAME(load)(g + x) * 2.0f;
-            const MOSAIC_FLOW__V gx = (MOSAIC_FLOW__NAME(load)(g_o + x + right) - MOSAIC_FLOW__NAME(load)(g_o + x + left)) * 0.5f;
-            const MOSAIC_FLOW__V gy = (MOSAIC_FLOW__NAME(load)(down_o + x) - MOSAIC_FLOW__NAME(load)(up_o + x)) * 0.5f;
-            const MOSAIC_FLOW__V gxx = (MOSAIC_FLOW__NAME(load)(g + x + 1) - middle + MOSAIC_FLOW__NAME(load)(g + x - 1)) * 0.25f;
-            const MOSAIC_FLOW__V gyy = (MOSAIC_FLOW__NAME(load)(down_2 + x) - middle + MOSAIC_FLOW__NAME(load)(up_2 + x)) * 0.25f;
-            const MOSAIC_FLOW__V gxy = ((MOSAIC_FLOW__NAME(load)(down + x + right) - MOSAIC_FLOW__NAME(load)(down + x + left)) -
-                                        (MOSAIC_FLOW__NAME(load)(up + x + right) - MOSAIC_FLOW__NAME(load)(up + x + left))) *
-                                       0.25f;
-            const MOSAIC_FLOW__V z = MOSAIC_FLOW__NAME(load)(t + x);
-            const MOSAIC_FLOW__V zx = (MOSAIC_FLOW__NAME(load)(t_o + x + right) - MOSAIC_FLOW__NAME(load)(t_o + x + left)) * 0.5f;
-            const MOSAIC_FLOW__V zy = (MOSAIC_FLOW__NAME(load)(t_down + x) - MOSAIC_FLOW__NAME(load)(t_up + x)) * 0.5f;
-            const MOSAIC_FLOW__V u0 = MOSAIC_FLOW__NAME(load)(from_u + x), v0 = MOSAIC_FLOW__NAME(load)(from_v + x);
-            const MOSAIC_FLOW__V du = MOSAIC_FLOW__NAME(load)(u + x) - u0, dv = MOSAIC_FLOW__NAME(load)(v + x) - v0;
-            /* Each constraint is divided by the squared gradient of what it compares. */
-            const MOSAIC_FLOW__V n = gx * gx + gy * gy + 0.01f, nx = gxx * gxx + gxy * gxy + 0.01f, ny = gyy * gyy + gxy * gxy + 0.01f;
-            const MOSAIC_FLOW__V inverse = 1.0f / (n * nx * ny), in = inverse * (nx * ny), inx = inverse * (n * ny), iny = inverse * (n * nx);
-            const MOSAIC_FLOW__V d = z + gx * du + gy * dv, dx = zx + gxx * du + gxy * dv, dy = zy + gxy * du + gyy * dv;
-            const MOSAIC_FLOW__V grey = MOSAIC_FLOW__NAME(dis_root)(d * d * in + 1e-6f) * (in * 2.5f);
-            const MOSAIC_FLOW__V slope = MOSAIC_FLOW__NAME(dis_root)(dx * dx * inx + dy * dy * iny + 1e-6f) * 5.0f, kx = slope * inx,
-                                 ky = slope * iny;
-            const MOSAIC_FLOW__V a11 = grey * (gx * gx) + kx * (gxx * gxx) + ky * (gxy * gxy) + 1e-3f;
-            const MOSAIC_FLOW__V a22 = grey * (gy * gy) + kx * (gxy * gxy) + ky * (gyy * gyy) + 1e-3f;
-            const MOSAIC_FLOW__V a12 = grey * (gx * gy) + kx * (gxx * gxy) + ky * (gxy * gyy);
-            const MOSAIC_FLOW__V b1 = grey * (gx * z) + kx * (gxx * zx) + ky * (gxy * zy), b2 = grey * (gy * z) + kx * (gxy * zx) + ky * (gyy * zy);
-            const MOSAIC_FLOW__V all = (MOSAIC_FLOW__NAME(load)(east + x) + MOSAIC_FLOW__NAME(load)(west + x)) +
-                                       (MOSAIC_FLOW__NAME(load)(south + x) + MOSAIC_FLOW__NAME(load)(north + x));
-            MOSAIC_FLOW__NAME(store)(to12 + x, a12);
-            MOSAIC_FLOW__NAME(store)(to1 + x, a11 * u0 + a12 * v0 - b1);
-            MOSAIC_FLOW__NAME(store)(to2 + x, a12 * u0 + a22 * v0 - b2);
-            MOSAIC_FLOW__NAME(store)(r1 + x, 1.8f / (a11 + all));
-            MOSAIC_FLOW__NAME(store)(r2 + x, 1.8f / (a22 + all));
-        }
+        const MOSAIC_FLOW__NAME(dis_equations) s = MOSAIC_FLOW__NAME(dis_equations_of)(way, y, colour);
+        for (x = 0; 2 * x + ((y + colour) & 1) < w; x += MOSAIC_FLOW__LANES) MOSAIC_FLOW__NAME(dis_equations_at)(&s, x);
     }
 }
 
 /* Relaxes the pixels of one colour of a row. */
-MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_relax)(const mosaic_flow__dis_way *way, int y, int colour)
+typedef struct MOSAIC_FLOW__NAME(dis_sweep) {
+    float *u, *v;
+    const float *u_o, *u_up, *u_down, *v_o, *v_up, *v_down, *east, *west, *south, *north, *a12, *b1, *b2, *r1, *r2;
+    int right, left;
+} MOSAIC_FLOW__NAME(dis_sweep);
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__NAME(dis_sweep) MOSAIC_FLOW__NAME(dis_sweep_of)(const mosaic_flow__dis_way *way, int y, int colour)
 {
     const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
-    const int odd = (y + colour) & 1, other = 1 - colour, right = odd, left = odd - 1;
-    float *u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, colour);
-    float *v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, colour);
-    const float *u_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, other), *u_up = u_o - level->plane, *u_down = u_o + level->plane;
-    const float *v_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, other), *v_up = v_o - level->plane, *v_down = v_o + level->plane;
-    const float *east = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, colour);
-    const float *west = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, other) + left;
-    const float *south = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y, colour);
-    const float *north = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y - 1, other);
-    const float *a12 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_A12, level, y, colour);
-    const float *b1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B1, level, y, colour);
-    const float *b2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B2, level, y, colour);
-    const float *r1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R1, level, y, colour);
-    const float *r2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R2, level, y, colour);
+    const int odd = (y + colour) & 1, other = 1 - colour;
+    MOSAIC_FLOW__NAME(dis_sweep) s;
+    s.right = odd;
+    s.left = odd - 1;
+    s.u = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, colour);
+    s.v = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, colour);
+    s.u_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_U_NOW, level, y, other);
+    s.u_up = s.u_o - level->plane;
+    s.u_down = s.u_o + level->plane;
+    s.v_o = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_V_NOW, level, y, other);
+    s.v_up = s.v_o - level->plane;
+    s.v_down = s.v_o + level->plane;
+    s.east = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, colour);
+    s.west = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_EAST, level, y, other) + s.left;
+    s.south = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y, colour);
+    s.north = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_SOUTH, level, y - 1, other);
+    s.a12 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_A12, level, y, colour);
+    s.b1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B1, level, y, colour);
+    s.b2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_B2, level, y, colour);
+    s.r1 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R1, level, y, colour);
+    s.r2 = mosaic_flow__dis_half(way, MOSAIC_FLOW__DIS_R2, level, y, colour);
+    return s;
+}
+
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_sweep_at)(const MOSAIC_FLOW__NAME(dis_sweep) * p, int x)
+{
+    const MOSAIC_FLOW__V e = MOSAIC_FLOW__NAME(load)(p->east + x), w = MOSAIC_FLOW__NAME(load)(p->west + x);
+    const MOSAIC_FLOW__V s = MOSAIC_FLOW__NAME(load)(p->south + x), n = MOSAIC_FLOW__NAME(load)(p->north + x),
+                         cross = MOSAIC_FLOW__NAME(load)(p->a12 + x);
+    const MOSAIC_FLOW__V old_u = MOSAIC_FLOW__NAME(load)(p->u + x), old_v = MOSAIC_FLOW__NAME(load)(p->v + x);
+    const MOSAIC_FLOW__V around_u = (e * MOSAIC_FLOW__NAME(load)(p->u_o + x + p->right) + w * MOSAIC_FLOW__NAME(load)(p->u_o + x + p->left)) +
+                                    (s * MOSAIC_FLOW__NAME(load)(p->u_down + x) + n * MOSAIC_FLOW__NAME(load)(p->u_up + x));
+    const MOSAIC_FLOW__V around_v = (e * MOSAIC_FLOW__NAME(load)(p->v_o + x + p->right) + w * MOSAIC_FLOW__NAME(load)(p->v_o + x + p->left)) +
+                                    (s * MOSAIC_FLOW__NAME(load)(p->v_down + x) + n * MOSAIC_FLOW__NAME(load)(p->v_up + x));
+    const MOSAIC_FLOW__V new_u = (MOSAIC_FLOW__NAME(load)(p->b1 + x) + around_u - cross * old_v) * MOSAIC_FLOW__NAME(load)(p->r1 + x) - old_u * 0.8f;
+    const MOSAIC_FLOW__V new_v = (MOSAIC_FLOW__NAME(load)(p->b2 + x) + around_v - cross * new_u) * MOSAIC_FLOW__NAME(load)(p->r2 + x) - old_v * 0.8f;
+    MOSAIC_FLOW__NAME(store)(p->u + x, new_u);
+    MOSAIC_FLOW__NAME(store)(p->v + x, new_v);
+}
+
+MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_relax)(const mosaic_flow__dis_way *way, int y, int colour)
+{
+    const int w = way->dis->level[way->scale].width;
+    const MOSAIC_FLOW__NAME(dis_sweep) s = MOSAIC_FLOW__NAME(dis_sweep_of)(way, y, colour);
     int x;
-    for (x = 0; 2 * x + odd < level->width; x += MOSAIC_FLOW__LANES) {
-        const MOSAIC_FLOW__V e = MOSAIC_FLOW__NAME(load)(east + x), w = MOSAIC_FLOW__NAME(load)(west + x);
-        const MOSAIC_FLOW__V s = MOSAIC_FLOW__NAME(load)(south + x), n = MOSAIC_FLOW__NAME(load)(north + x), cross = MOSAIC_FLOW__NAME(load)(a12 + x);
-        const MOSAIC_FLOW__V old_u = MOSAIC_FLOW__NAME(load)(u + x), old_v = MOSAIC_FLOW__NAME(load)(v + x);
-        const MOSAIC_FLOW__V around_u = (e * MOSAIC_FLOW__NAME(load)(u_o + x + right) + w * MOSAIC_FLOW__NAME(load)(u_o + x + left)) +
-                                        (s * MOSAIC_FLOW__NAME(load)(u_down + x) + n * MOSAIC_FLOW__NAME(load)(u_up + x));
-        const MOSAIC_FLOW__V around_v = (e * MOSAIC_FLOW__NAME(load)(v_o + x + right) + w * MOSAIC_FLOW__NAME(load)(v_o + x + left)) +
-                                        (s * MOSAIC_FLOW__NAME(load)(v_down + x) + n * MOSAIC_FLOW__NAME(load)(v_up + x));
-        const MOSAIC_FLOW__V new_u = (MOSAIC_FLOW__NAME(load)(b1 + x) + around_u - cross * old_v) * MOSAIC_FLOW__NAME(load)(r1 + x) - old_u * 0.8f;
-        const MOSAIC_FLOW__V new_v = (MOSAIC_FLOW__NAME(load)(b2 + x) + around_v - cross * new_u) * MOSAIC_FLOW__NAME(load)(r2 + x) - old_v * 0.8f;
-        MOSAIC_FLOW__NAME(store)(u + x, new_u);
-        MOSAIC_FLOW__NAME(store)(v + x, new_v);
-    }
+    for (x = 0; 2 * x + ((y + colour) & 1) < w; x += MOSAIC_FLOW__LANES) MOSAIC_FLOW__NAME(dis_sweep_at)(&s, x);
 }
 
 /* The rounds. Sweep k of a round follows k rows behind the system's rows: each row finds above and below it what sweeping the whole picture once
@@ -6607,7 +6751,12 @@ MOSAIC_FLOW__KERNEL MOSAIC_FLOW__I MOSAIC_FLOW__NAME(dis_nearest)(MOSAIC_FLOW__V
     return MOSAIC_FLOW__NAME(dis_integer)(v + MOSAIC_FLOW__NAME(select)(v, MOSAIC_FLOW__SET(0), MOSAIC_FLOW__SET(-0.5f), MOSAIC_FLOW__SET(0.5f)));
 }
 
-/* The field of a level in 1/64 px of the next finer one: its patches begin with these. */
+/* A vector in 1/64 px of the next finer level: its patches begin with these. */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_raised)(MOSAIC_FLOW__V v)
+{
+    return MOSAIC_FLOW__NAME(dis_number)(MOSAIC_FLOW__NAME(dis_nearest)(MOSAIC_FLOW__NAME(dis_within)(v * 128.0f, -1e9f, 1e9f)));
+}
+
 MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_raise)(const mosaic_flow__dis_way *way)
 {
     const mosaic_flow__dis_level *level = &way->dis->level[way->scale];
@@ -6615,10 +6764,17 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_raise)(const mosaic_flow__dis
     for (y = 0; y < level->height; y++)
         for (k = 0; k < 2; k++) {
             float *p = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U + k, level, y);
-            for (x = 0; x < level->width; x += MOSAIC_FLOW__LANES) MOSAIC_FLOW__NAME(store)
-            (p + x, MOSAIC_FLOW__NAME(dis_number)(
-                        MOSAIC_FLOW__NAME(dis_nearest)(MOSAIC_FLOW__NAME(dis_within)(MOSAIC_FLOW__NAME(load)(p + x) * 128.0f, -1e9f, 1e9f))));
+            for (x = 0; x < level->width; x += MOSAIC_FLOW__LANES)
+                MOSAIC_FLOW__NAME(store)(p + x, MOSAIC_FLOW__NAME(dis_raised)(MOSAIC_FLOW__NAME(load)(p + x)));
         }
+}
+
+/* A quarter of the way from one number to another; what is written of one, 1/64 px or px. */
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_quarter)(MOSAIC_FLOW__V a, MOSAIC_FLOW__V b) { return a * 0.75f + b * 0.25f; }
+
+MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_scaled)(MOSAIC_FLOW__V v, int to_vectors)
+{
+    return to_vectors ? MOSAIC_FLOW__NAME(dis_within)(v * 64.0f, -32767.0f, 32767.0f) : MOSAIC_FLOW__NAME(dis_within)(v * 1.0f, -1e9f, 1e9f);
 }
 
 /* Writes a row of the result: of a field of half the size, or of the size itself. */
@@ -6629,7 +6785,6 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_write)(const mosaic_flow__dis
     const int half = way->scale == 1, w = level->width;
     /* Pixel y of the field lies at y / 2 - 1/4 of the half size. */
     const int y0 = half ? y / 2 : y, y1 = half ? mosaic_flow__dis_clamp(y / 2 + (y & 1 ? 1 : -1), 0, level->height - 1) : y;
-    const float scale = way->vectors ? 64.0f : 1.0f, least = way->vectors ? -32767.0f : -1e9f;
     float *row[2];
     int x, k, i;
     for (k = 0; k < 2; k++) {
@@ -6638,7 +6793,7 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_write)(const mosaic_flow__dis
         row[k] = mosaic_flow__dis_row(way, MOSAIC_FLOW__DIS_U_DOWN + k, level, 0); /* done with */
         for (x = 0; x < w; x += MOSAIC_FLOW__LANES) {
             MOSAIC_FLOW__V v = MOSAIC_FLOW__NAME(load)(p + x);
-            if (half) v = (v * 0.75f + MOSAIC_FLOW__NAME(load)(q + x) * 0.25f) * 2.0f;
+            if (half) v = MOSAIC_FLOW__NAME(dis_quarter)(v, MOSAIC_FLOW__NAME(load)(q + x)) * 2.0f;
             MOSAIC_FLOW__NAME(store)(row[k] + x, v);
         }
         row[k][-1] = row[k][0];
@@ -6651,8 +6806,8 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_write)(const mosaic_flow__dis
             int count = (dis->width - i + half) >> half;
             for (k = 0; k < 2; k++) {
                 MOSAIC_FLOW__V v = MOSAIC_FLOW__NAME(load)(row[k] + x);
-                if (half) v = v * 0.75f + MOSAIC_FLOW__NAME(load)(row[k] + x + (i ? 1 : -1)) * 0.25f;
-                v = MOSAIC_FLOW__NAME(dis_within)(v * scale, least, -least);
+                if (half) v = MOSAIC_FLOW__NAME(dis_quarter)(v, MOSAIC_FLOW__NAME(load)(row[k] + x + (i ? 1 : -1)));
+                v = MOSAIC_FLOW__NAME(dis_scaled)(v, way->vectors != 0);
                 if (way->vectors) {
                     const MOSAIC_FLOW__I rounded = MOSAIC_FLOW__NAME(dis_nearest)(v);
                     memcpy(whole[k], &rounded, sizeof rounded);
@@ -6676,7 +6831,7 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_write)(const mosaic_flow__dis
 
 /* ---- pictures ---- */
 
-/* Grey of packed RGB, (77 R + 150 G + 29 B) / 256. */
+/* Grey of packed RGB. */
 MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_grey)(const uint8_t *rgb, uint8_t *grey, int count)
 {
     int x = 0;
@@ -6708,7 +6863,7 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_grey)(const uint8_t *rgb, uin
         _mm_storeu_si128((__m128i *)(void *)(grey + x), _mm_packus_epi16(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1)));
     }
 #endif
-    for (; x < count; x++, rgb += 3) grey[x] = (uint8_t)((77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8);
+    for (; x < count; x++, rgb += 3) grey[x] = mosaic_flow__dis_luma(rgb);
 }
 
 /* Means of 2 x 2 pixels. */
@@ -6724,10 +6879,10 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_halve)(const uint8_t *p, ptrd
         _mm_storel_epi64((__m128i *)(void *)(to + x), _mm_packus_epi16(mean, mean));
     }
 #endif
-    for (; x < count; x++) to[x] = (uint8_t)((p[2 * x] + p[2 * x + 1] + p[stride + 2 * x] + p[stride + 2 * x + 1] + 2) >> 2);
+    for (; x < count; x++) to[x] = mosaic_flow__dis_mean(p + 2 * x, stride);
 }
 
-/* Sobel's filter / 4, rounded, for the rows and columns that patches read. */
+/* Slopes of the rows and columns that patches read. */
 MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_slopes)(const mosaic_flow__dis_level *level, int slot)
 {
     const int w = level->width < 8 ? 8 : level->width, h = level->height < 8 ? 8 : level->height;
@@ -6750,11 +6905,7 @@ MOSAIC_FLOW__ISA static void MOSAIC_FLOW__NAME(dis_slopes)(const mosaic_flow__di
             _mm256_storeu_si256((__m256i *)(void *)(down + x), _mm256_srai_epi16(_mm256_add_epi16(d, two), 2));
         }
 #endif
-        for (; x < w; x++, p++) {
-            const int nw = p[-s - 1], n = p[-s], ne = p[-s + 1], west = p[-1], e = p[1], sw = p[s - 1], so = p[s], se = p[s + 1];
-            across[x] = (int16_t)((ne - nw + 2 * (e - west) + se - sw + 2) >> 2);
-            down[x] = (int16_t)((sw - nw + 2 * (so - n) + se - ne + 2) >> 2);
-        }
+        for (; x < w; x++, p++) mosaic_flow__dis_slope(p, s, across + x, down + x);
     }
 }
 
@@ -6802,6 +6953,7 @@ static const mosaic_flow__kernels MOSAIC_FLOW__NAME(kernels) = {MOSAIC_FLOW__LAN
 #undef MOSAIC_FLOW__NAME
 #undef MOSAIC_FLOW__SHARED
 #undef MOSAIC_FLOW__V
+#undef MOSAIC_FLOW__F
 #undef MOSAIC_FLOW__I
 #undef MOSAIC_FLOW__KERNEL
 #undef MOSAIC_FLOW__PIXELS

@@ -470,12 +470,14 @@ typedef struct mosaic_engine mosaic_engine;
 /* Stages of an engine on another processor, to the very bits of those here: mosaic_cuda.cu fills one in for GPUs. A stage whose function gives anything
    but 0 is done here, so a device may be lost at any time. layout: what tells that the functions were compiled with this very engine; if not, it is
    refused (MISMATCH). open gives the state of one engine, null where the device cannot serve it; it is not asked to where cells may begin between
-   whole pixels. */
+   whole pixels. costs only begins what take ends. paint makes the colours and curves of cells that get new ones, the canvas and
+   what finishing makes of it. */
 typedef struct mosaic_device {
     void *ctx;
     uint64_t layout;
     void *(*open)(void *ctx, const mosaic_engine *engine);
     int (*costs)(void *state, const mosaic_engine *engine);
+    int (*take)(void *state, const mosaic_engine *engine);
     int (*paint)(void *state, const mosaic_engine *engine);
     void (*close)(void *state);
 } mosaic_device;
@@ -647,10 +649,14 @@ extern "C" {
 
 #if defined(__CUDACC__)
 #define MOSAIC__INLINE MOSAIC__UNUSED static __host__ __device__ __forceinline__
+#define MOSAIC__ANYWHERE MOSAIC__UNUSED static __host__ __device__ /* a device runs it too */
 #elif defined(__GNUC__) || defined(__clang__)
 #define MOSAIC__INLINE MOSAIC__UNUSED static inline __attribute__((always_inline))
 #else
 #define MOSAIC__INLINE static inline
+#endif
+#if !defined(MOSAIC__ANYWHERE)
+#define MOSAIC__ANYWHERE static
 #endif
 /* Before a loop of a constant few turns over an array that is to live in registers. */
 #if defined(__clang__)
@@ -743,7 +749,7 @@ MOSAIC__INLINE int mosaic__clamp(int value, int low, int high) { return value < 
 static int mosaic__abs(int value) { return value < 0 ? -value : value; }
 
 /* Quotient rounded to the nearest, halves away from zero; divisor positive. */
-static int64_t mosaic__div_round(int64_t value, int64_t divisor)
+MOSAIC__ANYWHERE int64_t mosaic__div_round(int64_t value, int64_t divisor)
 {
     return value >= 0 ? (value + divisor / 2) / divisor : -((-value + divisor / 2) / divisor);
 }
@@ -1778,7 +1784,7 @@ static int mosaic__variant_of(int tile) { return tile % MOSAIC_VARIANTS; }
 static int mosaic__look_index(int tile) { return tile / MOSAIC_VARIANTS; }
 
 /* Levels of the bright and dark variants, 1/10. */
-static int mosaic__variant_tenths(int variant) { return variant == MOSAIC_BRIGHT ? 11 : variant == MOSAIC_DARK ? 9 : 10; }
+MOSAIC__ANYWHERE int mosaic__variant_tenths(int variant) { return variant == MOSAIC_BRIGHT ? 11 : variant == MOSAIC_DARK ? 9 : 10; }
 
 /* ==== Grid ==== */
 
@@ -2120,7 +2126,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_option_set(mosaic_options *options, con
 /* A resolved option: none is nothing. */
 static double mosaic__amount(float option) { return option == (float)MOSAIC_OFF ? 0 : (double)option; }
 
-static int mosaic__round(double x) { return (int)(x < 0 ? x - .5 : x + .5); }
+MOSAIC__ANYWHERE int mosaic__round(double x) { return (int)(x < 0 ? x - .5 : x + .5); }
 
 static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__settings *s)
 {
@@ -2319,7 +2325,7 @@ typedef struct mosaic__sym {
 } mosaic__sym;
 
 /* Newton's iteration from a power of two: five steps reach the last bit but one. x >= 0. */
-static double mosaic__sqrt(double x)
+MOSAIC__ANYWHERE double mosaic__sqrt(double x)
 {
     uint64_t bits;
     double y;
@@ -2333,7 +2339,7 @@ static double mosaic__sqrt(double x)
 }
 
 /* Eigenvalues and vectors (columns of v) of a symmetric matrix by cyclic Jacobi rotations: six sweeps, always. */
-static void mosaic__eigen(const mosaic__sym *a, double value[3], double v[3][3])
+MOSAIC__ANYWHERE void mosaic__eigen(const mosaic__sym *a, double value[3], double v[3][3])
 {
     static const int pair[3][2] = {{0, 1}, {0, 2}, {1, 2}};
     double m[3][3];
@@ -2378,7 +2384,7 @@ static void mosaic__eigen(const mosaic__sym *a, double value[3], double v[3][3])
 }
 
 /* v diag(value) v^T */
-static mosaic__sym mosaic__compose(double v[3][3], const double value[3])
+MOSAIC__ANYWHERE mosaic__sym mosaic__compose(double v[3][3], const double value[3])
 {
     mosaic__sym a;
     int r, c, k, n = 0;
@@ -2391,14 +2397,14 @@ static mosaic__sym mosaic__compose(double v[3][3], const double value[3])
     return a;
 }
 
-static double mosaic__sym_at(const mosaic__sym *a, int r, int c)
+MOSAIC__ANYWHERE double mosaic__sym_at(const mosaic__sym *a, int r, int c)
 {
     static const int index[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
     return a->m[index[r][c]];
 }
 
 /* a b a, symmetric again. */
-static mosaic__sym mosaic__sandwich(const mosaic__sym *a, const mosaic__sym *b)
+MOSAIC__ANYWHERE mosaic__sym mosaic__sandwich(const mosaic__sym *a, const mosaic__sym *b)
 {
     mosaic__sym out;
     double ab[3][3];
@@ -2424,7 +2430,7 @@ typedef struct mosaic__palette {
 } mosaic__palette;
 
 /* Covariance in squared levels, with a ridge that keeps flat pictures from being stretched without limit. */
-static mosaic__sym mosaic__covariance(const mosaic__colours *colours, double mean[3])
+MOSAIC__ANYWHERE mosaic__sym mosaic__covariance(const mosaic__colours *colours, double mean[3])
 {
     static const int pair[6][2] = {{0, 0}, {0, 1}, {0, 2}, {1, 1}, {1, 2}, {2, 2}};
     mosaic__sym a;
@@ -2450,7 +2456,7 @@ static void mosaic__palette_of(const mosaic__colours *colours, mosaic__palette *
     palette->inverse = mosaic__compose(v, value);
 }
 
-static int16_t mosaic__int16(double x)
+MOSAIC__ANYWHERE int16_t mosaic__int16(double x)
 {
     if (x > 32767) return 32767;
     if (x < -32767) return -32767;
@@ -2459,7 +2465,7 @@ static int16_t mosaic__int16(double x)
 
 /* The map from the spread of a photograph (f times as strong) to that of a cell with covariance c, limited and at the strength that was asked for:
    symmetric and, but for the limits, the one between the two covariances, or, axis by axis, between the spreads of grey and of two opponent colours. */
-static mosaic__sym mosaic__spread_map(const mosaic__settings *s, const mosaic__palette *photo, double f, const mosaic__sym *c)
+MOSAIC__ANYWHERE mosaic__sym mosaic__spread_map(const mosaic__settings *s, const mosaic__palette *photo, double f, const mosaic__sym *c)
 {
     static const double axes[3][3] = {{.57735026918962576, .70710678118654752, .40824829046386302},
                                       {.57735026918962576, 0, -.81649658092772603},
@@ -2501,7 +2507,8 @@ static mosaic__sym mosaic__spread_map(const mosaic__settings *s, const mosaic__p
 
 /* The rows of a draw list's colour map: out = bleed * source + (1 - bleed) * (m_t + mean (m_c - m_t) + ((1 - spread) I + spread T) (f p - m_t))
    with f the variant's level factor and m_t the mean of the photograph in that variant. */
-static void mosaic__recolour(const mosaic__settings *s, const mosaic__palette *photo, int variant, const mosaic__colours *cell, int16_t colour[3][5])
+MOSAIC__ANYWHERE void mosaic__recolour(const mosaic__settings *s, const mosaic__palette *photo, int variant, const mosaic__colours *cell,
+                                       int16_t colour[3][5])
 {
     double f = (double)mosaic__variant_tenths(variant) / 10, mean[3];
     mosaic__sym c = mosaic__covariance(cell, mean), t = mosaic__spread_map(s, photo, f, &c);
@@ -2523,7 +2530,7 @@ static void mosaic__recolour(const mosaic__settings *s, const mosaic__palette *p
 enum { MOSAIC__KNOTS = 17 };
 
 /* The level below which `rank` of the pixels lie, both in 1/256 … of a pixel, of a code; below[b]: how many pixels are below level b. */
-static int32_t mosaic__quantile(const uint8_t below[257], int32_t rank)
+MOSAIC__ANYWHERE int32_t mosaic__quantile(const uint8_t below[257], int32_t rank)
 {
     int low = 0, high = 255; /* the level within which it lies */
     int32_t inside;
@@ -2541,7 +2548,8 @@ static int32_t mosaic__quantile(const uint8_t below[257], int32_t rank)
 /* One channel: at each knot the level of the cell that as many pixels lie below, the tile's own counted through a window as wide as the knots are
    apart; outside the tile's levels straight on; nowhere steeper than twice; moved so that the means agree. share of it, the rest stays as it is. y, c: codes
    of the tile's pixels as they come out of the matrix, and of the cell's less the share of the source (of 4096). */
-static void mosaic__curve_fill(const int32_t y[MOSAIC__PIXELS], const uint16_t c[MOSAIC__PIXELS], int bleed, int share, int16_t level[MOSAIC__KNOTS])
+MOSAIC__ANYWHERE void mosaic__curve_fill(const int32_t y[MOSAIC__PIXELS], const uint16_t c[MOSAIC__PIXELS], int bleed, int share,
+                                         int16_t level[MOSAIC__KNOTS])
 {
     uint8_t below[257];
     int32_t at[MOSAIC__KNOTS], knot[MOSAIC__KNOTS], sum_y = 0, sum_c = 0, sum_k = 0, shift;
@@ -2572,7 +2580,8 @@ static void mosaic__curve_fill(const int32_t y[MOSAIC__PIXELS], const uint16_t c
         level[j] = (int16_t)(((256 - share) * 256 * j + share * mosaic__clamp(knot[j] + shift, -4096, 8192) + 128) >> 8);
 }
 
-static void mosaic__bend(const mosaic__settings *s, const mosaic__codes *photo, const mosaic__codes *cell, int16_t colour[3][5], mosaic_curve *curve)
+MOSAIC__ANYWHERE void mosaic__bend(const mosaic__settings *s, const mosaic__codes *photo, const mosaic__codes *cell, int16_t colour[3][5],
+                                   mosaic_curve *curve)
 {
     int32_t y[MOSAIC__PIXELS];
     int c, i;
@@ -3405,7 +3414,7 @@ static void mosaic__tone_end(int16_t *tone)
 }
 
 /* A colour by the table: of the six tetrahedra of its cube, the one whose edges go along the channels from the largest remainder to the smallest. */
-static void mosaic__tone_pixel(const int16_t *tone, const uint8_t *in, uint8_t *out)
+MOSAIC__ANYWHERE void mosaic__tone_pixel(const int16_t *tone, const uint8_t *in, uint8_t *out)
 {
     enum { N = MOSAIC__TONE_NODES };
     const int16_t *n = tone + (((in[0] >> 3) * N + (in[1] >> 3)) * N + (in[2] >> 3)) * 4, *n1, *n2, *n3;
@@ -3580,7 +3589,7 @@ static mosaic__part mosaic__cell_part(const mosaic_grid *g, int col, int row)
 }
 
 /* Row or column i of n, mirrored at both ends. */
-static int mosaic__mirrored(int i, int n) { return i < 0 ? -1 - i : i >= n ? 2 * n - 1 - i : i; }
+MOSAIC__ANYWHERE int mosaic__mirrored(int i, int n) { return i < 0 ? -1 - i : i >= n ? 2 * n - 1 - i : i; }
 
 #if MOSAIC__KERNELS_X86
 /* Sums of 2 r + 1 pixels from differences of sums of all before, divided by n: sixteen values at a time, the last ones overlapping those before. Exact for
@@ -3671,7 +3680,7 @@ static void mosaic__smooth_row(void *arg, int row)
 
 /* Along one axis: the position on the other side of the nearer border, as far from it, and how far away that border is; -1 where there is none within
    `width`. */
-static int mosaic__across_border(int at, int begin, int end, int low, int high, int width, int *distance)
+MOSAIC__ANYWHERE int mosaic__across_border(int at, int begin, int end, int low, int high, int width, int *distance)
 {
     const int from_begin = at - begin, from_end = end - 1 - at, other = from_begin <= from_end ? begin - 1 - from_begin : end + from_end;
     *distance = from_begin <= from_end ? from_begin : from_end;
@@ -3679,7 +3688,7 @@ static int mosaic__across_border(int at, int begin, int end, int low, int high, 
 }
 
 /* Share of the other side, of 256: just below a half at the border, nothing from `width` on. */
-static int mosaic__border_share(int distance, int width) { return distance < width ? (2 * (width - distance) - 1) * 256 / (4 * width) : 0; }
+MOSAIC__ANYWHERE int mosaic__border_share(int distance, int width) { return distance < width ? (2 * (width - distance) - 1) * 256 / (4 * width) : 0; }
 
 /* Cells that a mask leaves out stay as they are painted, and nothing is blended with them. */
 static int mosaic__left_out(const mosaic__finisher *f, int cell) { return f->draw[cell].photo < 0; }
@@ -3862,7 +3871,7 @@ static void mosaic__blend_row(void *arg, int row)
 }
 
 /* Luma in 1/16 level. */
-static int16_t mosaic__luma16(const uint8_t *p) { return (int16_t)((77 * p[0] + 150 * p[1] + 29 * p[2] + 8) >> 4); }
+MOSAIC__ANYWHERE int16_t mosaic__luma16(const uint8_t *p) { return (int16_t)((77 * p[0] + 150 * p[1] + 29 * p[2] + 8) >> 4); }
 
 #if MOSAIC__KERNELS_X86
 MOSAIC__TARGET("avx2") static void mosaic__luma16_avx2(const uint8_t *in, int n, int16_t *out)
@@ -4109,13 +4118,12 @@ static void mosaic__finish_table(mosaic__finisher *f, const mosaic__look *look, 
 }
 
 /* What is shown, from the canvas: of the cells that were painted and those that look across to them, or of all when the table is new. */
-static void mosaic__finish(mosaic__finisher *f, const mosaic_draw *draw, int begins, mosaic_run run, void *run_ctx)
+static void mosaic__finish(mosaic__finisher *f, const mosaic_draw *draw, mosaic_run run, void *run_ctx)
 {
     const mosaic_grid *g = f->grid;
     const size_t cells = (size_t)g->cols * (size_t)g->rows;
     const int reach = f->width[2] > 0;
     size_t i;
-    if (begins) f->ready = 0;
     f->draw = draw;
     if (f->smooth[0]) mosaic__parallel(run, run_ctx, mosaic__smooth_row, f, g->rows);
     for (i = 0; i < cells; i++) f->second[i] = (uint8_t)(!f->ready || draw[i].repaint);
@@ -4311,6 +4319,8 @@ struct mosaic_engine {
     int32_t *table;          /* costs of this frame, filled x width; null when that is much: then they are computed wherever they are looked at */
     size_t width;            /* photographs, rounded up to whole packs */
     uint8_t *stale;          /* of each cell: its costs have changed */
+    uint8_t *recolour;       /* of each cell: it gets new colours */
+    int stales, begun;       /* how many in this frame; 1: a device computes them */
     mosaic__bias *bias;
     size_t bias_room; /* for each cell */
     int32_t *biases;  /* of each cell */
@@ -4338,7 +4348,10 @@ static uint64_t mosaic__layout(void)
                             sizeof(mosaic_draw),
                             offsetof(mosaic_engine, table),
                             offsetof(mosaic_engine, canvas),
-                            offsetof(mosaic_engine, painter)};
+                            offsetof(mosaic_engine, painter),
+                            sizeof(mosaic__palette),
+                            sizeof(mosaic__colours),
+                            offsetof(mosaic_engine, recolour)};
     uint64_t hash = 1;
     size_t i;
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) hash = hash * 1000003u + sizes[i];
@@ -5570,30 +5583,52 @@ static void mosaic__show(mosaic_draw *d, const mosaic__cell *c)
     d->look = (uint8_t)mosaic__look_index(c->variant);
 }
 
+/* Whether a frame owes nothing to the one before. */
+static int mosaic__alone(const mosaic_engine *e, int cut) { return cut || e->settings.bonus == 0; }
+
+/* Marks the cells whose costs have changed. A device computes them while motion is estimated. */
+static void mosaic__mark_stale(mosaic_engine *e, int cut)
+{
+    const int alone = mosaic__alone(e, cut);
+    int r;
+    e->stales = e->begun = 0;
+    for (r = 0; r < e->filled; r++) {
+        const int i = e->cell_of_row[r];
+        e->stale[i] = (uint8_t)(alone || e->cell[i].photo < 0 || mosaic__look_distance(e->look + i, &e->cell[i].priced, 0) > MOSAIC__REFRESH);
+        if (e->stale[i]) e->cell[i].priced = e->look[i];
+        e->stales += e->stale[i];
+    }
+    if (e->stales && e->device && e->table && !e->renumbered) e->begun = e->options.device->costs(e->device, e) == 0;
+}
+
+/* The costs of the cells that are marked. */
+static void mosaic__price(mosaic_engine *e)
+{
+    const mosaic_device *d = e->options.device;
+    if (e->device && (e->begun || d->costs(e->device, e) == 0) && d->take(e->device, e) == 0) return;
+    mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+}
+
 /* Solves the frame's problem and moves the cells' states on. */
 static void mosaic__assign(mosaic_engine *e, int cut)
 {
-    const int alone = cut || e->settings.bonus == 0; /* a frame that owes nothing to the one before */
-    int i, r, rounds, stale = 0, moved = 0, changed = 0;
+    const int alone = mosaic__alone(e, cut);
+    int i, r, rounds, moved = 0, changed = 0;
     mosaic_frame *f = &e->frame;
 
     for (r = 0; r < e->filled; r++) {
         i = e->cell_of_row[r];
-        e->stale[i] = (uint8_t)(alone || e->cell[i].photo < 0 || mosaic__look_distance(e->look + i, &e->cell[i].priced, 0) > MOSAIC__REFRESH);
-        if (e->stale[i]) e->cell[i].priced = e->look[i];
-        stale += e->stale[i];
         moved += e->wish[i].photo != e->cell[i].photo || e->wish[i].variant != e->cell[i].variant;
     }
     /* Nothing in the picture changed beyond noise and nothing moved: nothing changes in the mosaic. */
-    if (!alone && !stale && !moved) {
+    if (!alone && !e->stales && !moved) {
         for (i = 0; i < e->cells; i++) e->draw[i].changed = 0;
         f->changed = 0;
         return;
     }
     if (e->renumbered) /* the table's rows belong to other cells */
         for (r = 0; r < e->filled; r++) e->stale[e->cell_of_row[r]] = 1;
-    if ((stale || e->renumbered) && e->table && (!e->device || e->options.device->costs(e->device, e)))
-        mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+    if ((e->stales || e->renumbered) && e->table) mosaic__price(e);
     e->renumbered = 0;
     if (cut) e->warm = 0;
     if (!alone) mosaic__favour(e);
@@ -5642,6 +5677,23 @@ static int mosaic__repaint_due(const mosaic_engine *e, const mosaic__look *look,
     return mosaic__look_distance(look, painted, 0) > limit || 27 * mean > limit;
 }
 
+/* Decides which cells are painted again, and which of them in new colours. */
+static void mosaic__mark_repaint(mosaic_engine *e)
+{
+    int i;
+    e->frame.repainted = 0;
+    for (i = 0; i < e->cells; i++) {
+        mosaic_draw *d = e->draw + i;
+        e->recolour[i] = (uint8_t)(d->photo >= 0 && (d->changed || mosaic__repaint_due(e, e->look + i, &e->cell[i].painted)));
+        if (d->photo < 0) /* left out: the source goes on, black is painted once */
+            d->repaint = (uint8_t)((e->frames == 0 || e->options.mask_source) && mosaic__in_sight(e, i));
+        else
+            d->repaint = (uint8_t)(e->recolour[i] || e->stepped);
+        if (e->recolour[i]) e->cell[i].painted = e->look[i];
+        e->frame.repainted += d->repaint;
+    }
+}
+
 static void mosaic__recolour_row(void *arg, int row)
 {
     mosaic_engine *e = (mosaic_engine *)arg;
@@ -5649,18 +5701,8 @@ static void mosaic__recolour_row(void *arg, int row)
     unsigned long long fp = mosaic__fp_enter();
     for (col = 0; col < e->grid.cols; col++) {
         int i = row * e->grid.cols + col;
-        mosaic__cell *cell = e->cell + i;
         mosaic_draw *d = e->draw + i;
-        if (d->photo < 0) { /* left out: the source goes on, black is painted once */
-            d->repaint = (uint8_t)((e->frames == 0 || e->options.mask_source) && mosaic__in_sight(e, i));
-            continue;
-        }
-        d->repaint = (uint8_t)(d->changed || mosaic__repaint_due(e, e->look + i, &cell->painted));
-        if (!d->repaint) {
-            d->repaint = (uint8_t)e->stepped; /* in the colours that it has */
-            continue;
-        }
-        cell->painted = e->look[i];
+        if (!e->recolour[i]) continue;
         mosaic__recolour(&e->settings, e->palette + mosaic__look_at(e, d->photo, d->look), d->variant, e->colours + i, d->colour);
         if (e->curve) mosaic__bend(&e->settings, e->photo_codes + mosaic__look_at(e, d->photo, d->look), e->codes + i, d->colour, e->curve + i);
     }
@@ -5669,12 +5711,8 @@ static void mosaic__recolour_row(void *arg, int row)
 
 static void mosaic__render(mosaic_engine *e, int cut)
 {
-    int i;
-    mosaic__for_each(e, mosaic__recolour_row, e->grid.rows);
-    e->frame.repainted = 0;
-    for (i = 0; i < e->cells; i++) e->frame.repainted += e->draw[i].repaint;
+    mosaic__mark_repaint(e);
     mosaic__finish_table(&e->finisher, e->look, e->sight, cut, e->options.run, e->options.run_ctx);
-    if (!e->canvas) return;
     e->painter.draw = e->draw;
     e->painter.curve = e->curve;
     e->painter.source = e->input.rgb;
@@ -5682,13 +5720,18 @@ static void mosaic__render(mosaic_engine *e, int cut)
     e->painter.rgb = e->canvas;
     e->painter.stride = (size_t)e->grid.width * 3;
     e->painter.only_repaint = 1;
-    if (e->device && e->options.device->paint(e->device, e) == 0) {
+    if (cut) e->finisher.ready = 0;
+    if (e->device && e->canvas && e->options.device->paint(e->device, e) == 0) {
         e->canvas_changed = 0;
-    } else {
-        e->canvas_changed = 1;
-        mosaic__parallel(e->options.run, e->options.run_ctx, mosaic__paint_row, &e->painter, e->grid.rows);
+        e->finisher.ready = 1;
+        return;
     }
-    if (e->finisher.shown) mosaic__finish(&e->finisher, e->draw, cut, e->options.run, e->options.run_ctx);
+    mosaic__for_each(e, mosaic__recolour_row, e->grid.rows);
+    if (!e->canvas) return;
+    mosaic__parallel(e->options.run, e->options.run_ctx, mosaic__paint_row, &e->painter, e->grid.rows);
+    if (!e->canvas_changed) e->finisher.ready = 0; /* a device had what lies between the canvas and what is shown */
+    e->canvas_changed = 1;
+    if (e->finisher.shown) mosaic__finish(&e->finisher, e->draw, e->options.run, e->options.run_ctx);
 }
 
 /* ---- Open, push, close ---- */
@@ -5835,7 +5878,7 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->next_codes = (mosaic__codes *)mosaic__allocate(ctx, cells, sizeof *e->codes);
     if (!mosaic__lattice_allocate(e)) return 0;
     if (entries <= MOSAIC__TABLE_MOST) e->table = (int32_t *)mosaic__allocate(ctx, entries, sizeof *e->table);
-    e->stale = (uint8_t *)mosaic__allocate(ctx, cells, 1);
+    e->stale = (uint8_t *)mosaic__allocate(ctx, cells, 2);
     e->bias = (mosaic__bias *)mosaic__allocate(ctx, biases, sizeof *e->bias);
     e->biases = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->biases);
     e->row = (int32_t *)mosaic__allocate(ctx, photos, sizeof *e->row);
@@ -5850,7 +5893,8 @@ static int mosaic__engine_allocate(mosaic_engine *e)
         !e->bias || !e->biases || !e->row || !e->cell_price || !e->photo_price || !e->chosen || !e->capacity || !e->used || !e->stuck)
         return 0;
     memset(e->biases, 0, cells * sizeof *e->biases);
-    memset(e->stale, 0, cells);
+    memset(e->stale, 0, 2 * cells);
+    e->recolour = e->stale + cells;
     memset(e->columns, 0, e->cell_reducer.room * (size_t)g->rows * sizeof *e->columns);
 
     if (e->settings.rerank || e->settings.histogram) {
@@ -6085,6 +6129,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
         mosaic__recentre(e);
         e->stepped |= stepped;
     }
+    mosaic__mark_stale(e, cut);
     if (e->flow && (cut || back || !e->moves)) {
         if (cut || back) mosaic_flow_reset(e->flow);
         estimated = mosaic__estimate(e);
@@ -6358,7 +6403,8 @@ static int mosaic__state_ok(const mosaic_engine *e, const int sight[2], int i, c
     if (!mosaic__jump_ok(c->jump[0]) || !mosaic__jump_ok(c->jump[1]) || c->lost < 0 || c->lost > MOSAIC__PATIENCE) return 0;
     if (!mosaic__look_ok(&c->seen) || (held && !mosaic__look_ok(&c->held))) return 0;
     if (held && c->photo >= 0 && !(e->moves && c->held_photo == -1) &&
-        (!mosaic__pool_has(e->pool, c->held_photo) || !mosaic__variant_ok(e, c->held_variant))) return 0;
+        (!mosaic__pool_has(e->pool, c->held_photo) || !mosaic__variant_ok(e, c->held_variant)))
+        return 0;
     return c->photo < 0 || (mosaic__look_ok(&c->priced) && mosaic__look_ok(&c->painted));
 }
 

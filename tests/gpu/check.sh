@@ -29,11 +29,16 @@ set -e
 $cc -O2 tests/gpu/film.c "$out/mosaic_cuda.o" -L"$lib" -lcudart_static -lpthread -ldl -lrt -lm -o "$out/film"
 "$out/test_gpu" | tee "$out/kernels.txt"
 sha() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
-{ "$out/film" 0 2>"$out/film0.txt" || echo "failed"; } | sha >"$out/sha0"
-{ "$out/film" 1 2>"$out/film1.txt" || echo "failed"; } | sha >"$out/sha1"
-cmp "$out/sha0" "$out/sha1"
-! grep -q failed "$out/film0.txt" "$out/film1.txt"
+for motion in raft dis; do
+    for gpu in 0 1; do
+        { "$out/film" $gpu $motion 2>"$out/$motion$gpu.txt" || echo "failed"; } | sha >"$out/$motion$gpu.sha"
+    done
+    cmp "$out/${motion}0.sha" "$out/${motion}1.sha"
+    ! grep -q failed "$out/${motion}0.txt" "$out/${motion}1.txt"
+done
 "$out/times" >"$out/times.txt"
+# Beside it PyTorch, where Python has it.
+python3 tests/gpu/torch_times.py >"$out/torch.txt" 2>/dev/null || : >"$out/torch.txt"
 {
     echo "# mosaic_cuda.cu on a GPU"
     echo
@@ -41,9 +46,19 @@ cmp "$out/sha0" "$out/sha1"
     echo
     cat "$out/times.txt"
     echo
+    if [ -s "$out/torch.txt" ]; then
+        printf '| stage | ms | |\n|---|---|---|\n'
+        cat "$out/torch.txt"
+    else
+        echo "PyTorch for this device was not there."
+    fi
+    echo
     echo "Kernels against the processor's code: $(tail -n 1 "$out/kernels.txt")."
     echo
-    echo "The film, SHA-256 $(cat "$out/sha1") on both: processor $(cat "$out/film0.txt"); GPU $(cat "$out/film1.txt")."
+    for motion in raft dis; do
+        echo
+        echo "The film, SHA-256 $(cat "$out/${motion}1.sha") on both: processor $(cat "$out/${motion}0.txt"); GPU $(cat "$out/${motion}1.txt")."
+    done
 } >"$out/RESULTS.md"
 mv "$out/RESULTS.md" tests/gpu/RESULTS.md
 cat tests/gpu/RESULTS.md

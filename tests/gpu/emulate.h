@@ -5,7 +5,8 @@
    - shared memory is of the size asked for and not a byte more, and full of noise when a block begins; so is memory from cudaMalloc;
    - the host cannot touch device memory (it is mapped without access outside of launches and copies), a byte past an allocation's last 16 is a
      fault, and a kernel's arguments may not hold host addresses;
-   - a stream does nothing until somebody waits for it, so that whoever reads too early reads nothing.
+   - a stream does nothing until somebody waits for it, so that whoever reads too early reads nothing; and it copies from and to pinned memory only,
+     since a device would make the host wait for other copies.
    The runtime's calls can be made to fail: emulate_fail. It cannot show what nvcc makes of the code (the audit of the PTX does), races between threads
    that no barrier separates but in the orders tried, or speed. */
 #ifndef MOSAIC_EMULATE_H
@@ -155,6 +156,34 @@ static cudaError_t cudaFree(void *p)
     return cudaErrorInvalidValue;
 }
 
+/* Memory of the host that is pinned: only with such does a stream of its own copy. */
+static std::vector<emulate_block> emulate_pinned;
+template <class T> static cudaError_t cudaMallocHost(T **p, size_t size)
+{
+    emulate_block b;
+    if (cudaError_t e = emulate_call()) return e;
+    b.map = b.at = (unsigned char *)malloc(size);
+    b.mapped = b.size = size;
+    if (!b.at) emulate_stop("malloc");
+    emulate_noise(b.at, size);
+    emulate_pinned.push_back(b);
+    emulate_allocated += size;
+    *p = (T *)b.at;
+    return cudaSuccess;
+}
+static cudaError_t cudaFreeHost(void *p)
+{
+    for (size_t i = 0; i < emulate_pinned.size(); i++)
+        if (emulate_pinned[i].at == p) {
+            free(p);
+            emulate_allocated -= emulate_pinned[i].size;
+            emulate_pinned.erase(emulate_pinned.begin() + (long)i);
+            return emulate_call();
+        }
+    emulate_stop("cudaFreeHost of what cudaMallocHost did not give");
+    return cudaErrorInvalidValue;
+}
+
 /* ---- streams ---- */
 
 struct emulate_stream {
@@ -195,20 +224,13 @@ static cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, cudaMem
     if (cudaError_t e = emulate_call()) return e;
     if (emulate_inside(to, n) != (kind != cudaMemcpyDeviceToHost) || emulate_inside(from, n) != (kind != cudaMemcpyHostToDevice))
         emulate_stop("a copy out of an allocation's bounds, or in the wrong direction");
+    if (s && kind != cudaMemcpyDeviceToDevice) {
+        const unsigned char *host = (const unsigned char *)(kind == cudaMemcpyHostToDevice ? from : to);
+        int pinned = 0;
+        for (const emulate_block &b : emulate_pinned) pinned |= host >= b.at && host + n <= b.at + b.size;
+        if (!pinned) emulate_stop("an asynchronous copy of memory that is not pinned");
+    }
     (s ? s : &emulate_default)->todo.push_back([=] { memcpy(to, from, n); });
-    return cudaSuccess;
-}
-static cudaError_t cudaMemcpy2DAsync(void *to, size_t to_stride, const void *from, size_t from_stride, size_t n, size_t rows, cudaMemcpyKind kind,
-                                     cudaStream_t s)
-{
-    if (cudaError_t e = emulate_call()) return e;
-    if (n > to_stride || n > from_stride || !rows) return cudaErrorInvalidValue;
-    if (emulate_inside(to, to_stride * (rows - 1) + n) != (kind != cudaMemcpyDeviceToHost) ||
-        emulate_inside(from, from_stride * (rows - 1) + n) != (kind != cudaMemcpyHostToDevice))
-        emulate_stop("a copy out of an allocation's bounds, or in the wrong direction");
-    (s ? s : &emulate_default)->todo.push_back([=] {
-        for (size_t y = 0; y < rows; y++) memcpy((char *)to + y * to_stride, (const char *)from + y * from_stride, n);
-    });
     return cudaSuccess;
 }
 static cudaError_t cudaMemsetAsync(void *to, int value, size_t n, cudaStream_t s)
@@ -444,12 +466,20 @@ static void emulate_launch(dim3 grid, dim3 size, size_t shared, cudaStream_t str
 /* ---- operations ---- */
 
 /* A result that is one unit in the last place too large, where the test asks for a wrong operation. */
-static double emulate_rounded(int operation, double v)
+static inline double emulate_rounded(int operation, double v)
 {
     uint64_t bits;
     memcpy(&bits, &v, 8);
     bits += operation == emulate_wrong;
     memcpy(&v, &bits, 8);
+    return v;
+}
+static inline float emulate_rounded(int operation, float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, 4);
+    bits += operation == emulate_wrong;
+    memcpy(&v, &bits, 4);
     return v;
 }
 static inline double __dadd_rn(double a, double b) { return emulate_rounded(1, a + b); }

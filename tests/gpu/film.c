@@ -1,5 +1,5 @@
-/* film.c GPU: 240 frames made from the procedural clip, as mosaics with RAFT (of random weights), written to standard output as raw RGB; GPU is 1 for a device,
-   0 for none. The time goes to standard error. Ends with 3, and writes nothing, when there is no device. */
+/* film.c GPU MOTION: 240 frames made from the procedural clip, as mosaics, written to standard output as raw RGB; GPU is 1 for a device, 0 for none, MOTION
+   "raft" (of random weights) in the default preset, or "dis" in the preset vivid, which finishes. The time goes to standard error. Ends with 3, and writes nothing, when there is no device. */
 #define _XOPEN_SOURCE 700
 #define MOSAIC_TEMPORAL_IMPLEMENTATION
 #include "../../examples/util/procedural.h"
@@ -29,6 +29,7 @@ int main(int argc, char **argv)
     mosaic_input input;
     const mosaic_frame *frame;
     const char *error = "";
+    const int dis = argc > 2 && strcmp(argv[2], "dis") == 0;
     unsigned char *photo, *tile;
     double begun;
     int i;
@@ -54,8 +55,13 @@ int main(int argc, char **argv)
             return 1;
     for (i = 0; i < PROCEDURAL_FRAMES; i++)
         if (!procedural_frame(i, WIDTH, HEIGHT, clip[i])) return 1;
-    flow.method = MOSAIC_FLOW_RAFT;
-    flow.weights = random_weights(0, 1, 1.7);
+    if (dis) {
+        flow.method = MOSAIC_FLOW_DIS;
+        options.preset = MOSAIC_PRESET_VIVID;
+    } else {
+        flow.method = MOSAIC_FLOW_RAFT;
+        flow.weights = random_weights(0, 1, 1.7);
+    }
     flow.width = 320;
     flow.height = 184;
     options.flow = &flow;
@@ -69,8 +75,8 @@ int main(int argc, char **argv)
         if (mosaic_push(engine, &input, &frame)) return 1;
         for (row = 0; row < grid.height; row++) fwrite(frame->rgb + (size_t)row * frame->stride, 3, (size_t)grid.width, stdout);
     }
-    fprintf(stderr, "%d frames of %d x %d, %d cells, RAFT-small of %d x %d: %.2f s\n", FRAMES, grid.width, grid.height, grid.cols * grid.rows,
-            flow.width, flow.height, now() - begun);
+    fprintf(stderr, "%d frames of %d x %d, %d cells, %s of %d x %d: %.2f s\n", FRAMES, grid.width, grid.height, grid.cols * grid.rows,
+            dis ? "DIS" : "RAFT-small", flow.width, flow.height, now() - begun);
     if (gpu && mosaic_cuda_status(gpu, &error) != MOSAIC_CUDA_OK) {
         fprintf(stderr, "the GPU failed: %s\n", error);
         return 1;

@@ -1,5 +1,9 @@
 /* times.cu: what the stages take on a device, as lines of a table: the best of several, with what goes to and from the device, and where it is known, how
    near that is to what the memory could do. Ends with 3 when there is no device. */
+static struct {
+    long launches, waits;
+} counted;
+#define MOSAIC_CUDA__COUNT(what) ((void)counted.what++)
 #include "../../mosaic_cuda.cu"
 
 #include "../test.h"
@@ -66,18 +70,20 @@ static void time_ssim(mosaic_cuda *c)
     free(picture);
 }
 
-static void time_raft(mosaic_cuda *c, int large, int width, int height)
+/* 0: DIS, 1: RAFT-small, 2: RAFT-large. */
+static void time_flow(mosaic_cuda *c, int method, int width, int height)
 {
+    static const char *const name[3] = {"DIS, the preset fast", "RAFT-small, 12 iterations", "RAFT-large, 12 iterations"};
     const mosaic_flow_field *field;
     mosaic_flow_options o;
     mosaic_flow *flow = NULL;
     uint8_t *picture[2];
     double best = 1e9, again;
-    char what[80];
+    char what[120];
     int i;
     memset(&o, 0, sizeof o);
-    o.method = MOSAIC_FLOW_RAFT;
-    o.weights = random_weights(large, 1, 1.7);
+    o.method = method ? MOSAIC_FLOW_RAFT : MOSAIC_FLOW_DIS;
+    if (method) o.weights = random_weights(method == 2, 1, 1.7);
     o.forward_only = 1;
     o.device = mosaic_cuda_flow(c);
     for (i = 0; i < 2; i++) {
@@ -90,10 +96,12 @@ static void time_raft(mosaic_cuda *c, int large, int width, int height)
         mosaic_flow_push(flow, picture[i % 2], (size_t)width * 3, &field);
         again = now() - again;
         if (i > 1 && again < best) best = again;
+        if (i == 1) memset(&counted, 0, sizeof counted);
     }
-    snprintf(what, sizeof what, "RAFT-%s, %d x %d, 12 iterations, one frame of a stream", large ? "large" : "small", width, height);
+    snprintf(what, sizeof what, "%s, %d x %d, one frame of a stream: %ld launches, %.2f waits", name[method], width, height, counted.launches / 18,
+             (double)counted.waits / 18);
     /* .875 million products for an eighth's pixel and iteration in RAFT-small, the encoders about 5 % of twelve; its tiles take fewer. */
-    line(what, best, 0, large ? 0 : .875e6 * 12 * 1.05 * (width / 8) * (height / 8));
+    line(what, best, 0, method != 1 ? 0 : .875e6 * 12 * 1.05 * (width / 8) * (height / 8));
     mosaic_flow_close(flow);
     free(picture[0]);
     free(picture[1]);
@@ -109,9 +117,11 @@ static void on_stage(void *, int stage)
     since = t;
 }
 
-static void time_engine(mosaic_cuda *c)
+/* The whole engine with the motion of DIS or of RAFT-small, at a third of the frame's size. */
+static void time_engine(mosaic_cuda *c, int method, mosaic_preset preset)
 {
-    enum { W = 1280, H = 720, PHOTOS = 919, FRAMES = 20 };
+    enum { W = 1920, H = 1080, PHOTOS = 919, FRAMES = 20 };
+    mosaic_flow_options flow;
     mosaic_options o;
     mosaic_engine *e = NULL;
     mosaic_pool *pool = NULL;
@@ -119,9 +129,19 @@ static void time_engine(mosaic_cuda *c)
     mosaic_input input;
     const mosaic_frame *f;
     uint8_t *picture = (uint8_t *)malloc(W * H * 3), *tile;
+    double all = 0;
+    char what[160];
     int i, k;
     memset(&o, 0, sizeof o);
+    memset(&flow, 0, sizeof flow);
     memset(&input, 0, sizeof input);
+    flow.method = method ? MOSAIC_FLOW_RAFT : MOSAIC_FLOW_DIS;
+    if (method) flow.weights = random_weights(0, 1, 1.7);
+    flow.width = method ? 480 : W / 3;
+    flow.height = method ? 272 : H / 3;
+    flow.device = mosaic_cuda_flow(c);
+    o.flow = &flow;
+    o.preset = preset;
     if (mosaic_grid_fit(W, H, NULL, &grid) || mosaic_pool_create(grid.cell_width, grid.cell_height, NULL, &pool)) return;
     tile = (uint8_t *)malloc((size_t)(grid.cell_width * grid.cell_height * 3));
     for (i = 0; i < PHOTOS; i++) {
@@ -136,16 +156,53 @@ static void time_engine(mosaic_cuda *c)
     since = now();
     for (i = 0; i <= FRAMES; i++) {
         random_picture(picture, W, H, 40 * i, 0);
-        if (i == 1) memset(seconds, 0, sizeof seconds);
+        if (i == 1) {
+            memset(seconds, 0, sizeof seconds);
+            memset(&counted, 0, sizeof counted);
+        }
         since = now();
         if (mosaic_push(e, &input, &f)) return;
     }
-    line("engine, 1280 x 720 to 1890 x 1080, 700 cells, 919 photographs: costs and assignment", seconds[MOSAIC_STAGE_ASSIGN] / FRAMES, 0, 0);
-    line("the same: colour maps and painting", seconds[MOSAIC_STAGE_RENDER] / FRAMES, 0, 0);
+    for (i = MOSAIC_STAGE_DESCRIBE; i < MOSAIC_STAGES; i++) all += seconds[i] / FRAMES;
+    snprintf(what, sizeof what,
+             "engine, %s, %s, 1920 x 1080, 700 cells, 919 photographs, on one thread: %.1f frames a second, %.1f launches, %.2f waits",
+             mosaic_preset_name((int)preset), method ? "RAFT-small of 480 x 272" : "DIS of 640 x 360", 1 / all, (double)counted.launches / FRAMES,
+             (double)counted.waits / FRAMES);
+    line(what, all, 0, 0);
+    line("of that: describing cells", seconds[MOSAIC_STAGE_DESCRIBE] / FRAMES, 0, 0);
+    line("of that: motion", seconds[MOSAIC_STAGE_FLOW] / FRAMES, 0, 0);
+    line("of that: the assignment", seconds[MOSAIC_STAGE_ASSIGN] / FRAMES, 0, 0);
+    line("of that: re-ranking", seconds[MOSAIC_STAGE_RERANK] / FRAMES, 0, 0);
+    line("of that: colour maps, painting, finishing", seconds[MOSAIC_STAGE_RENDER] / FRAMES, 0, 0);
     mosaic_close(e);
     mosaic_pool_destroy(pool);
     free(picture);
     free(tile);
+}
+
+/* How much of a multiprocessor each of the larger kernels can fill. */
+template <class K> static void occupied(const char *name, K kernel, int threads, size_t shared)
+{
+    int blocks = 0, most = 0;
+    if (cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads, shared) == cudaSuccess &&
+        cudaDeviceGetAttribute(&most, cudaDevAttrMaxThreadsPerMultiProcessor, 0) == cudaSuccess && most > 0)
+        printf("| %s | %d | %d | %.0f %% |\n", name, threads, blocks, 100.0 * blocks * threads / most);
+}
+
+static void occupancy(void)
+{
+    printf("\n| kernel | threads of a block | blocks of a multiprocessor | occupancy |\n|---|---|---|---|\n");
+    occupied("SSIM", mosaic_cuda__ssim_strip, MOSAIC_CUDA__SPAN, (MOSAIC_CUDA__SPAN + 6) * sizeof(mosaic_cuda__column));
+    occupied("costs", mosaic_cuda__costs, MOSAIC_CUDA__PHOTOS, MOSAIC_CUDA__CELLS * sizeof(mosaic__look));
+    occupied("colour maps", mosaic_cuda__recolour, MOSAIC_CUDA__RECOLOURED, 0);
+    occupied("painting", mosaic_cuda__paint, 256, 0);
+    occupied("borders and colours", mosaic_cuda__blend, 256, 0);
+    occupied("contrast and sharpness", mosaic_cuda__raise, 256, 0);
+    occupied("RAFT, convolutions", mosaic_cuda__rows, MOSAIC_CUDA__THREADS, 0);
+    occupied("RAFT, tiles", mosaic_cuda__tiles, MOSAIC_CUDA__TILES * 16, 256 * MOSAIC_CUDA__TILES * sizeof(int32_t));
+    occupied("DIS, search", mosaic_cuda__dis_search, MOSAIC_CUDA__THREADS, 0);
+    occupied("DIS, system", mosaic_cuda__dis_system, MOSAIC_CUDA__THREADS, 0);
+    occupied("DIS, relaxation", mosaic_cuda__dis_relax, MOSAIC_CUDA__THREADS, 0);
 }
 
 int main(void)
@@ -165,9 +222,13 @@ int main(void)
            "|\n|---|---|---|\n",
            mosaic_cuda_name(c));
     time_ssim(c);
-    time_raft(c, 0, 480, 272);
-    time_raft(c, 1, 960, 544);
-    time_engine(c);
+    time_flow(c, 0, 640, 360);
+    time_flow(c, 1, 480, 272);
+    time_flow(c, 2, 960, 544);
+    time_engine(c, 0, MOSAIC_PRESET_DEFAULT);
+    time_engine(c, 1, MOSAIC_PRESET_DEFAULT);
+    time_engine(c, 0, MOSAIC_PRESET_VIVID);
+    occupancy();
     if (mosaic_cuda_status(c, &error) != MOSAIC_CUDA_OK) {
         fprintf(stderr, "the GPU failed: %s\n", error);
         return 1;
