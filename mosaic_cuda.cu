@@ -16,13 +16,14 @@
    Whatever stage the device cannot do, or can do no longer, is done on the processor: the result is the same, and mosaic_cuda_status() tells.
 
    WHAT IS ON THE DEVICE
-     costs       the table of costs of all cells and photographs (int32), from descriptions made on the processor, while motion is estimated
+     describe    what is known of the cells of a frame, together with the motion
+     costs       the table of costs of all cells and photographs (int32): at once for as many cells as the frame before lets expect
      render      colour maps and curves, target bleed and assembly, straight from the draw list; borders, colours by table, local contrast, sharpness
      RAFT        small and large, in integers, from the picture to the field, with correlation kept or made when needed; only what is carried from pair
                  to pair (a warm start) is moved on the processor
      DIS         all presets, from the picture to the field, in integers and, for the refinement, in float32
      SSIM        8-bit pictures, uniform windows, the exact arithmetic: mean, map (mosaic_cuda_ssim, on device memory of the caller)
-   NOT YET ON THE DEVICE, and done on the processor: describing cells, prediction, the assignment itself and its pricing passes, re-ranking, the table of
+   NOT YET ON THE DEVICE, and done on the processor: prediction, the assignment itself and its pricing passes, re-ranking, the table of
      a shot's colours, RAFT in float32, YUV to RGB and back, decoding and encoding. Pictures go to the device and come back in every frame, there is one
      stream and no graph; integer tensor cores are not used. SSIM of floats, 16 bits, Gaussian windows and in scikit-image's arithmetic is not here. An
      engine whose grid may move is served by the processor.
@@ -33,7 +34,8 @@
                   of the field, and pinned what travels in a frame: 4 bytes for each cell and photograph, 3 for each pixel of the source, 9 of the
                   output, 22 of the field.
    THREADS        A mosaic_cuda is used by one thread at a time, with every engine and flow that uses it. The host waits for the device twice a frame: for
-                  motion (both directions) and costs together, and for the picture.
+                  descriptions, motion (both directions) and costs together, and for the picture; a third time where a cut, or more change than
+                  was expected, asks for more costs.
    DETERMINISM    The kernels do on integers, and in float32 and doubles rounded operation by operation, what the headers' own code does, and mostly are
                   that code: float32 in instructions of PTX, doubles as they are rounded with -fmad=false, which is part of the build. No floating-point
                   atomics, no fused, flushed or approximate operation; at mosaic_cuda_open a kernel tries the operations, and the device is refused if one
@@ -290,6 +292,12 @@ static int32_t mosaic_cuda__upper(int32_t x, int32_t w, int32_t sum)
 
 /* ==== The device ==== */
 
+enum { MOSAIC_CUDA__LETTERS = 1024 };
+typedef struct mosaic_cuda__letter {
+    void *to;
+    size_t at, size;
+} mosaic_cuda__letter;
+
 struct mosaic_cuda {
     mosaic_cuda_result result; /* the first failure */
     cudaError_t error;
@@ -299,11 +307,9 @@ struct mosaic_cuda {
        where it belongs when the stream has been waited for. */
     uint8_t *mail;
     size_t mail_size, mail_used, mail_wanted;
-    struct {
-        void *to;
-        size_t at, size;
-    } letter[1024];
+    mosaic_cuda__letter letter[MOSAIC_CUDA__LETTERS];
     int letters;
+    long waits; /* so far: what lay in the mail at the last one stays until something travels again */
     size_t limit, used;
     int64_t *few; /* MOSAIC_CUDA__TRIALS numbers on the device, for who needs some for the length of a call */
     mosaic_device engine;
@@ -380,6 +386,7 @@ static int mosaic_cuda__wait(mosaic_cuda *c, cudaStream_t stream)
     for (i = 0; i < c->letters; i++) memcpy(c->letter[i].to, c->mail + c->letter[i].at, c->letter[i].size);
     c->letters = 0;
     c->mail_used = MOSAIC_CUDA__MAIL_BEGIN;
+    c->waits++;
     return 1;
 }
 
@@ -427,10 +434,9 @@ static int mosaic_cuda__up(mosaic_cuda *c, void *to, const void *from, size_t si
 
 static int mosaic_cuda__down(mosaic_cuda *c, void *to, const void *from, size_t size)
 {
-    enum { MOST = sizeof c->letter / sizeof *c->letter };
     size_t done, part;
     for (done = 0; done < size; done += part) {
-        if (c->letters == MOST && !mosaic_cuda__wait(c, c->stream)) return 0;
+        if (c->letters == MOSAIC_CUDA__LETTERS && !mosaic_cuda__wait(c, c->stream)) return 0;
         part = mosaic_cuda__envelope(c, size - done);
         if (!part) return 0;
         c->letter[c->letters].to = (uint8_t *)to + done;
@@ -442,6 +448,16 @@ static int mosaic_cuda__down(mosaic_cuda *c, void *to, const void *from, size_t 
         c->mail_used += part;
     }
     return 1;
+}
+
+/* What comes from the device and is looked at in the mail itself: where it will lie; 0 when there is no room. */
+static size_t mosaic_cuda__keep(mosaic_cuda *c, const void *from, size_t size)
+{
+    const size_t at = (c->mail_used + 15) / 16 * 16;
+    if (at > c->mail_size || size > c->mail_size - at) return 0;
+    c->busy = 1;
+    c->mail_used = at + size;
+    return mosaic_cuda__ok(c, cudaMemcpyAsync(c->mail + at, from, size, cudaMemcpyDeviceToHost, c->stream)) ? at : 0;
 }
 
 /* Rows of a picture, to rows without gaps. */
@@ -655,6 +671,7 @@ static void mosaic_cuda__start(mosaic_cuda *c, int device)
 }
 
 static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e);
+static int mosaic_cuda__engine_describe(void *state, const mosaic_engine *e);
 static int mosaic_cuda__engine_costs(void *state, const mosaic_engine *e);
 static int mosaic_cuda__engine_take(void *state, const mosaic_engine *e);
 static int mosaic_cuda__engine_paint(void *state, const mosaic_engine *e);
@@ -690,6 +707,7 @@ extern "C" mosaic_cuda_result mosaic_cuda_open(const mosaic_cuda_options *option
     c->engine.ctx = c;
     c->engine.layout = mosaic__layout();
     c->engine.open = mosaic_cuda__engine_open;
+    c->engine.describe = mosaic_cuda__engine_describe;
     c->engine.costs = mosaic_cuda__engine_costs;
     c->engine.take = mosaic_cuda__engine_take;
     c->engine.paint = mosaic_cuda__engine_paint;
@@ -888,12 +906,25 @@ typedef struct mosaic_cuda__engine {
     mosaic__pack *pack;
     mosaic__look *look; /* of the cells whose costs are wanted */
     int32_t *table;
+    mosaic__tables *tables;
+    int32_t *across, *down; /* edges of the describing pixels */
+    mosaic__look *looks;    /* of all cells */
+    mosaic__look *priced;   /* of each row, when its costs were computed */
+    uint8_t *marks;         /* of each row: before it is known what the frame is like, that there are no such costs; then, that they are wanted */
+    int32_t *cell_of_row, *guess; /* how many are wanted, and the first of these rows */
+    long asked;                   /* what is to be taken is there after the wait of this number */
+    int expected, guessed;        /* rows that were wanted in the last frame; of how many there are costs already */
+    size_t guess_at, guess_rows;  /* where in the mail, from the wait of this number on */
+    long guess_waits;
+    int32_t *todo;             /* here: rows whose costs are still to be computed */
+    mosaic__look *host_priced; /* here, as above */
+    uint8_t *host_marks;
     mosaic_draw *draw;
     mosaic_curve *curve;
     uint8_t *source, *recolour;
     mosaic__palette *palette;
     mosaic__colours *colours;
-    mosaic__codes *photo_codes, *codes; /* null: no curves */
+    mosaic__codes *codes, *photo_codes; /* of the photographs: null without curves */
     mosaic_cuda__paint_job paint;
     struct mosaic_cuda__finish_job *finish; /* null: what is shown is the canvas */
     mosaic__look *host_look;                /* the same here */
@@ -904,12 +935,14 @@ typedef struct mosaic_cuda__engine {
 /* ---- costs ---- */
 
 enum { MOSAIC_CUDA__CELLS = 8, MOSAIC_CUDA__PHOTOS = 128 }; /* of a block */
+enum { MOSAIC_CUDA__RECOLOURED = 32 };                      /* cells of a block where each takes long, for there are few */
 
 typedef struct mosaic_cuda__cost_job {
     mosaic__settings settings;
     const mosaic__look *look;
     const mosaic__pack *pack;
     int32_t *out;
+    const int32_t *guess, *cell_of_row; /* null: the looks are those of the cells that are wanted; else, of all */
     int cells, width;
 } mosaic_cuda__cost_job;
 
@@ -919,9 +952,11 @@ static __global__ void __launch_bounds__(MOSAIC_CUDA__PHOTOS) mosaic_cuda__costs
     MOSAIC_CUDA__SHARED(mosaic__look, look);
     const unsigned across = ((unsigned)job.width + MOSAIC_CUDA__PHOTOS - 1) / MOSAIC_CUDA__PHOTOS;
     const int photo = (int)(blockIdx.x % across * MOSAIC_CUDA__PHOTOS + threadIdx.x), first = (int)(blockIdx.x / across) * MOSAIC_CUDA__CELLS;
-    const int cells = job.cells - first < MOSAIC_CUDA__CELLS ? job.cells - first : MOSAIC_CUDA__CELLS, variants = job.settings.variant_count;
+    const int all = job.guess && job.guess[0] < job.cells ? job.guess[0] : job.cells;
+    const int cells = all - first < MOSAIC_CUDA__CELLS ? all - first : MOSAIC_CUDA__CELLS, variants = job.settings.variant_count;
     int i, v;
-    if ((int)threadIdx.x < cells) look[threadIdx.x] = job.look[first + (int)threadIdx.x];
+    if ((int)threadIdx.x < cells)
+        look[threadIdx.x] = job.look[job.guess ? job.cell_of_row[job.guess[1 + first + (int)threadIdx.x]] : first + (int)threadIdx.x];
     __syncthreads();
     if (photo >= job.width) return;
     for (i = 0; i < cells; i++) {
@@ -935,50 +970,189 @@ static __global__ void __launch_bounds__(MOSAIC_CUDA__PHOTOS) mosaic_cuda__costs
     }
 }
 
+/* Costs of so many cells at most, to the beginning of the table. */
+static int mosaic_cuda__engine_table(mosaic_cuda__engine *s, const mosaic_engine *e, int cells, int guess)
+{
+    mosaic_cuda__cost_job job;
+    unsigned grid;
+    memset(&job, 0, sizeof job);
+    job.settings = e->settings;
+    job.look = guess ? s->looks : s->look;
+    job.pack = s->pack;
+    job.out = s->table;
+    job.guess = guess ? s->guess : 0;
+    job.cell_of_row = s->cell_of_row;
+    job.cells = cells;
+    job.width = (int)e->width;
+    grid = mosaic_cuda__blocks((size_t)job.width, MOSAIC_CUDA__PHOTOS) * mosaic_cuda__blocks((size_t)cells, MOSAIC_CUDA__CELLS);
+    MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__costs, grid, MOSAIC_CUDA__PHOTOS, MOSAIC_CUDA__CELLS * sizeof(mosaic__look), s->cuda->stream, job);
+    return mosaic_cuda__launched(s->cuda);
+}
+
+/* ---- describing cells ---- */
+
+typedef struct mosaic_cuda__describe_job {
+    const uint8_t *source;
+    const int32_t *across, *down;
+    const mosaic__tables *tables;
+    mosaic__codes *codes;
+    mosaic__look *looks;
+    mosaic__colours *colours;
+    const mosaic__look *priced;
+    const int32_t *cell_of_row;
+    uint8_t *marks;
+    int32_t *guess;
+    int width, height, cols, rows, filled, room; /* of the source; cells; rows of the table; how many of them a guess has room for */
+} mosaic_cuda__describe_job;
+
+/* A thread for each describing pixel. */
+static __global__ void mosaic_cuda__codes(mosaic_cuda__describe_job job)
+{
+    const int across = job.cols * MOSAIC__SIDE, i = (int)(blockIdx.x * blockDim.x + threadIdx.x), x = i % across, y = i / across;
+    mosaic__span columns, rows;
+    mosaic__codes *to;
+    uint64_t sum[3] = {0, 0, 0};
+    int u, v, c;
+    if (y >= job.rows * MOSAIC__SIDE) return;
+    columns = mosaic__span_of(job.across[x], job.across[x + 1], job.width);
+    rows = mosaic__span_of(job.down[y], job.down[y + 1], job.height);
+    for (v = rows.first; v < rows.end; v++) {
+        const uint8_t *p = job.source + ((size_t)v * (size_t)job.width + (size_t)columns.first) * 3;
+        uint32_t line[3] = {0, 0, 0};
+        for (u = columns.first; u < columns.end; u++, p += 3)
+            for (c = 0; c < 3; c++) line[c] += p[c] * mosaic__span_weight(&columns, u);
+        for (c = 0; c < 3; c++) sum[c] += (uint64_t)line[c] * mosaic__span_weight(&rows, v);
+    }
+    to = job.codes + y / MOSAIC__SIDE * job.cols + x / MOSAIC__SIDE;
+    for (c = 0; c < 3; c++)
+        to->of[c][mosaic__code_index(x % MOSAIC__SIDE, y % MOSAIC__SIDE)] = mosaic__code_of(sum[c], (uint64_t)columns.total * rows.total);
+}
+
+static __global__ void __launch_bounds__(MOSAIC_CUDA__RECOLOURED) mosaic_cuda__describe(mosaic_cuda__describe_job job)
+{
+    const int i = (int)(blockIdx.x * MOSAIC_CUDA__RECOLOURED + threadIdx.x);
+    if (i < job.cols * job.rows) mosaic__describe_scalar(job.tables, job.codes + i, job.looks + i, job.colours + i);
+}
+
+/* Marks the rows whose costs are out of date. */
+static __global__ void mosaic_cuda__mark(mosaic_cuda__describe_job job)
+{
+    const int r = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (r < job.filled && !job.marks[r]) job.marks[r] = mosaic__look_distance(job.looks + job.cell_of_row[r], job.priced + r, 0) > MOSAIC__REFRESH;
+}
+
+/* Lists them, in order: one block, each thread a stretch of rows. */
+static __global__ void __launch_bounds__(MOSAIC_CUDA__SPAN) mosaic_cuda__list(mosaic_cuda__describe_job job)
+{
+    MOSAIC_CUDA__SHARED(int32_t, counts);
+    const int t = (int)threadIdx.x, stretch = (job.filled + MOSAIC_CUDA__SPAN - 1) / MOSAIC_CUDA__SPAN, from = t * stretch;
+    const int to = from + stretch < job.filled ? from + stretch : job.filled;
+    int r, at = 0;
+    for (r = from; r < to; r++) at += job.marks[r];
+    counts[t] = at;
+    __syncthreads();
+    for (r = 0, at = 0; r < t; r++) at += counts[r];
+    for (r = from; r < to; r++)
+        if (job.marks[r] && at++ < job.room) job.guess[at] = r;
+    if (t == MOSAIC_CUDA__SPAN - 1) job.guess[0] = at;
+}
+
+/* All cells, and, before it is known what else is wanted, the costs of those that moved away from what their costs were computed for: so many of them as
+   the frame before lets expect. */
+static int mosaic_cuda__engine_describe(void *state, const mosaic_engine *e)
+{
+    mosaic_cuda__engine *s = (mosaic_cuda__engine *)state;
+    mosaic_cuda *c = s->cuda;
+    const mosaic_grid *g = &e->grid;
+    const size_t cells = (size_t)e->cells, pixels = cells * MOSAIC__PIXELS, filled = (size_t)e->filled;
+    const int room = s->expected + s->expected / 4 + 16 < e->filled ? s->expected + s->expected / 4 + 16 : e->filled;
+    mosaic_cuda__describe_job job;
+    int r;
+    s->guessed = 0;
+    s->asked = c->waits;
+    if (c->result != MOSAIC_CUDA_OK) return 1;
+    memset(&job, 0, sizeof job);
+    job.source = s->source;
+    job.across = s->across;
+    job.down = s->down;
+    job.tables = s->tables;
+    job.codes = s->codes;
+    job.looks = s->looks;
+    job.colours = s->colours;
+    job.priced = s->priced;
+    job.cell_of_row = s->cell_of_row;
+    job.marks = s->marks;
+    job.guess = s->guess;
+    job.width = g->source_width;
+    job.height = g->source_height;
+    job.cols = g->cols;
+    job.rows = g->rows;
+    job.filled = e->filled;
+    job.room = room;
+    if (!mosaic_cuda__up_rows(c, s->source, e->input.rgb, e->input.stride, (size_t)g->source_width * 3, (size_t)g->source_height)) return 1;
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__codes, mosaic_cuda__blocks(pixels, MOSAIC_CUDA__PHOTOS), MOSAIC_CUDA__PHOTOS, 0, c->stream, job);
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__describe, mosaic_cuda__blocks(cells, MOSAIC_CUDA__RECOLOURED), MOSAIC_CUDA__RECOLOURED, 0, c->stream, job);
+    if (!mosaic_cuda__launched(c) || !mosaic_cuda__down(c, e->look, s->looks, cells * sizeof *e->look) ||
+        !mosaic_cuda__down(c, e->colours, s->colours, cells * sizeof *e->colours) ||
+        !mosaic_cuda__down(c, e->next_codes, s->codes, cells * sizeof *e->codes))
+        return 1;
+    if (!s->table) return 0;
+    for (r = 0; r < e->filled; r++) {
+        const mosaic__cell *cell = e->cell + e->cell_of_row[r];
+        s->host_priced[r] = cell->priced;
+        s->host_marks[r] = e->frames == 0 || e->settings.bonus == 0 || cell->photo < 0;
+    }
+    if (!mosaic_cuda__up(c, s->priced, s->host_priced, filled * sizeof *s->priced) || !mosaic_cuda__up(c, s->marks, s->host_marks, filled)) return 1;
+    MOSAIC_CUDA__LAUNCH(mosaic_cuda__mark, mosaic_cuda__blocks(filled, MOSAIC_CUDA__PHOTOS), MOSAIC_CUDA__PHOTOS, 0, c->stream, job);
+    MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__list, 1, MOSAIC_CUDA__SPAN, MOSAIC_CUDA__SPAN * sizeof(int32_t), c->stream, job);
+    if (!mosaic_cuda__launched(c) || !mosaic_cuda__engine_table(s, e, room, 1)) return 1;
+    s->guess_at = mosaic_cuda__keep(c, s->guess, (1 + (size_t)room) * sizeof *s->guess);
+    s->guess_rows = s->guess_at ? mosaic_cuda__keep(c, s->table, (size_t)room * e->width * sizeof *s->table) : 0;
+    s->guessed = s->guess_rows ? room : 0;
+    s->guess_waits = c->waits;
+    return c->result != MOSAIC_CUDA_OK;
+}
+
 /* The rows of the engine's table whose cells are stale: they are there when the stream has been waited for. */
 static int mosaic_cuda__engine_costs(void *state, const mosaic_engine *e)
 {
     mosaic_cuda__engine *s = (mosaic_cuda__engine *)state;
     mosaic_cuda *c = s->cuda;
-    mosaic_cuda__cost_job job;
-    int r, end, count = 0;
+    const int there = s->guessed > 0 && c->waits == s->guess_waits + 1 && c->mail_used == MOSAIC_CUDA__MAIL_BEGIN;
+    const int32_t *list = (const int32_t *)(const void *)(c->mail + s->guess_at), *rows = (const int32_t *)(const void *)(c->mail + s->guess_rows);
+    int r, k, known, end, count = 0;
     if (c->result != MOSAIC_CUDA_OK || !s->table) return 1;
-    for (r = 0; r < e->filled; r++) {
-        const mosaic__look *look = &e->cell[e->cell_of_row[r]].priced;
+    known = !there ? 0 : list[0] < s->guessed ? list[0] : s->guessed;
+    s->guessed = s->expected = 0;
+    for (r = 0, k = 0; r < e->filled; r++) {
         if (!e->stale[e->cell_of_row[r]]) continue;
-        s->host_look[count++] = *look;
+        s->expected++;
+        while (k < known && list[1 + k] < r) k++;
+        if (k < known && list[1 + k] == r) {
+            memcpy(e->table + (size_t)r * e->width, rows + (size_t)k * e->width, e->width * sizeof *e->table);
+            continue;
+        }
+        s->host_look[count] = e->cell[e->cell_of_row[r]].priced;
+        s->todo[count++] = r;
     }
+    s->asked = count ? c->waits : -1;
     if (count == 0) return 0;
-    memset(&job, 0, sizeof job);
-    job.settings = e->settings;
-    job.look = s->look;
-    job.pack = s->pack;
-    job.out = s->table;
-    job.cells = count;
-    job.width = (int)e->width;
-    if (!mosaic_cuda__up(c, s->look, s->host_look, (size_t)count * sizeof *s->look)) return 1;
-    {
-        const unsigned grid = mosaic_cuda__blocks((size_t)job.width, MOSAIC_CUDA__PHOTOS) * mosaic_cuda__blocks((size_t)count, MOSAIC_CUDA__CELLS);
-        MOSAIC_CUDA__LAUNCH_TOGETHER(mosaic_cuda__costs, grid, MOSAIC_CUDA__PHOTOS, MOSAIC_CUDA__CELLS * sizeof(mosaic__look), c->stream, job);
-    }
-    if (!mosaic_cuda__launched(c)) return 1;
-    /* Rows that follow each other come back in one piece. */
-    for (r = 0, count = 0; r < e->filled; r = end) {
-        for (end = r; end < e->filled && e->stale[e->cell_of_row[end]]; end++) continue;
-        if (!mosaic_cuda__down(c, e->table + (size_t)r * e->width, s->table + (size_t)count * e->width,
+    if (!mosaic_cuda__up(c, s->look, s->host_look, (size_t)count * sizeof *s->look) || !mosaic_cuda__engine_table(s, e, count, 0)) return 1;
+    for (r = 0; r < count; r = end) { /* rows that follow each other come back in one piece */
+        for (end = r + 1; end < count && s->todo[end] == s->todo[end - 1] + 1; end++) continue;
+        if (!mosaic_cuda__down(c, e->table + (size_t)s->todo[r] * e->width, s->table + (size_t)r * e->width,
                                (size_t)(end - r) * e->width * sizeof *s->table))
             return 1;
-        count += end - r;
-        if (end == r) end++;
     }
     return 0;
 }
 
 static int mosaic_cuda__engine_take(void *state, const mosaic_engine *e)
 {
-    mosaic_cuda *c = ((mosaic_cuda__engine *)state)->cuda;
+    mosaic_cuda__engine *s = (mosaic_cuda__engine *)state;
     (void)e;
-    return !mosaic_cuda__wait(c, c->stream);
+    if (s->asked < s->cuda->waits) return s->cuda->result != MOSAIC_CUDA_OK;
+    return !mosaic_cuda__wait(s->cuda, s->cuda->stream);
 }
 
 /* ---- painting ---- */
@@ -1035,8 +1209,6 @@ typedef struct mosaic_cuda__recolour_job {
     int cells, looks;
 } mosaic_cuda__recolour_job;
 
-enum { MOSAIC_CUDA__RECOLOURED = 32 }; /* cells of a block: they take long, and there are few */
-
 /* A cell's colour map, and its curves. */
 static __global__ void __launch_bounds__(MOSAIC_CUDA__RECOLOURED) mosaic_cuda__recolour(mosaic_cuda__recolour_job job)
 {
@@ -1066,9 +1238,7 @@ static int mosaic_cuda__engine_recolour(mosaic_cuda__engine *s, const mosaic_eng
     job.cells = e->cells;
     job.looks = e->pool->looks;
     if (!mosaic_cuda__up(c, s->draw, e->draw, cells * sizeof *e->draw) || !mosaic_cuda__up(c, s->recolour, e->recolour, cells) ||
-        !mosaic_cuda__up(c, s->colours, e->colours, cells * sizeof *e->colours) ||
-        (e->curve &&
-         (!mosaic_cuda__up(c, s->curve, e->curve, cells * sizeof *e->curve) || !mosaic_cuda__up(c, s->codes, e->codes, cells * sizeof *e->codes))))
+        (e->curve && !mosaic_cuda__up(c, s->curve, e->curve, cells * sizeof *e->curve)))
         return 0;
     MOSAIC_CUDA__LAUNCH(mosaic_cuda__recolour, mosaic_cuda__blocks(cells, MOSAIC_CUDA__RECOLOURED), MOSAIC_CUDA__RECOLOURED, 0, c->stream, job);
     return mosaic_cuda__launched(c) && mosaic_cuda__down(c, e->draw, s->draw, cells * sizeof *e->draw) &&
@@ -1279,10 +1449,8 @@ static int mosaic_cuda__engine_paint(void *state, const mosaic_engine *e)
     mosaic_cuda *c = s->cuda;
     const mosaic_grid *g = &e->grid;
     const mosaic__finisher *f = &e->finisher;
-    if (c->result != MOSAIC_CUDA_OK || !s->source) return 1;
-    if (!mosaic_cuda__engine_recolour(s, e) ||
-        !mosaic_cuda__up_rows(c, s->source, e->input.rgb, e->input.stride, (size_t)g->source_width * 3, (size_t)g->source_height))
-        return 1;
+    if (c->result != MOSAIC_CUDA_OK) return 1;
+    if (!mosaic_cuda__engine_recolour(s, e)) return 1;
     if ((e->canvas_changed || !s->synced) && !mosaic_cuda__up(c, s->paint.rgb, e->canvas, (size_t)g->width * 3 * (size_t)g->height)) return 1;
     s->synced = 0; /* until it is known to have worked */
     {
@@ -1308,6 +1476,9 @@ static void mosaic_cuda__engine_close(void *state)
     mosaic_cuda__release(s->cuda, s->memory, s->size);
     s->cuda->mail_wanted -= s->mail;
     free(s->host_look);
+    free(s->host_priced);
+    free(s->host_marks);
+    free(s->todo);
     free(s->finish);
     free(s);
 }
@@ -1360,18 +1531,24 @@ static void mosaic_cuda__engine_plan(mosaic_cuda__engine *s, const mosaic_engine
         s->pack = (mosaic__pack *)mosaic_cuda__take(arena, e->width / MOSAIC__LANES * (size_t)e->settings.variant_count, sizeof *s->pack);
         s->look = (mosaic__look *)mosaic_cuda__take(arena, (size_t)e->filled, sizeof *s->look);
         s->table = (int32_t *)mosaic_cuda__take(arena, (size_t)e->filled * e->width, sizeof *s->table);
+        s->priced = (mosaic__look *)mosaic_cuda__take(arena, (size_t)e->filled, sizeof *s->priced);
+        s->marks = (uint8_t *)mosaic_cuda__take(arena, (size_t)e->filled, 1);
+        s->cell_of_row = (int32_t *)mosaic_cuda__take(arena, (size_t)e->filled, sizeof *s->cell_of_row);
+        s->guess = (int32_t *)mosaic_cuda__take(arena, (size_t)e->filled + 1, sizeof *s->guess);
     }
+    s->source = (uint8_t *)mosaic_cuda__take(arena, (size_t)g->source_width * (size_t)g->source_height, 3);
+    s->tables = (mosaic__tables *)mosaic_cuda__take(arena, 1, sizeof *s->tables);
+    s->across = (int32_t *)mosaic_cuda__take(arena, (size_t)g->cols * MOSAIC__SIDE + 1, sizeof *s->across);
+    s->down = (int32_t *)mosaic_cuda__take(arena, (size_t)g->rows * MOSAIC__SIDE + 1, sizeof *s->down);
+    s->codes = (mosaic__codes *)mosaic_cuda__take(arena, cells, sizeof *s->codes);
+    s->looks = (mosaic__look *)mosaic_cuda__take(arena, cells, sizeof *s->looks);
+    s->colours = (mosaic__colours *)mosaic_cuda__take(arena, cells, sizeof *s->colours);
     if (!e->canvas) return;
     s->draw = (mosaic_draw *)mosaic_cuda__take(arena, cells, sizeof *s->draw);
     s->curve = e->curve ? (mosaic_curve *)mosaic_cuda__take(arena, cells, sizeof *s->curve) : 0;
     s->recolour = (uint8_t *)mosaic_cuda__take(arena, cells, 1);
     s->palette = (mosaic__palette *)mosaic_cuda__take(arena, looks, sizeof *s->palette);
-    s->colours = (mosaic__colours *)mosaic_cuda__take(arena, cells, sizeof *s->colours);
-    if (e->curve) {
-        s->photo_codes = (mosaic__codes *)mosaic_cuda__take(arena, looks, sizeof *s->photo_codes);
-        s->codes = (mosaic__codes *)mosaic_cuda__take(arena, cells, sizeof *s->codes);
-    }
-    s->source = (uint8_t *)mosaic_cuda__take(arena, (size_t)g->source_width * (size_t)g->source_height, 3);
+    s->photo_codes = e->curve ? (mosaic__codes *)mosaic_cuda__take(arena, looks, sizeof *s->photo_codes) : 0;
     job->draw = s->draw;
     job->curve = s->curve;
     job->source = s->source;
@@ -1406,7 +1583,12 @@ static int mosaic_cuda__engine_fill(mosaic_cuda__engine *s, const mosaic_engine 
     const size_t photo = mosaic__photo_bytes(e->pool), looks = (size_t)e->photos * (size_t)e->pool->looks;
     int i;
     if (s->pack && !mosaic_cuda__up(c, s->pack, e->pack, e->width / MOSAIC__LANES * (size_t)e->settings.variant_count * sizeof *s->pack)) return 0;
-    if (s->source) {
+    if (s->table && !mosaic_cuda__up(c, s->cell_of_row, e->cell_of_row, (size_t)e->filled * sizeof *s->cell_of_row)) return 0;
+    if (!mosaic_cuda__up(c, s->tables, &e->tables, sizeof *s->tables) ||
+        !mosaic_cuda__up(c, s->across, e->across, ((size_t)g->cols * MOSAIC__SIDE + 1) * sizeof *s->across) ||
+        !mosaic_cuda__up(c, s->down, e->down, ((size_t)g->rows * MOSAIC__SIDE + 1) * sizeof *s->down))
+        return 0;
+    if (s->draw) {
         if (!mosaic_cuda__up(c, s->palette, e->palette, looks * sizeof *e->palette) ||
             (s->photo_codes && !mosaic_cuda__up(c, s->photo_codes, e->photo_codes, looks * sizeof *e->photo_codes)) ||
             (s->finish && !mosaic_cuda__ok(c, cudaMemsetAsync(s->finish->shown, 0, (size_t)g->width * 3 * (size_t)g->height, c->stream))))
@@ -1426,12 +1608,12 @@ static int mosaic_cuda__engine_fill(mosaic_cuda__engine *s, const mosaic_engine 
 static size_t mosaic_cuda__engine_mail(const mosaic_engine *e)
 {
     const mosaic_grid *g = &e->grid;
-    const size_t cells = (size_t)e->cells,
-                 each = sizeof(mosaic__look) + 2 * (sizeof(mosaic_draw) + sizeof(mosaic_curve)) + sizeof(mosaic__colours) + sizeof(mosaic__codes) + 1;
+    const size_t cells = (size_t)e->cells, each = 3 * sizeof(mosaic__look) + 32 + 2 * (sizeof(mosaic_draw) + sizeof(mosaic_curve)) +
+                                                  sizeof(mosaic__colours) + sizeof(mosaic__codes) + 1;
     size_t size = cells * each + (e->table ? (size_t)e->filled * e->width * sizeof *e->table : 0);
+    size += (size_t)g->source_width * (size_t)g->source_height * 3;
     if (!e->canvas) return size;
-    return size + (size_t)g->source_width * (size_t)g->source_height * 3 + (size_t)g->width * (size_t)g->height * 9 +
-           MOSAIC__TONE_VALUES * sizeof(int16_t);
+    return size + (size_t)g->width * (size_t)g->height * 9 + MOSAIC__TONE_VALUES * sizeof(int16_t);
 }
 
 static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e)
@@ -1445,10 +1627,14 @@ static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e)
     memset(s, 0, sizeof *s);
     s->cuda = c;
     s->host_look = (mosaic__look *)malloc((size_t)e->filled * sizeof *s->host_look);
+    s->host_priced = (mosaic__look *)malloc((size_t)e->filled * sizeof *s->host_priced);
+    s->host_marks = (uint8_t *)malloc((size_t)e->filled);
+    s->todo = (int32_t *)malloc((size_t)e->filled * sizeof *s->todo);
+    s->expected = e->filled;
     s->finish = e->finisher.shown ? (mosaic_cuda__finish_job *)calloc(1, sizeof *s->finish) : 0;
     memset(&arena, 0, sizeof arena);
     if (s->finish || !e->finisher.shown) mosaic_cuda__engine_plan(s, e, &arena);
-    if (s->host_look && (s->finish || !e->finisher.shown) && !arena.overflow) {
+    if (s->host_look && s->host_priced && s->host_marks && s->todo && (s->finish || !e->finisher.shown) && !arena.overflow) {
         s->size = arena.used;
         s->memory = arena.base = mosaic_cuda__allocate(c, s->size);
         arena.used = 0;

@@ -418,6 +418,12 @@ extern "C" {
 #else
 #define MOSAIC_FLOW__UNROLL
 #endif
+/* Before a loop over an array that has no place in the registers of a device. */
+#if defined(__CUDACC__)
+#define MOSAIC_FLOW__ROLLED _Pragma("unroll 1")
+#else
+#define MOSAIC_FLOW__ROLLED
+#endif
 #if MOSAIC__X86 && !defined(MOSAIC_FLOW_NO_SIMD)
 #define MOSAIC_FLOW__SIMD 1
 #else
@@ -6091,6 +6097,7 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_differ)(const mosaic_flow__dis_le
         }
     }
 #else
+    MOSAIC_FLOW__ROLLED
     for (i = 0; i < 64; i++)
         difference[i] = (int16_t)(mosaic_flow__dis_between(p + i / 8 * level->stride + i % 8, level->stride, wx, wy) - patch->grey[i]);
 #endif
@@ -6113,6 +6120,7 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_sums)(const int16_t a[64], const 
     _mm_storeu_si128((__m128i *)(void *)sum, _mm_add_epi32(_mm256_castsi256_si128(s0), _mm256_extracti128_si256(s0, 1)));
 #else
     sum[0] = sum[1] = sum[2] = sum[3] = 0;
+    MOSAIC_FLOW__ROLLED
     for (i = 0; i < 64; i++) {
         sum[0] += a[i];
         sum[1] += (a[i] >> 1) * (a[i] >> 1);
@@ -6132,6 +6140,7 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_greys)(const uint8_t *p, ptrdiff_
         _mm256_storeu_si256((__m256i *)(void *)grey, _mm256_slli_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi64(upper, lower)), 4));
     }
 #else
+    MOSAIC_FLOW__ROLLED
     for (i = 0; i < 64; i++) grey[i] = (int16_t)(p[i / 8 * stride + i % 8] << 4);
 #endif
 }
@@ -6146,6 +6155,7 @@ MOSAIC_FLOW__KERNEL void MOSAIC_FLOW__NAME(dis_square)(const int16_t *from, ptrd
                             _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)from)),
                                                     _mm_loadu_si128((const __m128i *)(const void *)(from + stride)), 1));
 #else
+    MOSAIC_FLOW__ROLLED
     for (i = 0; i < 8; i++, from += stride) memcpy(to + 8 * i, from, 16);
 #endif
 }

@@ -470,12 +470,14 @@ typedef struct mosaic_engine mosaic_engine;
 /* Stages of an engine on another processor, to the very bits of those here: mosaic_cuda.cu fills one in for GPUs. A stage whose function gives anything
    but 0 is done here, so a device may be lost at any time. layout: what tells that the functions were compiled with this very engine; if not, it is
    refused (MISMATCH). open gives the state of one engine, null where the device cannot serve it; it is not asked to where cells may begin between
-   whole pixels. costs only begins what take ends. paint makes the colours and curves of cells that get new ones, the canvas and
+   whole pixels, nor for grids that move. describe and costs only begin what take ends: look, colours and next_codes of all cells;
+   the table's rows of cells that are stale. paint makes the colours and curves of cells that get new ones, the canvas and
    what finishing makes of it. */
 typedef struct mosaic_device {
     void *ctx;
     uint64_t layout;
     void *(*open)(void *ctx, const mosaic_engine *engine);
+    int (*describe)(void *state, const mosaic_engine *engine);
     int (*costs)(void *state, const mosaic_engine *engine);
     int (*take)(void *state, const mosaic_engine *engine);
     int (*paint)(void *state, const mosaic_engine *engine);
@@ -746,7 +748,7 @@ extern "C" {
 
 MOSAIC__INLINE int mosaic__clamp(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
 
-static int mosaic__abs(int value) { return value < 0 ? -value : value; }
+MOSAIC__ANYWHERE int mosaic__abs(int value) { return value < 0 ? -value : value; }
 
 /* Quotient rounded to the nearest, halves away from zero; divisor positive. */
 MOSAIC__ANYWHERE int64_t mosaic__div_round(int64_t value, int64_t divisor)
@@ -760,10 +762,10 @@ static int64_t mosaic__div_floor(int64_t value, int64_t divisor)
     return q * divisor > value ? q - 1 : q;
 }
 
-static uint32_t mosaic__isqrt(uint64_t value)
+MOSAIC__ANYWHERE uint32_t mosaic__isqrt(uint64_t value)
 {
     uint64_t root = 0, bit = (uint64_t)1 << 62;
-#if MOSAIC__X86 && defined(__SSE2__)
+#if MOSAIC__X86 && defined(__SSE2__) && !defined(__CUDA_ARCH__)
     if (value < (uint64_t)1 << 52) { /* a double holds it, and its root is not rounded up to the next integer */
         const __m128d v = _mm_set_sd((double)(int64_t)value);
         return (uint32_t)_mm_cvttsd_si32(_mm_sqrt_sd(v, v));
@@ -923,7 +925,7 @@ static void mosaic__tables_fill(mosaic__tables *tables)
 }
 
 /* Cube root of x / 2^18, 2^16 = 1: scaled by powers of 8 into the table's range, linear between its entries. */
-static int32_t mosaic__cbrt(const mosaic__tables *tables, uint32_t x)
+MOSAIC__ANYWHERE int32_t mosaic__cbrt(const mosaic__tables *tables, uint32_t x)
 {
     uint32_t root;
     int shift = 0;
@@ -938,7 +940,7 @@ static int32_t mosaic__cbrt(const mosaic__tables *tables, uint32_t x)
 
 /* Colour codes (sRGB levels in 1/16, 0 … 4080) to Oklab, 2^14 = 1. Matrices of Björn Ottosson's Oklab (2020) in 1/8192 and 1/4096, rounded so
    that grey stays exactly grey. */
-static void mosaic__oklab(const mosaic__tables *tables, const uint16_t code[3], int32_t lab[3])
+MOSAIC__ANYWHERE void mosaic__oklab(const mosaic__tables *tables, const uint16_t code[3], int32_t lab[3])
 {
     uint32_t v[3];
     int32_t l, m, s;
@@ -975,14 +977,14 @@ typedef struct mosaic__codes {
     uint16_t of[3][MOSAIC__PIXELS];
 } mosaic__codes;
 
-static int mosaic__code_index(int x, int y)
+MOSAIC__ANYWHERE int mosaic__code_index(int x, int y)
 {
     return (y / MOSAIC__BLOCK_SIDE * (MOSAIC__SIDE / MOSAIC__BLOCK_SIDE) + x / MOSAIC__BLOCK_SIDE) * MOSAIC__BLOCK_PIXELS +
            y % MOSAIC__BLOCK_SIDE * MOSAIC__BLOCK_SIDE + x % MOSAIC__BLOCK_SIDE;
 }
 
 /* From sums over each block, and sums of squares over all pixels. */
-static void mosaic__look_of(const int32_t block[3][MOSAIC__BLOCKS], const int64_t squares[3], mosaic__look *look)
+MOSAIC__ANYWHERE void mosaic__look_of(const int32_t block[3][MOSAIC__BLOCKS], const int64_t squares[3], mosaic__look *look)
 {
     int b, c;
     memset(look, 0, sizeof *look);
@@ -1001,7 +1003,7 @@ static void mosaic__look_of(const int32_t block[3][MOSAIC__BLOCKS], const int64_
 }
 
 /* colours may be null. */
-static void mosaic__describe_scalar(const mosaic__tables *tables, const mosaic__codes *codes, mosaic__look *look, mosaic__colours *colours)
+MOSAIC__ANYWHERE void mosaic__describe_scalar(const mosaic__tables *tables, const mosaic__codes *codes, mosaic__look *look, mosaic__colours *colours)
 {
     int32_t block[3][MOSAIC__BLOCKS];
     int64_t squares[3] = {0, 0, 0};
@@ -1136,7 +1138,7 @@ static void mosaic__describe(int level, const mosaic__tables *tables, const mosa
 }
 
 /* Sum of absolute differences of the 27 block colours, each channel shifted by shift (null: not at all). */
-static int mosaic__look_distance(const mosaic__look *a, const mosaic__look *b, const int shift[3])
+MOSAIC__ANYWHERE int mosaic__look_distance(const mosaic__look *a, const mosaic__look *b, const int shift[3])
 {
     int c, k, sum = 0;
     for (c = 0; c < 3; c++) {
@@ -1163,7 +1165,7 @@ typedef struct mosaic__span {
     uint32_t head, tail, total;
 } mosaic__span;
 
-static mosaic__span mosaic__span_of(int32_t from, int32_t to, int size)
+MOSAIC__ANYWHERE mosaic__span mosaic__span_of(int32_t from, int32_t to, int size)
 {
     mosaic__span s;
     if (to <= from) {
@@ -1183,7 +1185,7 @@ static mosaic__span mosaic__span_of(int32_t from, int32_t to, int size)
     return s;
 }
 
-static uint32_t mosaic__span_weight(const mosaic__span *s, int i) { return i == s->first ? s->head : i == s->end - 1 ? s->tail : 4096u; }
+MOSAIC__ANYWHERE uint32_t mosaic__span_weight(const mosaic__span *s, int i) { return i == s->first ? s->head : i == s->end - 1 ? s->tail : 4096u; }
 
 /* column[x * 3 + c] = sum over the rows of a span, for source pixels first … end - 1. At most 2^8 * 2^12 * rows: rows up to 4095 fit. */
 static void mosaic__add_rows_scalar(const uint8_t *rgb, size_t stride, const mosaic__span *rows, int first, int end, uint32_t *column)
@@ -1212,6 +1214,9 @@ typedef struct mosaic__reducer {
     size_t room; /* numbers in a row of column sums, zero behind the last pixel */
 } mosaic__reducer;
 
+/* A code from a sum of levels times weights, and these weights. */
+MOSAIC__ANYWHERE uint16_t mosaic__code_of(uint64_t sum, uint64_t total) { return (uint16_t)((sum * 16 + total / 2) / total); }
+
 /* Codes of row y of each cell from the column sums. */
 static void mosaic__add_columns_scalar(const mosaic__reducer *r, const uint32_t *column, uint32_t row_total, int y, mosaic__codes *codes)
 {
@@ -1224,7 +1229,7 @@ static void mosaic__add_columns_scalar(const mosaic__reducer *r, const uint32_t 
             uint32_t w = mosaic__span_weight(span, i);
             for (c = 0; c < 3; c++) sum[c] += (uint64_t)column[i * 3 + c] * w;
         }
-        for (c = 0; c < 3; c++) to->of[c][mosaic__code_index(x % MOSAIC__SIDE, y)] = (uint16_t)((sum[c] * 16 + total / 2) / total);
+        for (c = 0; c < 3; c++) to->of[c][mosaic__code_index(x % MOSAIC__SIDE, y)] = mosaic__code_of(sum[c], total);
     }
 }
 
@@ -4351,6 +4356,9 @@ static uint64_t mosaic__layout(void)
                             offsetof(mosaic_engine, painter),
                             sizeof(mosaic__palette),
                             sizeof(mosaic__colours),
+                            sizeof(mosaic__cell),
+                            sizeof(mosaic__tables),
+                            offsetof(mosaic_engine, next_codes),
                             offsetof(mosaic_engine, recolour)};
     uint64_t hash = 1;
     size_t i;
@@ -4390,10 +4398,11 @@ static void mosaic__describe_row(void *arg, int row)
     mosaic__fp_leave(fp);
 }
 
-static void mosaic__describe_frame(mosaic_engine *e)
+/* begun: a device does it. */
+static void mosaic__describe_frame(mosaic_engine *e, int begun)
 {
     mosaic__codes *before = e->codes;
-    mosaic__for_each(e, mosaic__describe_row, e->grid.rows);
+    if (!begun || e->options.device->take(e->device, e)) mosaic__for_each(e, mosaic__describe_row, e->grid.rows);
     e->codes = e->next_codes;
     e->next_codes = before;
     e->described = 1;
@@ -4824,7 +4833,7 @@ static void mosaic__recentre(mosaic_engine *e)
     if (!e->stepped) return;
     mosaic__leave_out(e);
     mosaic__clear_lattice(e);
-    mosaic__describe_frame(e);
+    mosaic__describe_frame(e, 0);
 }
 
 /* ---- Predict: where the content of each cell went, and with it its photograph ----
@@ -6097,7 +6106,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
 {
     const mosaic_flow_field *motion, *estimated = 0;
     mosaic_frame *f;
-    int cut, back, i;
+    int cut, back, i, begun, early;
 
     if (!e || !frame) return MOSAIC_ERROR_NULL;
     *frame = 0;
@@ -6121,8 +6130,12 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
         if (e->frames > 0 && e->settings.bonus > 0) mosaic__camera_step(e, motion ? motion : estimated);
         mosaic__scroll(e);
     }
+    begun = e->device && e->options.device->describe(e->device, e) == 0;
+    /* What a device does for motion it can do in one go with that. A cut will have been an estimate too many. */
+    early = begun && e->flow && e->flow->device;
+    if (early) estimated = mosaic__estimate(e);
     mosaic__stage(e, MOSAIC_STAGE_DESCRIBE);
-    mosaic__describe_frame(e);
+    mosaic__describe_frame(e, begun);
     cut = mosaic__is_cut(e, &back);
     if (e->moves && cut) { /* and begins each shot in its corner */
         const int stepped = e->stepped;
@@ -6130,7 +6143,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
         e->stepped |= stepped;
     }
     mosaic__mark_stale(e, cut);
-    if (e->flow && (cut || back || !e->moves)) {
+    if (e->flow && (cut || back || (!e->moves && !early))) {
         if (cut || back) mosaic_flow_reset(e->flow);
         estimated = mosaic__estimate(e);
     }
