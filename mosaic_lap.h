@@ -109,23 +109,23 @@
      uniform 0..999999, 4000 x 4000                  42     58       88     1650
      uniform 0..9, 4000 x 4000                       22     30       52      114
      constant 2000 x 2000                           4.3    4.5       11       18
-     uniform 0..999999, 50 x 50                   0.016                    0.022
+     uniform 0..999999, 50 x 50                   0.014                    0.021
+     uniform 0..999999, 1000 x 10; 10 x 1000   0.028; 0.016             0.054; 0.038
      double, 0 to 1 in 53 bits, 2000 x 2000          28                      286
      double, 0 to 1 in 53 bits, 1000 x 1000          11                       42
      the same in SciPy's order                       11                       42
      double, square roots of whole, 700 x 2000      5.5                      7.6
      int64 below 2^62, 1000 x 1000                   10                       42
      double 0..9, 1000 x 1000; SciPy's order    1.5; 1.0                     5.5
-     double, 100 x 100; 50 x 50            0.049; 0.015             0.088; 0.021
-     double, 10 x 10; 2 x 2              0.0011; 0.0003           0.0010; 0.0005
-     sparse, 11 in a row: 20000 x 20000              62                      370   (min_weight_full_bipartite_matching)
-     2000 x 2000; 100000 x 100000                3.9; 830               6; 25200
-     40000 x 20000; 20000 x 40000                43; 24                 670; 690
-   The frames of a film with much movement, 700 x 3676: 3.6 ms from nothing, 2.9 ms from the solution of the frame before (means). Of tiny problems
-   SciPy is quicker on doubles of all bits around 10 x 10 (down to 0.89 of its time) and, in the order of rows, where there
-   are ties and few columns (20 x 5, 100 x 10: down to 0.8); and it says sooner that a large sparse problem has no solution (20000 x 20000: 11 against
-   120 milliseconds). SciPy's order beyond a million entries takes SciPy's steps one by one, on top of the exact
-   solution, where sums are rounded or there are ties.
+     double, 100 x 100; 50 x 50            0.054; 0.015             0.108; 0.020
+     double, 10 x 10; 2 x 2             0.0015; 0.00035           0.0014; 0.0005
+     sparse doubles, 12 in a row: 2000 x 2000       3.5                      3.7   (min_weight_full_bipartite_matching)
+     20000 x 20000; 20000 x 40000                69; 29                 319; 669
+     20000 x 20000 without a solution                10                       13
+   The frames of a film with much movement, 700 x 3676: 3.2 ms from nothing, 2.6 ms from the solution of the frame before (means). Some tiny
+   problems SciPy solves sooner: doubles of all bits around 10 x 10 (in 0.93 of our time), in the order of rows those with ties and at most 24
+   columns (in 0.86 to 0.96), sparse ones of 200 x 200 (in 0.7). SciPy's order beyond a million entries takes SciPy's steps one by one, on top of
+   the exact solution, where sums are rounded or there are ties.
 
    LAST CHANGES
      0.1.0  first version: dense int32 costs, capacities, the one optimum, the certificate and its check
@@ -3376,8 +3376,7 @@ static double mosaic_lap__nearby(const uint64_t *price, int32_t count, int words
 typedef struct mosaic_lap__direct_kernels {
     int (*survey)(const double *x, size_t wide, double least[3]);
     double (*sweep)(const double *cost, int32_t wide, int first, double distance, double u, const double *v, const uint64_t *open, double *key,
-                    int32_t *path, int32_t line);
-    void (*same)(const double *key, int32_t wide, double equal, const uint64_t *open, uint64_t *words);
+                    int32_t *path, int32_t line, uint64_t *same);
     void (*tight)(const double *cost, int32_t wide, double u, const double *v, double slack, uint64_t *words);
 } mosaic_lap__direct_kernels;
 
@@ -3416,6 +3415,20 @@ static void mosaic_lap__tight_scalar(const double *cost, int32_t wide, double u,
     }
 }
 
+/* Puts the answers of LANES comparisons at a time together. */
+#define MOSAIC_LAP__DEFINE_WORDS(NAME, TARGET, PARAMETERS, LANES, BEFORE, MASK, FILTER)                                                              \
+    TARGET static void NAME PARAMETERS                                                                                                               \
+    {                                                                                                                                                \
+        int32_t j, k;                                                                                                                                \
+        BEFORE                                                                                                                                       \
+        for (j = 0; j < wide; j += 64) {                                                                                                             \
+            uint64_t bits = 0;                                                                                                                       \
+            for (k = j; k < wide && k < j + 64; k += LANES) bits |= (uint64_t)(uint32_t)(MASK) << (k - j);                                           \
+            words[j / 64] = bits FILTER;                                                                                                             \
+        }                                                                                                                                            \
+    }
+#define MOSAIC_LAP__SAME_OF (const double *key, int32_t wide, double equal, const uint64_t *open, uint64_t *words)
+#define MOSAIC_LAP__TIGHT_OF (const double *cost, int32_t wide, double u, const double *v, double slack, uint64_t *words)
 #if MOSAIC_LAP__SIMD
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
@@ -3451,8 +3464,10 @@ MOSAIC_LAP__AVX2 static int mosaic_lap__survey_avx2(const double *x, size_t wide
     return !_mm256_movemask_pd(bad);
 }
 
+MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__same_avx2, MOSAIC_LAP__AVX2, MOSAIC_LAP__SAME_OF, 4, const __m256d one = _mm256_set1_pd(equal);
+                         , _mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(key + k), one, _CMP_EQ_OQ)), &open[j / 64])
 MOSAIC_LAP__AVX2 static double mosaic_lap__sweep_avx2(const double *cost, int32_t wide, int first, double distance, double u, const double *v,
-                                                      const uint64_t *open, double *key, int32_t *path, int32_t line)
+                                                      const uint64_t *open, double *key, int32_t *path, int32_t line, uint64_t *same)
 {
     const __m256d so_far = _mm256_set1_pd(distance), own = _mm256_set1_pd(u), infinite = _mm256_mul_pd(_mm256_set1_pd(DBL_MAX), _mm256_set1_pd(2));
     const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6), lane = _mm256_setr_epi64x(1, 2, 4, 8);
@@ -3473,25 +3488,11 @@ MOSAIC_LAP__AVX2 static double mosaic_lap__sweep_avx2(const double *cost, int32_
         least = _mm256_min_pd(least, _mm256_blendv_pd(infinite, k, can));
     }
     two = _mm_min_pd(_mm256_castpd256_pd128(least), _mm256_extractf128_pd(least, 1));
-    return _mm_cvtsd_f64(_mm_min_sd(two, _mm_unpackhi_pd(two, two)));
+    distance = _mm_cvtsd_f64(_mm_min_sd(two, _mm_unpackhi_pd(two, two)));
+    mosaic_lap__same_avx2(key, wide, distance, open, same);
+    return distance;
 }
 
-/* Puts the answers of LANES comparisons at a time together. */
-#define MOSAIC_LAP__DEFINE_WORDS(NAME, TARGET, PARAMETERS, LANES, BEFORE, MASK, FILTER)                                                              \
-    TARGET static void NAME PARAMETERS                                                                                                               \
-    {                                                                                                                                                \
-        int32_t j, k;                                                                                                                                \
-        BEFORE                                                                                                                                       \
-        for (j = 0; j < wide; j += 64) {                                                                                                             \
-            uint64_t bits = 0;                                                                                                                       \
-            for (k = j; k < wide && k < j + 64; k += LANES) bits |= (uint64_t)(uint32_t)(MASK) << (k - j);                                           \
-            words[j / 64] = bits FILTER;                                                                                                             \
-        }                                                                                                                                            \
-    }
-#define MOSAIC_LAP__SAME_OF (const double *key, int32_t wide, double equal, const uint64_t *open, uint64_t *words)
-#define MOSAIC_LAP__TIGHT_OF (const double *cost, int32_t wide, double u, const double *v, double slack, uint64_t *words)
-MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__same_avx2, MOSAIC_LAP__AVX2, MOSAIC_LAP__SAME_OF, 4, const __m256d one = _mm256_set1_pd(equal);
-                         , _mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(key + k), one, _CMP_EQ_OQ)), &open[j / 64])
 MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__tight_avx2, MOSAIC_LAP__AVX2, MOSAIC_LAP__TIGHT_OF, 4, const __m256d own = _mm256_set1_pd(u);
                          const __m256d limit = _mm256_set1_pd(slack);
                          ,
@@ -3522,8 +3523,10 @@ MOSAIC_LAP__AVX512 static int mosaic_lap__survey_avx512(const double *x, size_t 
     return good == 255;
 }
 
+MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__same_avx512, MOSAIC_LAP__AVX512, MOSAIC_LAP__SAME_OF, 8, const __m512d one = _mm512_set1_pd(equal);
+                         , mosaic_lap__mask_avx512(_mm512_cmp_pd_mask(_mm512_loadu_pd(key + k), one, _CMP_EQ_OQ)), &open[j / 64])
 MOSAIC_LAP__AVX512 static double mosaic_lap__sweep_avx512(const double *cost, int32_t wide, int first, double distance, double u, const double *v,
-                                                          const uint64_t *open, double *key, int32_t *path, int32_t line)
+                                                          const uint64_t *open, double *key, int32_t *path, int32_t line, uint64_t *same)
 {
     const __m512d so_far = _mm512_set1_pd(distance), own = _mm512_set1_pd(u), infinite = _mm512_mul_pd(_mm512_set1_pd(DBL_MAX), _mm512_set1_pd(2));
     const __m256i from = _mm256_set1_epi32(line);
@@ -3538,10 +3541,10 @@ MOSAIC_LAP__AVX512 static double mosaic_lap__sweep_avx512(const double *cost, in
         _mm256_mask_storeu_epi32(path + j, nearer, from);
         least = _mm512_mask_min_pd(least, can, least, k);
     }
-    return _mm512_reduce_min_pd(least);
+    distance = _mm512_reduce_min_pd(least);
+    mosaic_lap__same_avx512(key, wide, distance, open, same);
+    return distance;
 }
-MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__same_avx512, MOSAIC_LAP__AVX512, MOSAIC_LAP__SAME_OF, 8, const __m512d one = _mm512_set1_pd(equal);
-                         , mosaic_lap__mask_avx512(_mm512_cmp_pd_mask(_mm512_loadu_pd(key + k), one, _CMP_EQ_OQ)), &open[j / 64])
 MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__tight_avx512, MOSAIC_LAP__AVX512, MOSAIC_LAP__TIGHT_OF, 8, const __m512d own = _mm512_set1_pd(u);
                          const __m512d limit = _mm512_set1_pd(slack);
                          ,
@@ -3553,13 +3556,13 @@ MOSAIC_LAP__DEFINE_WORDS(mosaic_lap__tight_avx512, MOSAIC_LAP__AVX512, MOSAIC_LA
 #endif
 
 static const mosaic_lap__direct_kernels mosaic_lap__direct_kernels_of[] = {
-    {mosaic_lap__survey_scalar, NULL, NULL, mosaic_lap__tight_scalar},
+    {mosaic_lap__survey_scalar, NULL, mosaic_lap__tight_scalar},
 #if MOSAIC_LAP__QUADS
-    {mosaic_lap__survey_scalar, NULL, NULL, mosaic_lap__tight_scalar},
+    {mosaic_lap__survey_scalar, NULL, mosaic_lap__tight_scalar},
 #endif
 #if MOSAIC_LAP__SIMD
-    {mosaic_lap__survey_avx2, mosaic_lap__sweep_avx2, mosaic_lap__same_avx2, mosaic_lap__tight_avx2},
-    {mosaic_lap__survey_avx512, mosaic_lap__sweep_avx512, mosaic_lap__same_avx512, mosaic_lap__tight_avx512},
+    {mosaic_lap__survey_avx2, mosaic_lap__sweep_avx2, mosaic_lap__tight_avx2},
+    {mosaic_lap__survey_avx512, mosaic_lap__sweep_avx512, mosaic_lap__tight_avx512},
 #endif
 };
 
@@ -4497,12 +4500,11 @@ static void mosaic_lap__direct_remove(mosaic_lap__direct *d, int32_t slot, int32
 
 /* Which of the slots that are nearest SciPy chooses after `count` others: of those that are free the last in its list, or else the first. The
    list is made when there is a choice. */
-static int32_t mosaic_lap__direct_choose(mosaic_lap__direct *d, double least, int32_t count, int *listed)
+static int32_t mosaic_lap__direct_choose(mosaic_lap__direct *d, int32_t count, int *listed)
 {
     const int32_t words = (d->wide + 63) / 64;
     uint64_t open = 0, bits;
     int32_t found = -1, w, k;
-    d->kernels->same(d->key, d->wide, least, d->open, d->same);
     for (w = 0; w < words; w++) open |= d->same[w] & d->vacant[w];
     for (w = 0; w < words; w++)
         for (bits = open ? d->same[w] & d->vacant[w] : d->same[w]; bits; bits &= bits - 1) {
@@ -4532,17 +4534,37 @@ static int32_t mosaic_lap__direct_choose(mosaic_lap__direct *d, double least, in
 /* The search for a slot for one line, as SciPy does it: slot after slot of its list. Returns the slot, -1 when there is none, and how near it is. */
 static int32_t mosaic_lap__direct_search(mosaic_lap__direct *d, int32_t row, double *near_by, int32_t *steps)
 {
-    const double infinite = mosaic_lap__scaled(1, 1024);
-    int32_t i = row, j, k, count = 0;
-    double distance = 0;
-    for (k = 0; k < d->slots; k++) {
-        d->rest[k] = d->slots - 1 - k;
-        d->key[k] = infinite;
+    const double infinite = mosaic_lap__scaled(1, 1024), *all = d->cost + (size_t)row * (size_t)d->wide, own = d->u[row];
+    int32_t j, k, at = 0, count = 0;
+    double distance = 0, least = infinite;
+    for (k = 0; k < d->slots; k++) { /* the list runs from the last slot to the first */
+        j = d->slots - 1 - k;
+        d->key[j] = distance + all[j] - own - d->v[j];
+        d->path[j] = row;
+        if (d->key[j] < least || (d->key[j] == least && d->line_of[j] < 0)) {
+            least = d->key[j];
+            at = k;
+        }
     }
-    for (;; i = d->line_of[j]) {
-        const double *cost = d->cost + (size_t)i * (size_t)d->wide, u = d->u[i];
-        double least = infinite;
-        int32_t at = 0;
+    j = d->slots - 1 - at;
+    if (d->line_of[j] >= 0)
+        for (k = 0; k < d->slots; k++) d->rest[k] = d->slots - 1 - k;
+    while (least < infinite) {
+        const int32_t i = d->line_of[j];
+        const double *cost;
+        double u;
+        distance = least;
+        d->reached[count] = distance;
+        d->chosen[count++] = j;
+        if (i < 0) {
+            *steps = count;
+            *near_by = distance;
+            return j;
+        }
+        d->rest[at] = d->rest[d->slots - count];
+        cost = d->cost + (size_t)i * (size_t)d->wide;
+        u = d->u[i];
+        least = infinite;
         for (k = 0; k < d->slots - count; k++) {
             double x;
             j = d->rest[k];
@@ -4556,17 +4578,9 @@ static int32_t mosaic_lap__direct_search(mosaic_lap__direct *d, int32_t row, dou
                 at = k;
             }
         }
-        if (!(least < infinite)) return -1;
-        distance = least;
         j = d->rest[at];
-        d->reached[count] = distance;
-        d->chosen[count++] = j;
-        d->rest[at] = d->rest[d->slots - count];
-        if (d->line_of[j] < 0) break;
     }
-    *steps = count;
-    *near_by = distance;
-    return j;
+    return -1;
 }
 
 /* The same on all slots at once. */
@@ -4579,10 +4593,10 @@ static int32_t mosaic_lap__direct_sweeps(mosaic_lap__direct *d, int32_t row, dou
     int listed = 0;
     for (j = 0; j < words; j++) d->open[j] = ~(uint64_t)0;
     for (;; i = d->line_of[j]) {
-        distance =
-            d->kernels->sweep(d->cost + (size_t)i * (size_t)d->wide, d->wide, count == 0, distance, d->u[i], d->v, d->open, d->key, d->path, i);
+        distance = d->kernels->sweep(d->cost + (size_t)i * (size_t)d->wide, d->wide, count == 0, distance, d->u[i], d->v, d->open, d->key, d->path, i,
+                                     d->same);
         if (!(distance < infinite)) return -1;
-        j = mosaic_lap__direct_choose(d, distance, count, &listed);
+        j = mosaic_lap__direct_choose(d, count, &listed);
         if (listed) mosaic_lap__direct_remove(d, j, count);
         d->reached[count] = distance;
         d->chosen[count++] = j;
@@ -4680,15 +4694,15 @@ static mosaic_lap_result mosaic_lap__exact_answer(mosaic_lap__exact *q, mosaic_l
     /* the pseudo-row and the pseudo-column have the price 0 */
     if (q->u && (q->closed || turned))
         mosaic_lap__shift_prices(q, turned ? q->v + (size_t)q->cols * (size_t)words : q->u + (size_t)q->rows * (size_t)words, !turned);
-    memset(primal, 0, sizeof primal);
-    memset(dual, 0, sizeof dual);
+    memset(primal, 0, (size_t)words * sizeof *primal);
+    memset(dual, 0, (size_t)words * sizeof *dual);
     for (pass = 0; pass < 2; pass++) /* rows, columns */
         for (i = 0; q->u && i < (pass ? q->cols : q->rows); i++) {
             uint64_t *price = (pass ? q->v : q->u) + (size_t)i * (size_t)words;
             int bits;
             if (p->maximise) { /* -c - 1 was the cost of whole numbers */
                 if (!q->s.real && pass == turned) mosaic_lap__long_add(price, words, 1, 0, 0);
-                memset(sum, 0, sizeof sum);
+                memset(sum, 0, (size_t)words * sizeof *sum);
                 mosaic_lap__long_add_long(sum, price, words, 1, 1);
                 memcpy(price, sum, (size_t)words * sizeof *price);
             }
@@ -4728,7 +4742,7 @@ static mosaic_lap_result mosaic_lap__exact_answer(mosaic_lap__exact *q, mosaic_l
     out->exponent = q->s.exponent;
     out->total = mosaic_lap__long_double(primal, words, q->s.exponent);
     out->primal = mosaic_lap__long_clamp(primal, words);
-    if (!q->u) memcpy(dual, primal, sizeof dual);
+    if (!q->u) memcpy(dual, primal, (size_t)words * sizeof *dual);
     out->dual = mosaic_lap__long_clamp(dual, words);
     mosaic_lap__long_add_long(primal, dual, words, 1, 1);
     out->gap = mosaic_lap__long_clamp(primal, words);
@@ -4836,26 +4850,29 @@ static int mosaic_lap__settle(const mosaic_lap__source *s, mosaic_lap__direct *d
     int32_t i, j, e, w, pass;
     int changed = 1;
     t->count = 0;
-    for (j = 0; j < d->slots; j++) t->units[j] = d->line_of[j] < 0 ? 0 : mosaic_lap__direct_units(s, d->v[j]);
     for (i = 0; i < d->lines; i++) {
         const int32_t slot = d->slot_of[i];
         const double *cost = d->cost + (size_t)i * (size_t)d->wide;
-        uint64_t own = mosaic_lap__direct_cost(s, d, i, slot) - t->units[slot];
         d->u[i] = cost[slot] - d->v[slot];
         d->kernels->tight(cost, d->wide, d->u[i], d->v, slack, d->same);
         d->same[slot / 64] &= ~((uint64_t)1 << (slot % 64));
         for (w = 0; w < words; w++) {
             uint64_t found = d->same[w];
             for (; found; found &= found - 1) {
-                j = w * 64 + mosaic_lap__lowest(found);
                 if (t->count == t->most) return 0;
                 t->line[t->count] = i;
-                t->slot[t->count] = j;
-                t->left[t->count++] = (int64_t)(mosaic_lap__direct_cost(s, d, i, j) - t->units[j] - own);
+                t->slot[t->count++] = w * 64 + mosaic_lap__lowest(found);
             }
         }
     }
     for (j = 0; j <= hub; j++) x[j] = 0;
+    if (t->count == 0 && d->slots == d->lines) return 1;
+    for (j = 0; j < d->slots; j++) t->units[j] = d->line_of[j] < 0 ? 0 : mosaic_lap__direct_units(s, d->v[j]);
+    for (e = 0; e < t->count; e++) {
+        const int32_t slot = d->slot_of[t->line[e]];
+        t->left[e] = (int64_t)(mosaic_lap__direct_cost(s, d, t->line[e], t->slot[e]) - t->units[t->slot[e]] -
+                               (mosaic_lap__direct_cost(s, d, t->line[e], slot) - t->units[slot]));
+    }
     for (pass = 0; changed; pass++) {
         if (pass > d->lines + 2) return 0;
         changed = 0;
@@ -5025,7 +5042,7 @@ static void mosaic_lap__small_prices(mosaic_lap__exact *q, const mosaic_lap__dir
 }
 
 /* Whether this way is possible, and is wished for or promises to be the quickest: the lists for tables of int32 make up for their cost early when there
-   are far more slots than lines. */
+   are far more slots than lines, unless the lines are very few. */
 static int mosaic_lap__is_small(const mosaic_lap_problem *p, const mosaic_lap_options *o)
 {
     const int64_t entries = (int64_t)p->rows * p->cols;
@@ -5033,7 +5050,8 @@ static int mosaic_lap__is_small(const mosaic_lap_problem *p, const mosaic_lap_op
     if (o && (o->start || (o->solver != 0 && o->solver != 3))) return 0;
     if (o && o->solver == 3) return 1;
     if (!mosaic_lap__is_table(p)) return entries <= MOSAIC_LAP__SMALL;
-    return entries <= MOSAIC_LAP__FEW || (entries <= 300 * 300 && p->rows < 2 * p->cols && p->cols < 2 * p->rows);
+    if (entries > 300 * 300) return 0;
+    return entries <= MOSAIC_LAP__FEW || (p->rows < 2 * p->cols && p->cols < 2 * p->rows) || p->rows <= 16 || p->cols <= 16;
 }
 
 /* Solves a small table, or returns 0: then nothing has been done. */
@@ -5059,9 +5077,12 @@ static int mosaic_lap__solve_small(const mosaic_lap_problem *p, const mosaic_lap
     q.s.real = p->kind == MOSAIC_LAP_FLOAT || p->kind == MOSAIC_LAP_DOUBLE;
     q.ties.rows = q.rows;
     q.ties.cols = q.cols;
-    mosaic_lap__small_layout(&q, &d, &t, level, mosaic_lap__ruler(&a));
-    mosaic_lap__ties_layout(&q.ties, mosaic_lap__small_words(p), &a);
-    if (a.overflow) return 0;
+    mosaic_lap__ruler(&a);
+    if (!options->work || !mosaic_lap__is_small(p, NULL)) { /* else the caller's has been found to be enough */
+        mosaic_lap__small_layout(&q, &d, &t, level, &a);
+        mosaic_lap__ties_layout(&q.ties, mosaic_lap__small_words(p), &a);
+        if (a.overflow || (options->work && options->work_size < a.used + 64)) return 0;
+    }
     *result = mosaic_lap__open(options, a.used + 64, &memory, &a);
     if (*result != MOSAIC_LAP_OK) return 1;
     mosaic_lap__small_layout(&q, &d, &t, level, &a);
@@ -5093,7 +5114,7 @@ static int mosaic_lap__solve_small(const mosaic_lap_problem *p, const mosaic_lap
         else
             q.u = NULL;
         for (i = 0; i < q.rows; i++) q.col_of[i] = !d.turned ? d.slot_of[i] : d.line_of[i] < 0 ? q.cols : d.line_of[i];
-        q.unique = mosaic_lap__small_unique(&d, &t, exact ? 0 : slack);
+        q.unique = (!exact && t.count == 0) || mosaic_lap__small_unique(&d, &t, exact ? 0 : slack);
         if (!q.unique && p->order == MOSAIC_LAP_ORDER_ROWS) {
             mosaic_lap__ties_layout(&q.ties, mosaic_lap__small_words(p), &a);
             mosaic_lap__small_ties(&q, &d, &t);

@@ -548,6 +548,31 @@ static void test_memory(void)
     solver = 0;
 }
 
+/* SciPy's way, wished for where it is not the usual one, may want more memory than the caller's area has: then the usual one is taken. */
+static void test_solver_memory(void)
+{
+    fixture f;
+    mosaic_lap_options o;
+    int32_t expected[70];
+    int i, wished;
+    memset(&o, 0, sizeof o);
+    fixture_make(&f, MOSAIC_LAP_INT32, 70, 600);
+    for (i = 0; i < 70 * 600; i++) set(&f, i / 600, i % 600, 1, test_range(0, 50), 0);
+    solve(&f, 0);
+    memcpy(expected, f.col_of_row, sizeof expected);
+    for (wished = 0; wished <= 3; wished += 3) {
+        unsigned char *work = (unsigned char *)malloc(mosaic_lap_work_size(&f.p));
+        o.solver = wished;
+        o.work = work; /* what is written beyond it the sanitizers see */
+        o.work_size = mosaic_lap_work_size(&f.p);
+        alloc_calls = 0;
+        memset(f.col_of_row, 0, sizeof expected);
+        CHECK(mosaic_lap_solve(&f.p, &o, &f.s) == MOSAIC_LAP_OK && !memcmp(expected, f.col_of_row, sizeof expected) && alloc_calls == 0);
+        free(work);
+    }
+    fixture_free(&f);
+}
+
 static void test_bad_input(void)
 {
     fixture f;
@@ -764,6 +789,7 @@ int main(void)
     test_rounds();
     test_scipy_order();
     test_memory();
+    test_solver_memory();
     test_bad_input();
     test_sparse_large();
     test_sparse_matching();
