@@ -124,7 +124,7 @@
      20000 x 20000 without a solution                10                       13
    The frames of a film with much movement, 700 x 3676: 3.2 ms from nothing, 2.6 ms from the solution of the frame before (means). Some tiny
    problems SciPy solves sooner: doubles of all bits around 10 x 10 (in 0.93 of our time), in the order of rows those with ties and at most 24
-   columns (in 0.86 to 0.96), sparse ones of 200 x 200 (in 0.7). SciPy's order beyond a million entries takes SciPy's steps one by one, on top of
+   columns (in 0.86 to 0.96), sparse ones of 200 x 200 (in 0.7 to 1.2). SciPy's order beyond a million entries takes SciPy's steps one by one, on top of
    the exact solution, where sums are rounded or there are ties.
 
    LAST CHANGES
@@ -3931,8 +3931,8 @@ static size_t mosaic_lap__gather_all(const mosaic_lap__exact *q, int32_t line, i
     return count;
 }
 
-/* Later: the entries of a line of which at most `limit` bits are left, in steps of 2^k. Returns how many; they are written unless `slot` is
-   null. What is sure to be far above the limit by a look in floating point is looked at no closer: `above`. */
+/* Later: the entries of a line of which at most `limit` bits are left, in steps of 2^k. Returns how many; with `slot` null, which there can be at
+   most. What is sure to be far above the limit by a look in floating point is looked at no closer: `above`. */
 static size_t mosaic_lap__gather_near(const mosaic_lap__exact *q, int32_t line, int limit, double above, int k, int32_t *slot, int64_t *value)
 {
     const int words = q->s.words, pseudo = line == q->rows;
@@ -3951,12 +3951,12 @@ static size_t mosaic_lap__gather_near(const mosaic_lap__exact *q, int32_t line, 
         j = at == end ? q->cols : pseudo ? (int32_t)at : mosaic_lap__column(&q->s, line, at);
         if (!pseudo && at < end) {
             if (mosaic_lap__about(&q->s, at) - base - near_v[j] > above) continue;
-            if (!mosaic_lap__cost_at(&q->s, at, &mantissa, &shift)) continue;
+            if (slot && !mosaic_lap__cost_at(&q->s, at, &mantissa, &shift)) continue;
         }
-        mosaic_lap__left(q, line, j, mantissa, shift, left);
-        MOSAIC_LAP_ASSERT(!mosaic_lap__long_negative(left, words));
-        if (mosaic_lap__long_bits(left, words) > limit) continue;
         if (slot) {
+            mosaic_lap__left(q, line, j, mantissa, shift, left);
+            MOSAIC_LAP_ASSERT(!mosaic_lap__long_negative(left, words));
+            if (mosaic_lap__long_bits(left, words) > limit) continue;
             slot[count] = j;
             value[count] = mosaic_lap__long_part(left, words, k);
         }
