@@ -687,6 +687,15 @@ extern "C" {
 #ifndef MOSAIC__TABLE_MOST
 #define MOSAIC__TABLE_MOST ((size_t)1 << 24)
 #endif
+/* Beyond, each cell keeps a list of its cheapest photographs, so many at most: whenever there are more, the cheaper half stays. Tests set it lower. */
+#define MOSAIC__LIST_ROOM 512
+#ifndef MOSAIC__LIST_MOST
+#define MOSAIC__LIST_MOST MOSAIC__LIST_ROOM
+#endif
+/* How often the assignment is solved again because lists were too short, before it reads all costs. Tests set it lower. */
+#ifndef MOSAIC__LIST_ROUNDS
+#define MOSAIC__LIST_ROUNDS 3
+#endif
 /* A photograph expected within min_distance of a cell costs this much (and the bonus it could have there) more in it, so that copies rarely
    meet. */
 #define MOSAIC__REPULSION 5243
@@ -700,6 +709,8 @@ extern "C" {
 /* How much dearer than the assignment's photograph one may be that re-ranking looks at (.001), and of how many at most. */
 #define MOSAIC__RERANK_MARGIN 262
 #define MOSAIC__RERANK_MOST 64
+/* For so many cells at a time the candidates are painted in jobs. */
+#define MOSAIC__CONTESTS 64
 /* Costs of a cell are computed anew when its description moved by this much on average (.004): less is noise. */
 #define MOSAIC__REFRESH (27 * 4)
 /* Motion is followed on so many samples a side of each cell. */
@@ -4245,8 +4256,17 @@ typedef struct mosaic__camera {
 /* What is added to the cost of one photograph in one cell, for one frame: bonuses, repulsion, bans. */
 typedef struct mosaic__bias {
     int32_t photo, cost;
-    int32_t before; /* what the table held */
+    int32_t before; /* what the table or the list held; TABLE_LIMIT: nothing */
 } mosaic__bias;
+
+/* The cheapest photographs of a cell, in the order of the pool, with their costs of this frame: all that cost less than `rest` without biases, and for one
+   frame those that a bonus has made cheaper. */
+typedef struct mosaic__list {
+    int32_t count, rest;
+    int32_t guests; /* there for a bonus */
+    int32_t whole;  /* not enough: every cost of this cell is computed where it is looked at */
+    int32_t photo[MOSAIC__LIST_ROOM + 2], cost[MOSAIC__LIST_ROOM + 2];
+} mosaic__list;
 
 /* The tile that is expected in a cell in this frame, and what it and the one shown now are favoured by. */
 typedef struct mosaic__wish {
@@ -4321,7 +4341,8 @@ struct mosaic_engine {
     int32_t step[2];         /* the grid's since the frame before, 1/1024 cell */
     int stepped, renumbered; /* it moved; cells came into sight or left it */
     int flash;               /* no motion is believed */
-    int32_t *table;          /* costs of this frame, filled x width; null when that is much: then they are computed wherever they are looked at */
+    int32_t *table;          /* costs of this frame, filled x width; null when that is much: then there are lists */
+    mosaic__list *list;      /* of each row */
     size_t width;            /* photographs, rounded up to whole packs */
     uint8_t *stale;          /* of each cell: its costs have changed */
     uint8_t *recolour;       /* of each cell: it gets new colours */
@@ -4336,7 +4357,8 @@ struct mosaic_engine {
     uint8_t *stuck;                    /* of each cell: no photograph can be found for it */
     void *lap_work;
     size_t lap_work_size;
-    uint8_t *rerank_memory;             /* rerank + 2 prepared pictures, then the work area of mosaic_ssim.h */
+    struct mosaic__contest *contest;    /* of cells that re-ranking looks at together */
+    uint8_t *rerank_memory;             /* their pictures */
     size_t rerank_picture, rerank_work; /* bytes of one picture, and of the work area */
     mosaic_frame frame;
     void *device;       /* its state of this engine, or null */
@@ -5198,62 +5220,191 @@ static int32_t *mosaic__table_row(const mosaic_engine *e, int cell) { return e->
 
 enum { MOSAIC__STRETCH = 4 * MOSAIC__LANES }; /* a few packs, which stay in the nearest cache, for all cells of a block */
 
+/* Leaves the cheaper half of a full list: the highest limit below which there are no more. */
+static void mosaic__list_halve(mosaic__list *list)
+{
+    int32_t low = 0, high = list->rest <= MOSAIC__COST_LIMIT ? list->rest : MOSAIC__COST_LIMIT + 1;
+    int k, n;
+    while (high - low > 1) {
+        const int32_t middle = low + (high - low) / 2;
+        for (k = n = 0; k < list->count; k++) n += list->cost[k] < middle;
+        if (2 * n <= list->count)
+            low = middle;
+        else
+            high = middle;
+    }
+    for (k = n = 0; k < list->count; k++)
+        if (list->cost[k] < low) {
+            list->photo[n] = list->photo[k];
+            list->cost[n++] = list->cost[k];
+        }
+    list->count = n;
+    list->rest = low;
+}
+
+static void mosaic__list_add(mosaic__list *list, int first, int count, const int32_t *cost)
+{
+    int k;
+    for (k = 0; k < count; k++) {
+        if (cost[k] >= list->rest) continue;
+        if (list->count == MOSAIC__LIST_MOST) {
+            mosaic__list_halve(list);
+            if (cost[k] >= list->rest) continue;
+        }
+        list->photo[list->count] = first + k;
+        list->cost[list->count++] = cost[k];
+    }
+}
+
+/* Costs of the cells of a row that are stale, for the table or the lists. */
 static void mosaic__cost_row(void *arg, int row)
 {
     mosaic_engine *e = (mosaic_engine *)arg;
-    const int width = (int)e->width;
     int first, i;
-    for (first = 0; first < width; first += MOSAIC__STRETCH)
-        for (i = row * e->grid.cols; i < (row + 1) * e->grid.cols; i++)
-            if (e->stale[i])
-                mosaic__compute_costs(e, i, first, width - first < MOSAIC__STRETCH ? width - first : MOSAIC__STRETCH,
-                                      mosaic__table_row(e, i) + first);
+    for (first = 0; first < e->photos; first += MOSAIC__STRETCH)
+        for (i = row * e->grid.cols; i < (row + 1) * e->grid.cols; i++) {
+            int32_t cost[MOSAIC__STRETCH];
+            const int count = e->photos - first < MOSAIC__STRETCH ? e->photos - first : MOSAIC__STRETCH;
+            mosaic__list *list;
+            if (!e->stale[i]) continue;
+            if (e->table) {
+                mosaic__compute_costs(e, i, first, count, mosaic__table_row(e, i) + first);
+                continue;
+            }
+            list = e->list + e->row_of_cell[i];
+            if (first == 0) {
+                list->count = list->guests = list->whole = 0;
+                list->rest = MOSAIC__TABLE_LIMIT;
+            }
+            mosaic__compute_costs(e, i, first, count, cost);
+            mosaic__list_add(list, first, count, cost);
+        }
 }
 
 static int32_t mosaic__add_bias(int32_t cost, int32_t bias) { return cost + bias < MOSAIC__TABLE_LIMIT ? cost + bias : MOSAIC__TABLE_LIMIT; }
 
-/* The costs of this frame where there is no table of them, as mosaic_lap_problem.fill wants them. */
+/* How many of a list's photographs come before one. */
+static int mosaic__list_at(const mosaic__list *list, int photo)
+{
+    int low = 0, count = list->count;
+    while (count > 0) {
+        const int half = count / 2;
+        if (list->photo[low + half] < photo) {
+            low += half + 1;
+            count -= half + 1;
+        } else {
+            count = half;
+        }
+    }
+    return low;
+}
+
+/* Where the table or the list has the cost of this frame of one cell and one photograph; null: nowhere. */
+static int32_t *mosaic__held_cost(const mosaic_engine *e, int cell, int photo)
+{
+    mosaic__list *list;
+    int at;
+    if (e->table) return mosaic__table_row(e, cell) + photo;
+    list = e->list + e->row_of_cell[cell];
+    at = mosaic__list_at(list, photo);
+    return at < list->count && list->photo[at] == photo ? list->cost + at : 0;
+}
+
+/* Costs of this frame of one cell and some photographs where there is no table, whatever the list has of them. */
+static void mosaic__whole_costs(const mosaic_engine *e, int cell, int photo, int photos, int32_t *out)
+{
+    const mosaic__bias *b = e->bias + (size_t)cell * e->bias_room;
+    int k;
+    mosaic__compute_costs(e, cell, photo, photos, out);
+    for (k = 0; k < e->biases[cell]; k++)
+        if (b[k].photo >= photo && b[k].photo < photo + photos) out[b[k].photo - photo] = mosaic__add_bias(out[b[k].photo - photo], b[k].cost);
+}
+
+/* Costs of this frame where there is no table of them, as mosaic_lap_problem.fill wants them. What is not in a cell's list costs `rest` here, which is
+   not too much: see mosaic__solve. */
 static void mosaic__fill(void *engine, int32_t row, int32_t rows, int32_t photo, int32_t photos, int32_t *out, size_t stride)
 {
     const mosaic_engine *e = (const mosaic_engine *)engine;
-    const int32_t *cell = e->cell_of_row + row;
-    int32_t first, i, k;
-    for (first = 0; first < photos; first += MOSAIC__STRETCH)
-        for (i = 0; i < rows; i++)
-            mosaic__compute_costs(e, cell[i], photo + first, photos - first < MOSAIC__STRETCH ? photos - first : MOSAIC__STRETCH,
-                                  out + (size_t)i * stride + (size_t)first);
+    int32_t i, k, n;
     for (i = 0; i < rows; i++) {
-        const mosaic__bias *b = e->bias + (size_t)cell[i] * e->bias_room;
-        for (k = 0; k < e->biases[cell[i]]; k++)
-            if (b[k].photo >= photo && b[k].photo < photo + photos) {
-                int32_t *cost = out + (size_t)i * stride + (size_t)(b[k].photo - photo);
-                *cost = mosaic__add_bias(*cost, b[k].cost);
-            }
+        const mosaic__list *list = e->list + row + i;
+        const int32_t rest = list->rest;
+        int32_t *cost = out + (size_t)i * stride;
+        if (list->whole) {
+            mosaic__whole_costs(e, e->cell_of_row[row + i], photo, photos, cost);
+            continue;
+        }
+        for (k = 0; k + MOSAIC__LANES <= photos; k += MOSAIC__LANES)
+            for (n = 0; n < MOSAIC__LANES; n++) cost[k + n] = rest;
+        for (; k < photos; k++) cost[k] = rest;
+        for (k = mosaic__list_at(list, photo); k < list->count && list->photo[k] - photo < photos; k++) cost[list->photo[k] - photo] = list->cost[k];
     }
 }
 
-/* The costs of this frame of one cell and all photographs; where there is no table, in a place of the engine's own, until the next call. */
-static const int32_t *mosaic__row(mosaic_engine *e, int cell)
+/* The cost of this frame of one cell and one photograph. */
+static int32_t mosaic__entry(const mosaic_engine *e, int cell, int photo)
 {
-    if (e->table) return mosaic__table_row(e, cell);
-    mosaic__fill(e, e->row_of_cell[cell], 1, 0, e->photos, e->row, 0);
-    return e->row;
+    const int32_t *held = mosaic__held_cost(e, cell, photo);
+    int32_t cost;
+    if (held) return *held;
+    mosaic__whole_costs(e, cell, photo, 1, &cost);
+    return cost;
 }
 
-/* Of one cell and one photograph. */
-static int32_t mosaic__entry(mosaic_engine *e, int cell, int photo)
+/* Photographs to choose from for one cell, in the order of the pool, with their costs of this frame. */
+typedef struct mosaic__choice {
+    const int32_t *photo; /* null: all there are */
+    const int32_t *cost;
+    int count;
+    int32_t rest; /* all others cost at least this */
+} mosaic__choice;
+
+static int mosaic__choice_photo(const mosaic__choice *c, int k) { return c->photo ? c->photo[k] : k; }
+
+/* All of them; where there is no table, in a place of the engine's own, until the next call. */
+static mosaic__choice mosaic__all_choices(const mosaic_engine *e, int cell)
 {
-    int32_t cost;
-    if (e->table) return mosaic__table_row(e, cell)[photo];
-    mosaic__fill(e, e->row_of_cell[cell], 1, photo, 1, &cost, 1);
-    return cost;
+    mosaic__choice c;
+    c.photo = 0;
+    c.cost = e->table ? mosaic__table_row(e, cell) : e->row;
+    c.count = e->photos;
+    c.rest = INT32_MAX;
+    if (!e->table) mosaic__whole_costs(e, cell, 0, e->photos, e->row);
+    return c;
+}
+
+/* Those of its list; with a table all. */
+static mosaic__choice mosaic__choices(const mosaic_engine *e, int cell)
+{
+    const mosaic__list *list;
+    mosaic__choice c;
+    if (e->table) return mosaic__all_choices(e, cell);
+    list = e->list + e->row_of_cell[cell];
+    c.photo = list->photo;
+    c.cost = list->cost;
+    c.count = list->count;
+    c.rest = list->rest;
+    return c;
 }
 
 /* Adds to one cost for this frame. What makes the same photograph dearer again is added to the last bias: a cell has at most one ban a round. */
 static void mosaic__bias_add(mosaic_engine *e, int cell, int photo, int32_t cost)
 {
     mosaic__bias *b = e->bias + (size_t)cell * e->bias_room + e->biases[cell];
-    int32_t *entry = e->table ? mosaic__table_row(e, cell) + photo : 0;
+    int32_t *held = mosaic__held_cost(e, cell, photo);
+    if (!held && cost < 0) { /* a guest */
+        mosaic__list *list = e->list + e->row_of_cell[cell];
+        const int at = mosaic__list_at(list, photo);
+        const int32_t now = mosaic__entry(e, cell, photo);
+        MOSAIC_TEMPORAL_ASSERT(list->guests < 2);
+        memmove(list->photo + at + 1, list->photo + at, (size_t)(list->count - at) * sizeof *list->photo);
+        memmove(list->cost + at + 1, list->cost + at, (size_t)(list->count - at) * sizeof *list->cost);
+        list->count++;
+        list->guests++;
+        list->photo[at] = photo;
+        held = list->cost + at;
+        *held = now;
+    }
     if (e->biases[cell] > 0 && b[-1].photo == photo && b[-1].cost > 0 && cost > 0) {
         b--;
         b->cost = mosaic__add_bias(b->cost, cost);
@@ -5262,20 +5413,31 @@ static void mosaic__bias_add(mosaic_engine *e, int cell, int photo, int32_t cost
         e->biases[cell]++;
         b->photo = photo;
         b->cost = cost;
-        b->before = entry ? *entry : 0;
+        b->before = held ? *held : MOSAIC__TABLE_LIMIT;
     }
-    if (entry) *entry = mosaic__add_bias(b->before, b->cost);
+    if (held) *held = mosaic__add_bias(b->before, b->cost);
 }
 
 /* Takes them all back. */
 static void mosaic__bias_clear(mosaic_engine *e)
 {
-    int i;
+    int i, k, n;
     for (i = 0; i < e->cells; i++) {
         const mosaic__bias *b = e->bias + (size_t)i * e->bias_room;
-        int k = e->biases[i];
-        while (k-- > 0 && e->table) mosaic__table_row(e, i)[b[k].photo] = b[k].before;
+        for (k = e->biases[i]; k-- > 0;)
+            if (b[k].before < MOSAIC__TABLE_LIMIT) *mosaic__held_cost(e, i, b[k].photo) = b[k].before;
         e->biases[i] = 0;
+    }
+    for (i = 0; i < e->filled && e->list; i++) {
+        mosaic__list *list = e->list + i;
+        if (!list->guests) continue;
+        for (k = n = 0; k < list->count; k++)
+            if (list->cost[k] < list->rest) {
+                list->photo[n] = list->photo[k];
+                list->cost[n++] = list->cost[k];
+            }
+        list->count = n;
+        list->guests = 0;
     }
 }
 
@@ -5370,14 +5532,26 @@ static mosaic_lap_problem mosaic__problem(mosaic_engine *e)
     return problem;
 }
 
-/* Solves it, from the prices of the one before when there are any: what comes out does not depend on them. */
+/* Whether some cells' lists were too short for the prices found: they go on with all their costs, and after some rounds every cell does. */
+static int mosaic__lists_short(mosaic_engine *e, int round)
+{
+    int r, found = 0;
+    for (r = 0; r < e->filled && e->list; r++)
+        if (!e->list[r].whole && e->cell_price[r] >= e->list[r].rest) found = e->list[r].whole = 1;
+    for (r = 0; r < e->filled && found && round == MOSAIC__LIST_ROUNDS; r++) e->list[r].whole = 1;
+    return found;
+}
+
+/* Solves it, from the prices of the one before when there are any: what comes out does not depend on them. A photograph that is not in a cell's list
+   counts as `rest` there, at most what it costs. Its own price is 0 or below; so where the cell's price is below `rest` it stands in no optimum, be it of
+   these costs or of the true ones, and as long as that is so of all cells the two have the same. */
 static void mosaic__solve(mosaic_engine *e, int64_t *total)
 {
     const mosaic_lap_problem problem = mosaic__problem(e);
     mosaic_lap_options options;
     mosaic_lap_solution solution;
     mosaic_lap_result result;
-    int i;
+    int i, round = 0;
     memset(&options, 0, sizeof options);
     memset(&solution, 0, sizeof solution);
     options.simd = e->options.simd;
@@ -5385,30 +5559,43 @@ static void mosaic__solve(mosaic_engine *e, int64_t *total)
     options.work_size = e->lap_work_size;
     options.run = e->options.run;
     options.run_ctx = e->options.run_ctx;
-    if (e->warm) options.start = &solution;
     /* The solver knows only the cells that are filled: their photographs move together, and back to their places. */
     for (i = 0; i < e->filled && e->warm; i++) e->chosen[i] = e->chosen[e->cell_of_row[i]];
     solution.col_of_row = e->chosen;
     solution.u = e->cell_price;
     solution.v = e->photo_price;
-    result = mosaic_lap_solve(&problem, &options, &solution);
-    /* Nothing is forbidden, and mosaic_open saw to the sizes, the capacities and the memory. */
-    MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_LAP_OK);
-    (void)result;
+    do {
+        if (e->warm && e->table) options.start = &solution;
+        result = mosaic_lap_solve(&problem, &options, &solution);
+        /* Nothing is forbidden, and mosaic_open saw to the sizes, the capacities and the memory. */
+        MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_LAP_OK);
+        (void)result;
+        e->warm = 1;
+    } while (mosaic__lists_short(e, ++round));
     for (i = e->cells - 1; i >= 0; i--) e->chosen[i] = e->row_of_cell[i] < 0 ? -1 : e->chosen[e->row_of_cell[i]];
-    e->warm = 1;
     *total = solution.primal;
+}
+
+/* The cheapest photograph of these but the cell's own. */
+static int32_t mosaic__next_best(const mosaic_engine *e, int cell, const mosaic__choice *c)
+{
+    int32_t best = INT32_MAX;
+    int k;
+    for (k = 0; k < c->count; k++)
+        if (c->cost[k] < best && mosaic__choice_photo(c, k) != e->chosen[cell]) best = c->cost[k];
+    return best;
 }
 
 /* What a cell would lose by giving up its photograph for the next best. */
 static int32_t mosaic__regret(mosaic_engine *e, int cell)
 {
-    const int32_t *row = mosaic__row(e, cell);
-    int32_t best = INT32_MAX;
-    int p;
-    for (p = 0; p < e->photos; p++)
-        if (p != e->chosen[cell] && row[p] < best) best = row[p];
-    return best == INT32_MAX ? INT32_MAX : best - row[e->chosen[cell]];
+    mosaic__choice choice = mosaic__choices(e, cell);
+    int32_t best = mosaic__next_best(e, cell, &choice);
+    if (best > choice.rest) {
+        choice = mosaic__all_choices(e, cell);
+        best = mosaic__next_best(e, cell, &choice);
+    }
+    return best == INT32_MAX ? INT32_MAX : best - mosaic__entry(e, cell, e->chosen[cell]);
 }
 
 /* First frame of a shot, or any with the dial at 0: copies that stand too close are made dearer where that hurts least, and the whole problem solved again. */
@@ -5426,11 +5613,26 @@ static int mosaic__ban(mosaic_engine *e)
     return bans;
 }
 
+/* The cheapest of these photographs that has uses left and no copy near, and its cost; -1: none. */
+static int mosaic__free_choice(const mosaic_engine *e, int cell, const mosaic__choice *c, int32_t *cost)
+{
+    int k, best = -1;
+    for (k = 0; k < c->count; k++) {
+        const int p = mosaic__choice_photo(c, k);
+        if ((best < 0 || c->cost[k] < *cost) && e->used[p] < e->capacity[p] && mosaic__copy_near(e, cell, p) < 0) {
+            best = p;
+            *cost = c->cost[k];
+        }
+    }
+    return best;
+}
+
 /* The last step, whatever is left: in each pair too close, one cell takes the cheapest photograph that has uses left and no copy near: the cell
    that did not expect it, else the later one. Returns how many cells cannot be helped. */
 static int mosaic__repair(mosaic_engine *e)
 {
-    int i, p, left = 0;
+    mosaic__choice choice;
+    int i, left = 0;
     if (e->settings.distance == 0) return 0;
     memset(e->used, 0, sizeof *e->used * (size_t)e->photos);
     memset(e->stuck, 0, (size_t)e->cells);
@@ -5439,10 +5641,14 @@ static int mosaic__repair(mosaic_engine *e)
         int other;
         while (!e->stuck[i] && (other = mosaic__copy_near(e, i, e->chosen[i])) >= 0) {
             int keeps = mosaic__expects(e, i, e->chosen[i]), other_keeps = mosaic__expects(e, other, e->chosen[other]);
-            int loser = e->stuck[other] || (other_keeps && !keeps) || (other_keeps == keeps && other < i) ? i : other, best = -1;
-            const int32_t *row = mosaic__row(e, loser);
-            for (p = 0; p < e->photos; p++)
-                if ((best < 0 || row[p] < row[best]) && e->used[p] < e->capacity[p] && mosaic__copy_near(e, loser, p) < 0) best = p;
+            int loser = e->stuck[other] || (other_keeps && !keeps) || (other_keeps == keeps && other < i) ? i : other, best;
+            int32_t cost = 0;
+            choice = mosaic__choices(e, loser);
+            best = mosaic__free_choice(e, loser, &choice, &cost);
+            if (best < 0 || cost >= choice.rest) {
+                choice = mosaic__all_choices(e, loser);
+                best = mosaic__free_choice(e, loser, &choice, &cost);
+            }
             if (best < 0) {
                 e->stuck[loser] = 1;
                 continue;
@@ -5489,21 +5695,36 @@ static mosaic_ssim_image mosaic__rerank_image(const uint8_t luma[MOSAIC__PIXELS]
     return image;
 }
 
+/* What re-ranking knows of one of the cells that it looks at together: its candidates, the cheapest first, and those that were made ready for scoring. */
+typedef struct mosaic__contest {
+    int cell, count, ready;
+    int list[MOSAIC__RERANK_MOST + 1], ready_list[MOSAIC__RERANK_MOST + 1];
+    const mosaic_ssim_prepared *target, *prepared[MOSAIC__RERANK_MOST + 1];
+    uint8_t *memory; /* rerank + 2 prepared pictures, then the work area of mosaic_ssim.h */
+} mosaic__contest;
+
 static int mosaic__rerank_allocate(mosaic_engine *e)
 {
     const mosaic_ssim_image image = mosaic__rerank_image(0);
     void *ctx = e->options.alloc_ctx;
+    size_t each;
+    int k;
     if (mosaic_ssim_prepared_size(&image, 0, &e->rerank_picture) != MOSAIC_SSIM_OK) return 0;
     if (mosaic_ssim_work_size(&image, 0, &e->rerank_work) != MOSAIC_SSIM_OK) return 0;
-    e->rerank_memory = (uint8_t *)mosaic__allocate(ctx, ((size_t)e->settings.rerank + 2) * e->rerank_picture + e->rerank_work, 1);
-    return e->rerank_memory != 0;
+    each = ((size_t)e->settings.rerank + 2) * e->rerank_picture + e->rerank_work;
+    e->contest = (mosaic__contest *)mosaic__allocate(ctx, MOSAIC__CONTESTS, sizeof *e->contest);
+    e->rerank_memory = (uint8_t *)mosaic__allocate(ctx, MOSAIC__CONTESTS, each);
+    if (!e->contest || !e->rerank_memory) return 0;
+    for (k = 0; k < MOSAIC__CONTESTS; k++) e->contest[k].memory = e->rerank_memory + (size_t)k * each;
+    return 1;
 }
 
-/* Makes picture `index` ready for scoring: the cell itself (photo -1), or a photograph as it would be painted there. */
-static const mosaic_ssim_prepared *mosaic__rerank_picture(const mosaic_engine *e, int index, int cell, int photo)
+/* Makes a picture ready for scoring, as number `index` of a contest: the cell itself (photo -1), or a photograph as it would be painted there. */
+static const mosaic_ssim_prepared *mosaic__rerank_picture(const mosaic_engine *e, const mosaic__contest *contest, int index, int photo)
 {
+    const int cell = contest->cell;
     const mosaic__codes *source = e->codes + cell, *tile = source;
-    uint8_t luma[MOSAIC__PIXELS], *memory = e->rerank_memory + (size_t)index * e->rerank_picture;
+    uint8_t luma[MOSAIC__PIXELS], *memory = contest->memory + (size_t)index * e->rerank_picture;
     mosaic_ssim_prepared *prepared = 0;
     mosaic_ssim_image image;
     mosaic_ssim_result result;
@@ -5528,59 +5749,125 @@ static const mosaic_ssim_prepared *mosaic__rerank_picture(const mosaic_engine *e
         }
     image = mosaic__rerank_image(luma);
     result = mosaic_ssim_prepare(&image, 0, memory, e->rerank_picture, &prepared,
-                                 e->rerank_memory + ((size_t)e->settings.rerank + 2) * e->rerank_picture, e->rerank_work);
+                                 contest->memory + ((size_t)e->settings.rerank + 2) * e->rerank_picture, e->rerank_work);
     MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_SSIM_OK);
     (void)result;
     return prepared;
 }
 
-/* A cell's photograph, and up to rerank others that may stand there instead, the cheapest first: at most the margin dearer, free and without a copy
-   near. */
-static int mosaic__rerank_list(mosaic_engine *e, int cell, int list[MOSAIC__RERANK_MOST + 1])
+/* A cell's photograph, and up to rerank others of these that may stand there instead, the cheapest first: at most the margin dearer, free and without a
+   copy near. Returns whether no other photograph can belong to them. */
+static int mosaic__candidates(const mosaic_engine *e, const mosaic__choice *c, mosaic__contest *contest)
 {
-    const int32_t *row = mosaic__row(e, cell);
-    const int32_t limit = row[e->chosen[cell]] + MOSAIC__RERANK_MARGIN;
-    int p, k, n = 1;
-    list[0] = e->chosen[cell];
-    for (p = 0; p < e->photos; p++) {
-        if (row[p] > limit || (n > e->settings.rerank && row[p] >= row[list[n - 1]])) continue;
-        if (p == e->chosen[cell] || e->used[p] >= e->capacity[p] || (e->settings.distance > 0 && mosaic__copy_near(e, cell, p) >= 0)) continue;
-        if (n <= e->settings.rerank) n++;
-        for (k = n - 1; k > 1 && row[list[k - 1]] > row[p]; k--) list[k] = list[k - 1];
-        list[k] = p;
+    const int own = e->chosen[contest->cell], most = e->settings.rerank;
+    const int32_t limit = mosaic__entry(e, contest->cell, own) + MOSAIC__RERANK_MARGIN;
+    int32_t cost[MOSAIC__RERANK_MOST + 1];
+    int k, at, n = 1;
+    contest->list[0] = own;
+    for (k = 0; k < c->count; k++) {
+        const int p = mosaic__choice_photo(c, k);
+        if (c->cost[k] > limit || (n > most && c->cost[k] >= cost[n - 1])) continue;
+        if (p == own || e->used[p] >= e->capacity[p] || (e->settings.distance > 0 && mosaic__copy_near(e, contest->cell, p) >= 0)) continue;
+        if (n <= most) n++;
+        for (at = n - 1; at > 1 && cost[at - 1] > c->cost[k]; at--) {
+            contest->list[at] = contest->list[at - 1];
+            cost[at] = cost[at - 1];
+        }
+        contest->list[at] = p;
+        cost[at] = c->cost[k];
     }
-    return n;
+    contest->count = n;
+    return limit < c->rest || (n > most && cost[n - 1] < c->rest);
 }
 
-/* Among the near-equal candidates for a cell's new photograph, the one most similar to the cell. Photographs that were expected, or are shown already,
-   stay. */
-static void mosaic__rerank(mosaic_engine *e, int alone)
+/* Makes ready what a contest will probably need: the candidates as they are before any cell has decided. */
+static void mosaic__contest_prepare(void *engine, int index)
 {
-    int list[MOSAIC__RERANK_MOST + 1], i, k, n;
-    const mosaic_ssim_prepared *target, *candidate[MOSAIC__RERANK_MOST + 1];
-    mosaic_ssim_options options;
+    const mosaic_engine *e = (const mosaic_engine *)engine;
+    mosaic__contest *contest = e->contest + index;
+    mosaic__choice choice;
     unsigned long long fp = mosaic__fp_enter();
+    int k;
+    choice = mosaic__choices(e, contest->cell);
+    mosaic__candidates(e, &choice, contest);
+    contest->ready = contest->count > 1 ? contest->count : 0;
+    contest->target = contest->ready ? mosaic__rerank_picture(e, contest, e->settings.rerank + 1, -1) : 0;
+    for (k = 0; k < contest->ready; k++) {
+        contest->ready_list[k] = contest->list[k];
+        contest->prepared[k] = mosaic__rerank_picture(e, contest, k, contest->list[k]);
+    }
+    mosaic__fp_leave(fp);
+}
+
+/* Puts the pictures of a contest's candidates in their order; what was not foreseen is made ready in the place of one that is not needed. */
+static void mosaic__contest_complete(const mosaic_engine *e, mosaic__contest *contest)
+{
+    const mosaic_ssim_prepared *ready[MOSAIC__RERANK_MOST + 1];
+    int place[MOSAIC__RERANK_MOST + 1], taken[MOSAIC__RERANK_MOST + 1], k, n, next = 0;
+    memset(taken, 0, sizeof taken);
+    memcpy(ready, contest->prepared, sizeof ready);
+    for (k = 0; k < contest->count; k++) {
+        for (n = 0; n < contest->ready && contest->ready_list[n] != contest->list[k]; n++) continue;
+        place[k] = n < contest->ready ? n : -1;
+        if (place[k] >= 0) taken[n] = 1;
+    }
+    if (!contest->target) contest->target = mosaic__rerank_picture(e, contest, e->settings.rerank + 1, -1);
+    for (k = 0; k < contest->count; k++) {
+        if (place[k] >= 0) {
+            contest->prepared[k] = ready[place[k]];
+            continue;
+        }
+        while (taken[next]) next++;
+        contest->prepared[k] = mosaic__rerank_picture(e, contest, next++, contest->list[k]);
+    }
+}
+
+/* Among the near-equal candidates for a cell's new photograph, the one most similar to the cell. What one cell takes another may not have: they decide
+   one after the other, on pictures that were made ready together. */
+static void mosaic__contests_decide(mosaic_engine *e, int count)
+{
+    mosaic__choice choice;
+    mosaic_ssim_options options;
+    int i;
     memset(&options, 0, sizeof options);
     options.simd = e->options.simd;
+    mosaic__for_each(e, mosaic__contest_prepare, count);
+    for (i = 0; i < count; i++) {
+        mosaic__contest *contest = e->contest + i;
+        const int cell = contest->cell;
+        size_t winner = 0;
+        mosaic_ssim_result result;
+        choice = mosaic__choices(e, cell);
+        if (!mosaic__candidates(e, &choice, contest)) {
+            choice = mosaic__all_choices(e, cell);
+            mosaic__candidates(e, &choice, contest);
+        }
+        if (contest->count < 2) continue;
+        mosaic__contest_complete(e, contest);
+        result = mosaic_ssim_best(contest->target, contest->prepared, (size_t)contest->count, &options, &winner, 0,
+                                  contest->memory + ((size_t)e->settings.rerank + 2) * e->rerank_picture, e->rerank_work);
+        MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_SSIM_OK);
+        (void)result;
+        e->used[e->chosen[cell]]--;
+        e->chosen[cell] = contest->list[winner];
+        e->used[e->chosen[cell]]++;
+    }
+}
+
+/* Photographs that were expected, or are shown already, stay. */
+static void mosaic__rerank(mosaic_engine *e, int alone)
+{
+    unsigned long long fp = mosaic__fp_enter();
+    int i, n = 0;
     memset(e->used, 0, sizeof *e->used * (size_t)e->photos);
     for (i = 0; i < e->filled; i++) e->used[e->chosen[e->cell_of_row[i]]]++;
     for (i = 0; i < e->cells; i++) {
-        size_t winner = 0;
-        mosaic_ssim_result result;
         if (e->chosen[i] < 0) continue;
         if (!alone && (mosaic__expects(e, i, e->chosen[i]) || e->cell[i].photo == e->chosen[i])) continue;
-        n = mosaic__rerank_list(e, i, list);
-        if (n < 2) continue;
-        target = mosaic__rerank_picture(e, n, i, -1);
-        for (k = 0; k < n; k++) candidate[k] = mosaic__rerank_picture(e, k, i, list[k]);
-        result = mosaic_ssim_best(target, candidate, (size_t)n, &options, &winner, 0,
-                                  e->rerank_memory + ((size_t)e->settings.rerank + 2) * e->rerank_picture, e->rerank_work);
-        MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_SSIM_OK);
-        (void)result;
-        e->used[e->chosen[i]]--;
-        e->chosen[i] = list[winner];
-        e->used[e->chosen[i]]++;
+        e->contest[n++].cell = i;
+        if (n == MOSAIC__CONTESTS) mosaic__contests_decide(e, n), n = 0;
     }
+    mosaic__contests_decide(e, n);
     mosaic__fp_leave(fp);
 }
 
@@ -5614,7 +5901,7 @@ static void mosaic__mark_stale(mosaic_engine *e, int cut)
 static void mosaic__price(mosaic_engine *e)
 {
     const mosaic_device *d = e->options.device;
-    if (e->device && (e->begun || d->costs(e->device, e) == 0) && d->take(e->device, e) == 0) return;
+    if (e->device && e->table && (e->begun || d->costs(e->device, e) == 0) && d->take(e->device, e) == 0) return;
     mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
 }
 
@@ -5637,7 +5924,7 @@ static void mosaic__assign(mosaic_engine *e, int cut)
     }
     if (e->renumbered) /* the table's rows belong to other cells */
         for (r = 0; r < e->filled; r++) e->stale[e->cell_of_row[r]] = 1;
-    if ((e->stales || e->renumbered) && e->table) mosaic__price(e);
+    if (e->stales || e->renumbered) mosaic__price(e);
     e->renumbered = 0;
     if (cut) e->warm = 0;
     if (!alone) mosaic__favour(e);
@@ -5786,6 +6073,7 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e->memory);
     mosaic__release(ctx, e->memory_first);
     mosaic__release(ctx, e->table);
+    mosaic__release(ctx, e->list);
     mosaic__release(ctx, e->stale);
     mosaic__release(ctx, e->bias);
     mosaic__release(ctx, e->biases);
@@ -5798,6 +6086,7 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e->stuck);
     mosaic__release(ctx, e->lap_work);
     mosaic__release(ctx, e->photo_codes);
+    mosaic__release(ctx, e->contest);
     mosaic__release(ctx, e->rerank_memory);
     mosaic__release(ctx, e);
 }
@@ -5886,7 +6175,10 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->codes = (mosaic__codes *)mosaic__allocate(ctx, cells, sizeof *e->codes);
     e->next_codes = (mosaic__codes *)mosaic__allocate(ctx, cells, sizeof *e->codes);
     if (!mosaic__lattice_allocate(e)) return 0;
-    if (entries <= MOSAIC__TABLE_MOST) e->table = (int32_t *)mosaic__allocate(ctx, entries, sizeof *e->table);
+    if (entries <= MOSAIC__TABLE_MOST)
+        e->table = (int32_t *)mosaic__allocate(ctx, entries, sizeof *e->table);
+    else
+        e->list = (mosaic__list *)mosaic__allocate(ctx, (size_t)e->filled, sizeof *e->list);
     e->stale = (uint8_t *)mosaic__allocate(ctx, cells, 2);
     e->bias = (mosaic__bias *)mosaic__allocate(ctx, biases, sizeof *e->bias);
     e->biases = (int32_t *)mosaic__allocate(ctx, cells, sizeof *e->biases);
@@ -5898,8 +6190,8 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->used = (int32_t *)mosaic__allocate(ctx, photos, sizeof *e->used);
     e->stuck = (uint8_t *)mosaic__allocate(ctx, cells, 1);
     if (!e->cell_of_row || !e->row_of_cell || !e->pack || !e->palette || !e->cell || !e->draw || (!e->canvas && !e->options.draw_list_only) ||
-        !e->look || !e->colours || !e->columns || !e->codes || !e->next_codes || (!e->table && entries <= MOSAIC__TABLE_MOST) || !e->stale ||
-        !e->bias || !e->biases || !e->row || !e->cell_price || !e->photo_price || !e->chosen || !e->capacity || !e->used || !e->stuck)
+        !e->look || !e->colours || !e->columns || !e->codes || !e->next_codes || (!e->table && !e->list) || !e->stale || !e->bias || !e->biases ||
+        !e->row || !e->cell_price || !e->photo_price || !e->chosen || !e->capacity || !e->used || !e->stuck)
         return 0;
     memset(e->biases, 0, cells * sizeof *e->biases);
     memset(e->stale, 0, 2 * cells);
@@ -6528,8 +6820,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     e->frame.too_close = (int)(mosaic__get32(p + 44) & 0xffffff);
     e->frame.cost = (int64_t)mosaic__get64(p + 48);
     e->frame.bound = (int64_t)mosaic__get64(p + 56);
-    /* The table of costs is no state: it follows from what the cells were priced for. */
-    if (frames > 0 && e->table) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
+    /* The table of costs, or the lists, are no state: it follows from what the cells were priced for. */
+    if (frames > 0) mosaic__for_each(e, mosaic__cost_row, e->grid.rows);
     e->warm = 0;
     if (e->flow) mosaic_flow_reset(e->flow);
     return MOSAIC_OK;

@@ -6,6 +6,10 @@
 
 static size_t test_table_most = (size_t)1 << 24;
 #define MOSAIC__TABLE_MOST test_table_most
+static int test_list_most = 512;
+#define MOSAIC__LIST_MOST test_list_most
+static int test_list_rounds = 3;
+#define MOSAIC__LIST_ROUNDS test_list_rounds
 static size_t test_ban_most = (size_t)1 << 26;
 #define MOSAIC__BAN_MOST test_ban_most
 #define MOSAIC_TEMPORAL_IMPLEMENTATION
@@ -1339,14 +1343,11 @@ static void test_rerank(void)
     mosaic_pool_destroy(pool);
 }
 
-/* A short film with a pan, given motion, noise and a cut. Returns a hash of all frames and draw lists. */
-static uint64_t film(const mosaic_pool *pool, const mosaic_options *options, int save_at)
+/* A short film with a pan, given motion, noise and a cut: frame n of 8, and the motion in it. */
+static void film_frame(uint8_t *rgb, int n) { world(rgb, WIDTH, HEIGHT, n * 4, 100 - n * 2, n < 6 ? 8 : 90); }
+static mosaic_flow_field film_motion(int16_t *forward)
 {
-    static uint8_t rgb[WIDTH * HEIGHT * 3];
-    static int16_t forward[80 * 48 * 2];
     mosaic_flow_field motion;
-    mosaic_engine *e = make_engine(pool, options);
-    uint64_t hash = 0xcbf29ce484222325u;
     int n;
     memset(&motion, 0, sizeof motion);
     motion.width = 80;
@@ -1356,9 +1357,21 @@ static uint64_t film(const mosaic_pool *pool, const mosaic_options *options, int
     uniform_motion(forward, -64, 32);
     /* The lower half grows: charts are given. */
     for (n = 80 * 24; n < 80 * 48; n++) forward[2 * n] = (int16_t)((n % 80 - 40) * 12);
+    return motion;
+}
+
+/* Returns a hash of all frames and draw lists. */
+static uint64_t film(const mosaic_pool *pool, const mosaic_options *options, int save_at)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    static int16_t forward[80 * 48 * 2];
+    const mosaic_flow_field motion = film_motion(forward);
+    mosaic_engine *e = make_engine(pool, options);
+    uint64_t hash = 0xcbf29ce484222325u;
+    int n;
     for (n = 0; n < 8; n++) {
         const mosaic_frame *f;
-        world(rgb, WIDTH, HEIGHT, n * 4, 100 - n * 2, n < 6 ? 8 : 90);
+        film_frame(rgb, n);
         f = push(e, rgb, n == 0 || n == 6 ? NULL : &motion);
         hash = fnv(hash, f->draw, (size_t)f->cells * sizeof *f->draw);
         if (f->rgb) hash = fnv(hash, f->rgb, WIDTH * HEIGHT * 3);
@@ -1415,6 +1428,147 @@ static void test_one_answer(void)
     want = film(pool, &o, -1);
     CHECK_MSG(film(pool, &o, 3) == want, "draw list only, saved and loaded");
     mosaic_pool_destroy(pool);
+}
+
+/* What lists held while a frame was made, bonuses and repulsion included. */
+typedef struct list_tally {
+    mosaic_engine *engine;
+    int guests, whole, repelled;
+} list_tally;
+
+static void tally_lists(void *ctx, int stage)
+{
+    list_tally *t = (list_tally *)ctx;
+    int r;
+    for (r = 0; r < t->engine->filled && stage == MOSAIC_STAGE_RERANK; r++) {
+        const mosaic__list *list = t->engine->list + r;
+        int k;
+        t->guests += list->guests;
+        t->whole += list->whole;
+        for (k = 0; k < list->count; k++) t->repelled += list->cost[k] >= list->rest;
+    }
+}
+
+/* Between frames a list has the true costs of all photographs below its limit, and of no others. */
+static int check_lists(mosaic_engine *e)
+{
+    static int32_t cost[300];
+    int r, k, p, cut = 0;
+    for (r = 0; r < e->filled; r++) {
+        const mosaic__list *list = e->list + r;
+        int wrong = list->guests != 0, at = 0;
+        CHECK(mosaic_cell_costs(e, e->cell_of_row[r], cost) == MOSAIC_OK);
+        for (p = 0; p < e->photos; p++) {
+            if (cost[p] >= list->rest) continue;
+            wrong += at >= list->count || list->photo[at] != p || list->cost[at] != cost[p];
+            at++;
+        }
+        CHECK_MSG(wrong == 0 && at == list->count && at <= test_list_most, "row %d: %d wrong of %d, %d listed", r, wrong, at, list->count);
+        for (k = 0; k < e->photos; k++) cut += cost[k] >= list->rest;
+    }
+    return cut;
+}
+
+/* Lists of the cheapest photographs, however short, give what a table of all costs gives. */
+static void test_lists(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    static int16_t forward[80 * 48 * 2];
+    static const int most[] = {512, 96, 24, 5, 1};
+    const mosaic_flow_field motion = film_motion(forward);
+    int n, m, way, threads = 3;
+    for (way = 0; way < 4; way++) {
+        mosaic_pool *pool = make_pool(way % 2 ? 300 : 250, CELL, CELL);
+        mosaic_options o;
+        memset(&o, 0, sizeof o);
+        o.rerank = 8;
+        o.max_uses = way % 2 ? 4 : 1; /* hardly one to spare */
+        o.min_distance = way % 2 ? 4 : 2;
+        o.coherence = way == 3 ? (float)MOSAIC_OFF : way == 2 ? .9f : 0;
+        for (m = 0; m < 5; m++) {
+            mosaic_engine *table = make_engine(pool, &o), *lists;
+            mosaic_options with = o;
+            list_tally tally = {NULL, 0, 0, 0};
+            int cut = 0;
+            test_list_most = most[m];
+            test_list_rounds = m == 3 ? 1 : 3;
+            test_table_most = 0;
+            with.run = test_run;
+            with.run_ctx = &threads;
+            with.stage = tally_lists;
+            with.stage_ctx = &tally;
+            tally.engine = lists = make_engine(pool, &with);
+            test_table_most = (size_t)1 << 24;
+            CHECK(table->table && !table->list && !lists->table && lists->list);
+            for (n = 0; n < 8; n++) {
+                const mosaic_flow_field *moved = n == 0 || n == 6 ? NULL : &motion;
+                const mosaic_frame *a, *b;
+                film_frame(rgb, n);
+                a = push(table, rgb, moved);
+                b = push(lists, rgb, moved);
+                CHECK_MSG(!memcmp(a->draw, b->draw, (size_t)a->cells * sizeof *a->draw) && !memcmp(a->rgb, b->rgb, sizeof rgb) &&
+                              a->cost == b->cost && a->bound == b->bound && a->too_close == b->too_close && a->changed == b->changed,
+                          "way %d, lists of %d, frame %d", way, most[m], n);
+                cut += check_lists(lists);
+            }
+            CHECK_MSG((cut == 0) == (m == 0) && (tally.whole > 0) == (m > (way % 2 ? 2 : 0)) &&
+                          (m == 0 || way == 3 || (tally.guests > 0 && tally.repelled > 0)),
+                      "way %d, lists of %d: %d left out, %d guests, %d whole, %d repelled", way, most[m], cut, tally.guests, tally.whole,
+                      tally.repelled);
+            CHECK_MSG(m != 3 || tally.whole % (COLS * ROWS) == 0, "way %d: %d lists given up in vain", way, tally.whole);
+            mosaic_close(table);
+            mosaic_close(lists);
+        }
+        mosaic_pool_destroy(pool);
+    }
+    test_list_rounds = 3;
+    test_list_most = 512;
+}
+
+/* Where all that a list has was made dearer, to its limit or beyond, repair and re-ranking look at what it has not. */
+static void test_lists_repelled(void)
+{
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    mosaic_pool *pool = make_pool(300, CELL, CELL);
+    mosaic_engine *e[2];
+    mosaic_options o;
+    int32_t chosen[COLS * ROWS];
+    int n, k, i, beyond = 0;
+    memset(&o, 0, sizeof o);
+    o.rerank = 4;
+    test_list_most = 24;
+    world(rgb, WIDTH, HEIGHT, 0, 0, 1);
+    for (n = 0; n < 2; n++) {
+        test_table_most = n ? 0 : (size_t)1 << 24;
+        e[n] = make_engine(pool, &o);
+        push(e[n], rgb, NULL);
+    }
+    test_table_most = (size_t)1 << 24;
+    memcpy(chosen, e[0]->chosen, sizeof chosen);
+    for (i = 0; i < COLS * ROWS - 1; i++) {
+        const mosaic__list list = e[1]->list[i + 1];
+        int32_t repaired[COLS * ROWS];
+        for (n = 0; n < 2; n++) {
+            for (k = 0; k < list.count; k++) mosaic__bias_add(e[n], i + 1, list.photo[k], list.rest + (i % 2 ? 100 : 0) - list.cost[k]);
+            e[n]->chosen[i + 1] = e[n]->chosen[i];
+            CHECK(mosaic__repair(e[n]) == 0);
+            if (n == 0) memcpy(repaired, e[0]->chosen, sizeof repaired);
+        }
+        CHECK_MSG(!memcmp(repaired, e[1]->chosen, sizeof repaired), "cell %d repaired", i);
+        for (k = 0; k < list.count && list.photo[k] != repaired[i + 1]; k++) continue;
+        beyond += k == list.count;
+        for (n = 0; n < 2; n++) mosaic__rerank(e[n], 1);
+        CHECK_MSG(!memcmp(e[0]->chosen, e[1]->chosen, sizeof chosen), "cell %d re-ranked", i);
+        for (n = 0; n < 2; n++) {
+            mosaic__bias_clear(e[n]);
+            memcpy(e[n]->chosen, chosen, sizeof chosen);
+        }
+    }
+    CHECK_MSG(beyond > COLS * ROWS / 2, "%d photographs from beyond the list", beyond);
+    check_lists(e[1]);
+    for (n = 0; n < 2; n++) mosaic_close(e[n]);
+    mosaic_pool_destroy(pool);
+    test_list_most = 512;
 }
 
 static void test_legacy(void)
@@ -1787,6 +1941,8 @@ int main(void)
     test_options();
     test_rerank();
     test_one_answer();
+    test_lists();
+    test_lists_repelled();
     test_legacy();
     test_pool_file();
     test_state_file();
