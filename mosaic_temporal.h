@@ -5320,23 +5320,22 @@ static void mosaic__whole_costs(const mosaic_engine *e, int cell, int photo, int
         if (b[k].photo >= photo && b[k].photo < photo + photos) out[b[k].photo - photo] = mosaic__add_bias(out[b[k].photo - photo], b[k].cost);
 }
 
-/* Costs of this frame where there is no table of them, as mosaic_lap_problem.fill wants them. What is not in a cell's list costs `rest` here, which is
-   not too much: see mosaic__solve. */
+/* Costs of this frame where there is no table of them, as mosaic_lap_problem.fill wants them. What is not in a cell's list is forbidden: see
+   mosaic__solve. */
 static void mosaic__fill(void *engine, int32_t row, int32_t rows, int32_t photo, int32_t photos, int32_t *out, size_t stride)
 {
     const mosaic_engine *e = (const mosaic_engine *)engine;
     int32_t i, k, n;
     for (i = 0; i < rows; i++) {
         const mosaic__list *list = e->list + row + i;
-        const int32_t rest = list->rest;
         int32_t *cost = out + (size_t)i * stride;
         if (list->whole) {
             mosaic__whole_costs(e, e->cell_of_row[row + i], photo, photos, cost);
             continue;
         }
         for (k = 0; k + MOSAIC__LANES <= photos; k += MOSAIC__LANES)
-            for (n = 0; n < MOSAIC__LANES; n++) cost[k + n] = rest;
-        for (; k < photos; k++) cost[k] = rest;
+            for (n = 0; n < MOSAIC__LANES; n++) cost[k + n] = MOSAIC_LAP_FORBIDDEN;
+        for (; k < photos; k++) cost[k] = MOSAIC_LAP_FORBIDDEN;
         for (k = mosaic__list_at(list, photo); k < list->count && list->photo[k] - photo < photos; k++) cost[list->photo[k] - photo] = list->cost[k];
     }
 }
@@ -5532,19 +5531,20 @@ static mosaic_lap_problem mosaic__problem(mosaic_engine *e)
     return problem;
 }
 
-/* Whether some cells' lists were too short for the prices found: they go on with all their costs, and after some rounds every cell does. */
-static int mosaic__lists_short(mosaic_engine *e, int round)
+/* Whether some cells' lists were too short, for the prices found or for any solution: they go on with all their costs, and after some rounds every cell
+   does. */
+static int mosaic__lists_short(mosaic_engine *e, int round, int infeasible)
 {
     int r, found = 0;
     for (r = 0; r < e->filled && e->list; r++)
-        if (!e->list[r].whole && e->cell_price[r] >= e->list[r].rest) found = e->list[r].whole = 1;
+        if (!e->list[r].whole && (infeasible ? e->stuck[r] : e->cell_price[r] >= e->list[r].rest)) found = e->list[r].whole = 1;
     for (r = 0; r < e->filled && found && round == MOSAIC__LIST_ROUNDS; r++) e->list[r].whole = 1;
     return found;
 }
 
-/* Solves it, from the prices of the one before when there are any: what comes out does not depend on them. A photograph that is not in a cell's list
-   counts as `rest` there, at most what it costs. Its own price is 0 or below; so where the cell's price is below `rest` it stands in no optimum, be it of
-   these costs or of the true ones, and as long as that is so of all cells the two have the same. */
+/* Solves it, from the prices of the one before when there are any: what comes out does not depend on them. What is not in a cell's list costs `rest` at
+   least, and its own price is 0 or below: where the cell's price is below `rest` these prices hold for it too, and it stands in no optimum. As long as
+   that is so of all cells, the best with the lists is the best of all. */
 static void mosaic__solve(mosaic_engine *e, int64_t *total)
 {
     const mosaic_lap_problem problem = mosaic__problem(e);
@@ -5564,14 +5564,14 @@ static void mosaic__solve(mosaic_engine *e, int64_t *total)
     solution.col_of_row = e->chosen;
     solution.u = e->cell_price;
     solution.v = e->photo_price;
+    solution.clash_rows = e->stuck;
     do {
         if (e->warm && e->table) options.start = &solution;
         result = mosaic_lap_solve(&problem, &options, &solution);
-        /* Nothing is forbidden, and mosaic_open saw to the sizes, the capacities and the memory. */
-        MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_LAP_OK);
-        (void)result;
-        e->warm = 1;
-    } while (mosaic__lists_short(e, ++round));
+        /* Nothing is forbidden but what is not in lists, and mosaic_open saw to the sizes, the capacities and the memory. */
+        MOSAIC_TEMPORAL_ASSERT(result == MOSAIC_LAP_OK || (result == MOSAIC_LAP_ERROR_INFEASIBLE && e->list));
+    } while (mosaic__lists_short(e, ++round, result == MOSAIC_LAP_ERROR_INFEASIBLE));
+    e->warm = 1;
     for (i = e->cells - 1; i >= 0; i--) e->chosen[i] = e->row_of_cell[i] < 0 ? -1 : e->chosen[e->row_of_cell[i]];
     *total = solution.primal;
 }
