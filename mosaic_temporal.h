@@ -71,7 +71,9 @@
                   frame the content of each cell stood, and by that which photograph it shows. What is hidden for up to 12 frames finds its
                   photograph again; what moves slower than a twentieth of a cell a frame stays; after a flash of one or two frames the photographs are those of before
        assign     cost(cell, photograph) is the error that will be left after recolouring that very pair; the photograph that is expected in a cell gets
-                  a bonus. mosaic_lap.h finds the one optimum of the sum, each photograph used at most max_uses times. In the first frame of a shot
+                  a bonus. mosaic_lap.h finds the one optimum of the sum, each photograph used at most max_uses times. Where a table of all
+                  costs would be large, each cell keeps a list of its cheapest photographs; prices prove that no other one matters, and where they do
+                  not, the cell goes on with all costs. In the first frame of a shot
                   copies that stand too close are made dearer and the problem is solved again, at most four times; what is left then, or in later
                   frames, is repaired cell by cell. mosaic_frame.cost and .bound tell how far that is from the optimum without the distance rule
        re-rank    each cell that takes a new photograph takes, of those that cost nearly the same and are free (options.rerank of them), the one
@@ -82,7 +84,7 @@
        finish     in presets that ask for it: borders, one table of colours for each shot (mosaic_frame.tone), local contrast and sharpness, made from
                   what was painted, for the cells that changed and those that look across to them
 
-   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph (up to 64 MB; beyond, costs are computed where needed), 3 for each
+   MEMORY         Taken at mosaic_open, none later: 4 bytes for each cell and photograph (up to 64 MB; beyond, 4 KB for each cell), 3 for each
                   output pixel, 12 for each of the 144 describing pixels of a cell, 12 for each cell and place within min_distance, 2.5 KB for each
                   cell to follow its content, 864 bytes for each look of a photograph to re-rank or to bend, for finishing 3 to 12 for each output
                   pixel, and small things: 16 MB at 700 cells, 919 photographs and 1890 x 1080 px. A pool holds 3 bytes a pixel of each look of each
@@ -107,8 +109,9 @@
                   (without motion, on a machine with other work; following given motion adds .8)
                   Presets that finish, another film of that size, AVX-512, also in all and render: tile 14.8 9.3, natural 19.0 13.6, vivid 22.7 16.6, ultra
                   30.8 25.0. The table of colours takes 18 ms where a shot begins.
-                  A frame that begins a shot costs up to five assignments (16 ms in all); beyond 2^26 costs one, with repair. 9,768 cells: 7,500
-                  photographs .48 s a frame (the first 1.1), 30,000 photographs 2.2 s (2.8); 30,780 cells and 100,000 photographs 138 s, 650 MB. Costs are computed for 16 or 8 pairs at a time (4 by
+                  A frame that begins a shot costs up to five assignments (16 ms in all); beyond 2^26 costs one, with repair. 9,768 cells
+                  and 30,000 photographs, two threads: .2 to .9 s a frame, by how many cells have changed (the first 2.7), 300 MB; 30,160 cells and 100,000
+                  photographs 47 s, 970 MB. Costs are computed for 16 or 8 pairs at a time (4 by
                   NEON and WebAssembly), the rest for 8 or 16 values by AVX2, elsewhere by scalar loops. Scalar code also paints and finishes parts of cells
                   narrower than 16 px and sources that are reduced more than three times in width, and describes cells of more than 540 x 540 source px.
    LAST CHANGES   0.1.0  first version

@@ -1478,8 +1478,9 @@ static void test_lists(void)
     const mosaic_flow_field motion = film_motion(forward);
     int n, m, way, threads = 3;
     for (way = 0; way < 4; way++) {
-        mosaic_pool *pool = make_pool(way % 2 ? 300 : 250, CELL, CELL);
+        mosaic_pool *pool = make_pool(way == 2 ? 84 : way ? 300 : 250, CELL, CELL);
         mosaic_options o;
+        for (n = 0; way == 2 && n < 2 * 84; n++) CHECK(mosaic_pool_add(pool, mosaic_pool_pixels(pool, n), "again", 0) == MOSAIC_OK); /* ties */
         memset(&o, 0, sizeof o);
         o.rerank = 8;
         o.max_uses = way % 2 ? 4 : 1; /* hardly one to spare */
