@@ -5263,11 +5263,12 @@ static void mosaic__list_add(mosaic__list *list, int first, int count, const int
 static void mosaic__cost_row(void *arg, int row)
 {
     mosaic_engine *e = (mosaic_engine *)arg;
+    const int width = e->table ? (int)e->width : e->photos;
     int first, i;
-    for (first = 0; first < e->photos; first += MOSAIC__STRETCH)
+    for (first = 0; first < width; first += MOSAIC__STRETCH)
         for (i = row * e->grid.cols; i < (row + 1) * e->grid.cols; i++) {
             int32_t cost[MOSAIC__STRETCH];
-            const int count = e->photos - first < MOSAIC__STRETCH ? e->photos - first : MOSAIC__STRETCH;
+            const int count = width - first < MOSAIC__STRETCH ? width - first : MOSAIC__STRETCH;
             mosaic__list *list;
             if (!e->stale[i]) continue;
             if (e->table) {
