@@ -5303,15 +5303,16 @@ static int mosaic__list_at(const mosaic__list *list, int photo)
     return low;
 }
 
+static int32_t *mosaic__listed_cost(mosaic__list *list, int photo)
+{
+    const int at = mosaic__list_at(list, photo);
+    return at < list->count && list->photo[at] == photo ? list->cost + at : 0;
+}
+
 /* Where the table or the list has the cost of this frame of one cell and one photograph; null: nowhere. */
 static int32_t *mosaic__held_cost(const mosaic_engine *e, int cell, int photo)
 {
-    mosaic__list *list;
-    int at;
-    if (e->table) return mosaic__table_row(e, cell) + photo;
-    list = e->list + e->row_of_cell[cell];
-    at = mosaic__list_at(list, photo);
-    return at < list->count && list->photo[at] == photo ? list->cost + at : 0;
+    return e->table ? mosaic__table_row(e, cell) + photo : mosaic__listed_cost(e->list + e->row_of_cell[cell], photo);
 }
 
 /* Costs of this frame of one cell and some photographs where there is no table, whatever the list has of them. */
