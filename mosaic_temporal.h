@@ -99,7 +99,8 @@
                   4096 x 4096 cells, pictures to 32767 px a side, 2^24 photographs. The distance rule is kept unless repair finds no free
                   photograph (mosaic_frame.too_close): it is greedy, and can fail a little before photographs run out. A grid that moves follows
                   translation, not zoom nor rotation; its cells begin at whole pixels, their photographs between them (Catmull-Rom's cubic);
-                  while it follows, photographs do not travel with what moves otherwise; a GPU does not serve it.
+                  while it follows, photographs do not travel with what moves otherwise; a GPU does not serve a grid
+                  that may move.
    PERFORMANCE    AMD EPYC (Zen 4) VM, AVX-512, gcc 12 -O2; 1280x720 source, 1890x1080 out, 700 cells, 919 photographs x 4 variants, a film in which most
                   cells are painted anew; mean milliseconds of processor time a frame on one thread, engine alone, one run:
                                  describe   assign   re-rank   render   all    nothing moves
@@ -325,7 +326,7 @@ enum { MOSAIC_SIMD_BEST = 0, MOSAIC_SIMD_SCALAR, MOSAIC_SIMD_AVX2, MOSAIC_SIMD_A
 /* What the grid does when the camera moves. */
 enum {
     MOSAIC_GRID_FIXED,  /* it stays on the screen, photographs travel from cell to cell */
-    MOSAIC_GRID_AUTO,   /* it goes with the picture as soon as the camera has plainly been moving for a third of a second, else the same bytes */
+    MOSAIC_GRID_AUTO,   /* it goes with the picture as soon as the camera has plainly been moving for eight frames, else the same bytes */
     MOSAIC_GRID_FOLLOW, /* at once */
     MOSAIC_GRIDS
 };
@@ -375,8 +376,9 @@ typedef struct mosaic_options {
     float skin_protection; /* 0 … 1: how much of all this is left out where the colour is that of skin */
     float local_contrast;  /* 0 … 2: of luma, against its mean over a quarter of a cell */
     float sharpness;       /* 0 … 2: of luma, against its mean over five pixels */
-    int grid; /* MOSAIC_GRID_… (FIXED): whether cells stay on the screen. A grid that may move needs cells that fill the output from its top left corner
-                         on, no mask and a coherence above 0, else OPTION; it has a column and a row of cells more, mosaic_engine_grid */
+    int grid; /* MOSAIC_GRID_… (FIXED): whether cells stay on the screen. A grid that may move has a column and a row of cells more, mosaic_engine_grid,
+                         and needs photographs for them, cells that fill the output from its top left corner on, no mask and a coherence above 0. Where
+                         one of these is lacking, AUTO is FIXED; FOLLOW is an error, PHOTOS or else OPTION */
     const uint8_t *mask; /* one byte for each cell, row by row: 0 = the cell is left out, takes no photograph and needs none; null = all are filled;
                          all left out is an error. Copied. mosaic_mask_cells makes it of a picture */
     int mask_source;     /* what cells that are left out show. 0: black, not 0: the source as it is, in every frame */
@@ -757,6 +759,8 @@ extern "C" {
 /* Frames for which the camera must have moved before the grid follows (with MOSAIC_GRID_FOLLOW: one), and most that are counted. */
 #define MOSAIC__CAMERA_WAIT 8
 #define MOSAIC__CAMERA_STEADY 24
+/* Frames that a grid takes to settle which has waited: while it stood, its photographs fell behind the picture, so now they change more easily. */
+#define MOSAIC__CAMERA_SETTLE 4
 
 /* ==== Integers ==== */
 
@@ -1966,13 +1970,13 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_mask_cells(const mosaic_grid *grid, con
     return MOSAIC_OK;
 }
 
-/* Cells that take a photograph. */
-static int mosaic__filled(const mosaic_grid *grid, const mosaic_options *options)
+/* Cells that take a photograph; more: columns and rows that a grid has which moves. */
+static int mosaic__filled(const mosaic_grid *grid, const uint8_t *mask, int more)
 {
-    const int more = options && options->grid != MOSAIC_GRID_FIXED, cells = (grid->cols + more) * (grid->rows + more);
+    const int cells = (grid->cols + more) * (grid->rows + more);
     int i, filled = 0;
-    if (!options || !options->mask || more) return cells;
-    for (i = 0; i < cells; i++) filled += options->mask[i] != 0;
+    if (!mask || more) return cells;
+    for (i = 0; i < cells; i++) filled += mask[i] != 0;
     return filled;
 }
 
@@ -2207,13 +2211,26 @@ static mosaic_result mosaic__settings_of(const mosaic_options *options, mosaic__
     return MOSAIC_OK;
 }
 
+/* How many photographs so many cells need. */
+static int mosaic__photos_needed(const mosaic__settings *s, int filled)
+{
+    return s->max_uses ? (int)(((int64_t)filled + s->max_uses - 1) / s->max_uses) : 1;
+}
+
+/* Whether cells may come into sight and leave it. */
+static int mosaic__can_move(const mosaic_grid *grid, const mosaic_options *options, const mosaic__settings *s)
+{
+    return !options->mask && s->bonus > 0 && !grid->origin_x && !grid->origin_y && grid->cols < 4096 && grid->rows < 4096 &&
+           grid->cols * grid->cell_width == grid->width && grid->rows * grid->cell_height == grid->height;
+}
+
 MOSAIC_TEMPORAL_API int mosaic_photos_missing(const mosaic_grid *grid, int photos, const mosaic_options *options)
 {
     mosaic__settings s;
-    int64_t need;
+    int need;
     if (!grid || mosaic__grid_check(grid) != MOSAIC_OK || mosaic__settings_of(options, &s) != MOSAIC_OK) return 0;
-    need = s.max_uses ? ((int64_t)mosaic__filled(grid, options) + s.max_uses - 1) / s.max_uses : 1;
-    return need > photos ? (int)(need - photos) : 0;
+    need = mosaic__photos_needed(&s, mosaic__filled(grid, options ? options->mask : 0, options && options->grid == MOSAIC_GRID_FOLLOW));
+    return need > photos ? need - photos : 0;
 }
 
 /* The variants of a pool's other looks. */
@@ -4252,7 +4269,7 @@ typedef struct mosaic__camera {
     int32_t speed[2]; /* of the picture, in the last frame in which it was plain */
     int32_t mean[2];  /* the same over some frames */
     int32_t steady;   /* frames for which the whole picture has moved, up to CAMERA_STEADY; each that speaks against it counts twice */
-    int32_t open;     /* the grid follows */
+    int32_t open;     /* the grid follows: for so many frames, up to one more than it takes to settle */
     int32_t fade;     /* how far it does, 1/8: when the camera stops it runs out */
 } mosaic__camera;
 
@@ -4306,8 +4323,8 @@ struct mosaic_engine {
 
     /* state */
     int64_t frames;
-    mosaic__camera camera;
-    int first[2]; /* column and row of the shot's cells that cell 0 is */
+    mosaic__camera camera, held_camera; /* held_camera: before a cut that may be a flash */
+    int first[2];                       /* column and row of the shot's cells that cell 0 is */
     mosaic__cell *cell;
     mosaic_draw *draw;
     mosaic_curve *curve; /* null unless options.histogram asks for it */
@@ -4686,15 +4703,17 @@ static void mosaic__camera_step(mosaic_engine *e, const mosaic_flow_field *field
     whole = whole && mosaic__length(c->mean) > (c->open ? MOSAIC__CAMERA_SLOW / 2 : MOSAIC__CAMERA_SLOW);
     c->steady = mosaic__clamp(c->steady + (whole ? 1 : -2), 0, MOSAIC__CAMERA_STEADY);
     if (!c->open && c->steady >= (at_once ? 1 : MOSAIC__CAMERA_WAIT)) {
-        c->open = 1;
+        c->open = at_once ? MOSAIC__CAMERA_SETTLE + 1 : 1;
         c->steady = MOSAIC__CAMERA_WAIT;
+    } else if (c->open) {
+        c->open = mosaic__clamp(c->open + 1, 0, MOSAIC__CAMERA_SETTLE + 1);
     }
     if (c->steady == 0) c->open = 0;
     c->fade = c->open ? 8 : c->fade > 0 ? c->fade - 1 : 0;
     /* Where a frame is blurred, or flashes, the camera goes on as it did. */
     for (k = 0; k < 2; k++) {
         const int64_t most = (int64_t)1 << 44;
-        c->speed[k] = share >= MOSAIC__CAMERA_AGREE / 2 ? seen[k] : c->speed[k] * 4 / 5;
+        c->speed[k] = share >= MOSAIC__CAMERA_AGREE / 2 ? seen[k] : c->speed[k] * 15 / 16;
         c->place[k] += c->speed[k] * c->fade / 8;
         c->place[k] = c->place[k] < -most ? -most : c->place[k] > most ? most : c->place[k];
     }
@@ -4752,14 +4771,20 @@ static void mosaic__leave_out(mosaic_engine *e)
     const uint8_t *mask = e->options.mask;
     int i, c, rows = 0;
     for (i = 0; i < e->cells; i++) {
+        mosaic__cell was;
         const int filled = mosaic__in_sight(e, i) && (!mask || mask[i] != 0);
         e->row_of_cell[i] = filled ? rows : -1;
         if (filled) {
             e->cell_of_row[rows++] = i;
             continue;
         }
+        was = e->cell[i];
         memset(e->cell + i, 0, sizeof *e->cell);
         memset(e->draw + i, 0, sizeof *e->draw);
+        e->cell[i].seen = was.seen; /* what it looked like is still known, and what is held */
+        e->cell[i].held = was.held;
+        e->cell[i].held_photo = was.held_photo;
+        e->cell[i].held_variant = was.held_variant;
         e->cell[i].photo = e->draw[i].photo = e->chosen[i] = e->wish[i].photo = -1;
         e->stale[i] = 0;
         if (e->options.mask_source)
@@ -4849,16 +4874,54 @@ static void mosaic__scroll(mosaic_engine *e)
     mosaic__clear_lattice(e);
 }
 
-/* Each shot begins with the grid in its corner. */
-static void mosaic__recentre(mosaic_engine *e)
+/* Each shot begins with the grid in its corner. before: the camera until then. */
+static void mosaic__recentre(mosaic_engine *e, const mosaic__camera *before)
 {
     int d[2];
+    if (e->hold > 0) { /* it may be a flash */
+        const mosaic__camera now = e->camera;
+        e->held_camera = *before;
+        memcpy(e->held_camera.place, now.place, sizeof now.place);
+    }
     memset(&e->camera, 0, sizeof e->camera);
     mosaic__place_grid(e, d);
     if (!e->stepped) return;
     mosaic__leave_out(e);
     mosaic__clear_lattice(e);
     mosaic__describe_frame(e, 0);
+}
+
+/* After what seemed to be a cut the picture may be back: where the camera, had it gone on, would have brought it. Then the grid is back there too. */
+static int mosaic__regain(mosaic_engine *e)
+{
+    const mosaic__camera corner = e->camera;
+    const mosaic_grid *g = &e->grid;
+    const int waited = MOSAIC__HOLD + 1 - e->hold;
+    int held[2], d[2], jump, i, k;
+    int32_t origin;
+    if (e->hold == 0 || !e->parted || (e->held_camera.place[0] == 0 && e->held_camera.place[1] == 0)) return 0;
+    e->camera = e->held_camera;
+    for (k = 0; k < 2; k++) {
+        held[k] = mosaic__grid_at(g, &e->camera, k, &origin);
+        e->camera.place[k] += (int64_t)e->camera.speed[k] * e->camera.fade / 8 * waited;
+    }
+    mosaic__place_grid(e, d);
+    mosaic__describe_frame(e, 0);
+    if (mosaic__unlike(e, 1, &jump) > MOSAIC__BACK_SHARE || jump) {
+        e->camera = corner;
+        mosaic__place_grid(e, d);
+        return 0;
+    }
+    mosaic__move_cells(e->cell, sizeof *e->cell, g->cols, g->rows, e->first[0] - held[0], e->first[1] - held[1]);
+    for (i = 0; i < e->cells; i++) {
+        const int x = i % g->cols + e->first[0] - held[0], y = i / g->cols + e->first[1] - held[1];
+        if (x < 0 || y < 0 || x >= g->cols || y >= g->rows) e->cell[i].held_photo = -1;
+        e->cell[i].photo = e->chosen[i] = -1;
+    }
+    mosaic__leave_out(e);
+    mosaic__clear_lattice(e);
+    e->stepped = e->renumbered = 1;
+    return 1;
 }
 
 /* ---- Predict: where the content of each cell went, and with it its photograph ----
@@ -5077,8 +5140,7 @@ static int64_t mosaic__misfit(const mosaic_engine *e, int cell)
     return (int64_t)mosaic__isqrt((uint64_t)(x * x + y * y)) - (e->own[cell] == e->key[cell] ? MOSAIC__INCUMBENT : 0);
 }
 
-/* What is expected in a cell whose key is claimed. Twice the bonus for photographs of content that moves: a change there is a loss of what the eye
-   follows. */
+/* What is expected in a cell whose key is claimed. More bonus for photographs of content that moves: a change there is a loss of what the eye follows. */
 static void mosaic__make_wish(mosaic_engine *e, int cell)
 {
     const mosaic__cell *c = e->cell + cell;
@@ -5092,7 +5154,11 @@ static void mosaic__make_wish(mosaic_engine *e, int cell)
     if (key->claimant == cell && key->photo >= 0) {
         w->photo = key->photo;
         w->variant = key->variant;
-        if (own != key || e->camera.open || mosaic__sample_of(e, cell, MOSAIC__GRAIN / 2, MOSAIC__GRAIN / 2)->speed > 16 * MOSAIC__DEAD_ZONE)
+        if (e->camera.open > MOSAIC__CAMERA_SETTLE)
+            w->bonus = w->bonus / 2 * 5;
+        else if (e->camera.open && !e->calm)
+            w->bonus /= 2;
+        else if (own != key || mosaic__sample_of(e, cell, MOSAIC__GRAIN / 2, MOSAIC__GRAIN / 2)->speed > 16 * MOSAIC__DEAD_ZONE)
             w->bonus *= 2;
     } else if (!left) {
         w->photo = c->photo;
@@ -6322,11 +6388,9 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     mosaic__fp_leave(fp);
     if (result != MOSAIC_OK) return result;
     if (pool->cell_width != grid->cell_width || pool->cell_height != grid->cell_height) return MOSAIC_ERROR_MISMATCH;
-    if (mosaic__filled(grid, options) == 0) return MOSAIC_ERROR_OPTION;
-    if (options && options->grid != MOSAIC_GRID_FIXED &&
-        (options->grid < 0 || options->grid >= MOSAIC_GRIDS || options->mask || grid->origin_x || grid->origin_y || grid->cols > 4095 ||
-         grid->rows > 4095 || grid->cols * grid->cell_width != grid->width || grid->rows * grid->cell_height != grid->height))
-        return MOSAIC_ERROR_OPTION;
+    if (mosaic__filled(grid, options ? options->mask : 0, 0) == 0) return MOSAIC_ERROR_OPTION;
+    if (options && (options->grid < 0 || options->grid >= MOSAIC_GRIDS)) return MOSAIC_ERROR_OPTION;
+    if (options && options->grid == MOSAIC_GRID_FOLLOW && !mosaic__can_move(grid, options, &settings)) return MOSAIC_ERROR_OPTION;
     if (pool->photos < 1 || mosaic_photos_missing(grid, pool->photos, options) > 0) return MOSAIC_ERROR_PHOTOS;
     level = mosaic__simd_level(options ? options->simd : MOSAIC_SIMD_BEST);
     if (level < 0 || !mosaic__solver_has(options ? options->simd : MOSAIC_SIMD_BEST)) return MOSAIC_ERROR_SIMD;
@@ -6340,13 +6404,14 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     e->settings = settings;
     e->grid = *grid;
     e->pool = pool;
-    e->moves = options && options->grid != MOSAIC_GRID_FIXED;
+    e->moves = options && options->grid != MOSAIC_GRID_FIXED && mosaic__can_move(grid, options, &settings) &&
+               pool->photos >= mosaic__photos_needed(&settings, mosaic__filled(grid, 0, 1));
     e->sight[0] = grid->cols;
     e->sight[1] = grid->rows;
     e->grid.cols += e->moves;
     e->grid.rows += e->moves;
     e->cells = e->grid.cols * e->grid.rows;
-    e->filled = mosaic__filled(grid, options); /* the most there can be in sight */
+    e->filled = mosaic__filled(grid, e->options.mask, e->moves); /* the most there can be in sight */
     e->photos = pool->photos;
     e->width = ((size_t)pool->photos + MOSAIC__LANES - 1) / MOSAIC__LANES * MOSAIC__LANES;
     e->level = level;
@@ -6402,6 +6467,7 @@ static const mosaic_flow_field *mosaic__estimate(mosaic_engine *e)
 MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_input *input, const mosaic_frame **frame)
 {
     const mosaic_flow_field *motion, *estimated = 0;
+    mosaic__camera before;
     mosaic_frame *f;
     int cut, back, i, begun, early;
 
@@ -6421,11 +6487,14 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
 
     e->input = *input;
     f = &e->frame;
+    before = e->camera;
     if (e->moves) { /* the grid goes with the picture before its cells are looked at */
         if (e->flow) estimated = mosaic__estimate(e);
         mosaic__stage(e, MOSAIC_STAGE_PREDICT);
-        if (e->frames > 0 && e->settings.bonus > 0) mosaic__camera_step(e, motion ? motion : estimated);
-        mosaic__scroll(e);
+        if (!mosaic__regain(e)) {
+            if (e->frames > 0) mosaic__camera_step(e, motion ? motion : estimated);
+            mosaic__scroll(e);
+        }
     }
     begun = e->device && e->options.device->describe(e->device, e) == 0;
     /* What a device does for motion it can do in one go with that. A cut will have been an estimate too many. */
@@ -6436,7 +6505,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     cut = mosaic__is_cut(e, &back);
     if (e->moves && cut) { /* and begins each shot in its corner */
         const int stepped = e->stepped;
-        mosaic__recentre(e);
+        mosaic__recentre(e, &before);
         e->stepped |= stepped;
     }
     mosaic__mark_stale(e, cut);
@@ -6491,7 +6560,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_cell_costs(const mosaic_engine *e, int 
 
    0 "MOSAICST"   8 u32 version 2   12 u32 cells   16 u64 identity   24 u64 checksum of bytes 0-23 and of all from 32 on
    32 i64 frames  40 u32 charts, u32 too close, i64 cost, i64 bound  64 u32 memories, u32 0; then, number by number in 32 bits, the camera (places as
-   low and high halves) where the grid may move, the cells,
+   low and high halves) where the grid may move and as it was held, the cells,
    each with its curves if there are any, the lattice, the memories with room for the most there can be, and three of the shot, if its colours are
    finished; then the canvas */
 
@@ -6510,7 +6579,7 @@ static size_t mosaic__samples(const mosaic_engine *e) { return (size_t)e->lattic
 MOSAIC_TEMPORAL_API size_t mosaic_state_size(const mosaic_engine *e)
 {
     if (!e) return 0;
-    return MOSAIC__STATE_HEADER + (size_t)(e->moves ? 4 * MOSAIC__CAMERA_NUMBERS : 0) +
+    return MOSAIC__STATE_HEADER + (size_t)(e->moves ? 2 * 4 * MOSAIC__CAMERA_NUMBERS : 0) +
            (size_t)e->cells * (MOSAIC__CELL_NUMBERS + (size_t)(e->curve ? MOSAIC__CURVE_NUMBERS : 0)) * 4 +
            mosaic__samples(e) * MOSAIC__SAMPLE_NUMBERS * 4 + (size_t)e->memory_room * MOSAIC__MEMORY_NUMBERS * 4 + (e->finisher.tone ? 24 : 0) +
            mosaic__canvas_bytes(e);
@@ -6627,7 +6696,8 @@ static int mosaic__camera_ok(const mosaic__camera *c)
         if (c->place[k] < -most || c->place[k] > most || mosaic__clamp(c->speed[k], -MOSAIC__LENGTH_LIMIT, MOSAIC__LENGTH_LIMIT) != c->speed[k] ||
             mosaic__clamp(c->mean[k], -MOSAIC__LENGTH_LIMIT, MOSAIC__LENGTH_LIMIT) != c->mean[k])
             return 0;
-    return c->steady >= 0 && c->steady <= MOSAIC__CAMERA_STEADY && c->open >= 0 && c->open <= 1 && c->fade >= 0 && c->fade <= 8;
+    return c->steady >= 0 && c->steady <= MOSAIC__CAMERA_STEADY && c->open >= 0 && c->open <= MOSAIC__CAMERA_SETTLE + 1 && c->fade >= 0 &&
+           c->fade <= 8;
 }
 
 static uint64_t mosaic__state_checksum(const uint8_t *data, size_t size) { return mosaic__hash(mosaic__hash(3, data, 24), data + 32, size - 32); }
@@ -6649,8 +6719,9 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void
     mosaic__put64(p + 48, (uint64_t)e->frame.cost);
     mosaic__put64(p + 56, (uint64_t)e->frame.bound);
     if (e->moves) {
-        mosaic__camera camera = e->camera;
+        mosaic__camera camera = e->camera, held = e->held_camera;
         mosaic__state_camera(&camera, 0, p, &at);
+        mosaic__state_camera(&held, 0, p, &at);
     }
     for (i = 0; i < e->cells; i++) {
         mosaic__cell cell = e->cell[i];
@@ -6707,7 +6778,9 @@ static int mosaic__variant_ok(const mosaic_engine *e, int32_t variant)
 static int mosaic__state_ok(const mosaic_engine *e, const int sight[2], int i, const mosaic__cell *c, int held)
 {
     const int seen = i % e->grid.cols < sight[0] && i / e->grid.cols < sight[1], filled = e->moves ? seen : e->row_of_cell[i] >= 0;
-    if (!seen) return c->photo == -1;
+    if (!seen)
+        return c->photo == -1 &&
+               (!held || c->held_photo == -1 || (mosaic__pool_has(e->pool, c->held_photo) && mosaic__variant_ok(e, c->held_variant)));
     if (!filled ? c->photo != -1 : !mosaic__pool_has(e->pool, c->photo)) return 0;
     if (!mosaic__variant_ok(e, c->variant) && (c->photo >= 0 || c->variant != 0)) return 0;
     if (!mosaic__jump_ok(c->jump[0]) || !mosaic__jump_ok(c->jump[1]) || c->lost < 0 || c->lost > MOSAIC__PATIENCE) return 0;
@@ -6726,11 +6799,12 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     uint32_t memories;
     uint32_t waits;
     mosaic__shot shot[2];
-    mosaic__camera camera;
+    mosaic__camera camera, held_camera;
     int sight[2], i, pass;
     if (!e || !data) return MOSAIC_ERROR_NULL;
     memset(shot, 0, sizeof shot);
     memset(&camera, 0, sizeof camera);
+    memset(&held_camera, 0, sizeof held_camera);
     if (size < MOSAIC__STATE_HEADER || memcmp(p, "MOSAICST", 8) != 0) return MOSAIC_ERROR_CORRUPT;
     if (mosaic__get32(p + 8) != 3) return MOSAIC_ERROR_VERSION;
     if (mosaic__get64(p + 16) != e->identity || mosaic__get32(p + 12) != (uint32_t)e->cells) return MOSAIC_ERROR_MISMATCH;
@@ -6744,7 +6818,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     for (pass = 0; pass < 2; pass++) {
         at = MOSAIC__STATE_HEADER;
         if (e->moves) mosaic__state_camera(&camera, p, 0, &at);
-        if (!mosaic__camera_ok(&camera)) return MOSAIC_ERROR_CORRUPT;
+        if (e->moves) mosaic__state_camera(&held_camera, p, 0, &at);
+        if (!mosaic__camera_ok(&camera) || !mosaic__camera_ok(&held_camera)) return MOSAIC_ERROR_CORRUPT;
         for (i = 0; i < 2; i++) {
             int32_t origin = 0;
             if (e->moves) mosaic__grid_at(&e->grid, &camera, i, &origin);
@@ -6753,6 +6828,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
         if (pass == 1 && e->moves) {
             int moved[2];
             e->camera = camera;
+            e->held_camera = held_camera;
             mosaic__place_grid(e, moved);
             mosaic__leave_out(e);
             memset(e->next_lattice, 0, mosaic__samples(e) * sizeof *e->lattice);
@@ -6771,6 +6847,8 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
             if (e->row_of_cell[i] < 0) {
                 e->cell[i].seen = cell.seen;
                 e->cell[i].held = cell.held;
+                e->cell[i].held_photo = cell.held_photo;
+                e->cell[i].held_variant = cell.held_variant;
                 continue;
             }
             mosaic__show(&draw, &cell);

@@ -251,7 +251,7 @@ static void choose_options(pipeline *p)
     o->max_uses = p->s->max_uses < 0 ? 0 : p->s->max_uses ? p->s->max_uses : MOSAIC_OFF;
     o->variants = p->s->variants;
     o->simd = p->s->simd;
-    o->grid = p->s->mask ? MOSAIC_GRID_FIXED : p->s->grid;
+    o->grid = p->s->grid == MOSAIC_GRID_AUTO && p->s->flow == MOSAIC_FLOW_NONE ? MOSAIC_GRID_FIXED : p->s->grid; /* no motion to follow */
     o->run = run_jobs;
     o->run_ctx = p->s;
     o->stage = run_stage;
@@ -318,7 +318,7 @@ static int begin_diagnosis(pipeline *p)
     const mosaic_grid *g = mosaic_engine_grid(p->engine);
     int uses = p->options.max_uses == MOSAIC_OFF ? 0 : p->options.max_uses, v;
     for (v = 0; v < MOSAIC_VARIANTS && !p->options.max_uses; v++) uses += !p->options.variants || (p->options.variants >> v & 1);
-    return diagnose_begin(&p->diagnosis, p->photos.pool, g, p->options.grid ? g->cols * g->rows : p->filled, uses);
+    return diagnose_begin(&p->diagnosis, p->photos.pool, g, g->cols > p->grid.cols ? g->cols * g->rows : p->filled, uses);
 }
 
 /* Everything that is written beside the mosaic: refused now rather than after the last frame. */
@@ -352,6 +352,8 @@ static int open_extras(pipeline *p)
     r->rate_den = p->source.fps_den;
     r->threads = p->s->threads;
     r->grid = *mosaic_engine_grid(p->engine); /* where the grid may move, with cells out of sight */
+    r->cols = p->grid.cols;
+    r->rows = p->grid.rows;
     r->pool = p->photos.pool;
     r->skipped = p->photos.skips;
     if (run_report_begin(r, p->s->report != NULL) || (p->s->diagnose && begin_diagnosis(p))) return say(FAILED, "out of memory");

@@ -93,11 +93,11 @@ grep -q '"cuts":' a.json && ok || bad "the report has no cuts"
 same "frames in the report" "$(field a.json frames)" 24
 same "height" "$height" 144
 same "placements: lines" "$(wc -l < a.jsonl | tr -d ' ')" 25
-holds "placements: head" "$(head -1 a.jsonl)" "{\"format\":\"mosaic-placements\",\"version\":1,\"cols\":$cols,\"rows\":$rows,\"cell\":"
+holds "placements: head" "$(head -1 a.jsonl)" "{\"format\":\"mosaic-placements\",\"version\":1,\"cols\":$((cols + 1)),\"rows\":$((rows + 1)),\"cell\":"
 holds "placements: photographs" "$(head -1 a.jsonl)" '"photos":["0000.jpg","0001.jpg",'
 holds "placements: variants" "$(head -1 a.jsonl)" '"variants":["plain","mirror",'
 holds "placements: frame" "$(sed -n 2p a.jsonl)" '{"frame":0,"cut":true,"origin":[0,0],"photo":['
-same "placements: cells" "$(sed -n 3p a.jsonl | sed 's/.*"photo":\[\([^]]*\)\].*/\1/' | tr ',' '\n' | wc -l | tr -d ' ')" $((cols * rows))
+same "placements: cells" "$(sed -n 3p a.jsonl | sed 's/.*"photo":\[\([^]]*\)\].*/\1/' | tr ',' '\n' | wc -l | tr -d ' ')" $(((cols + 1) * (rows + 1)))
 good "the same again" --input $source $small --output b.mp4 --quiet
 same "--quiet says nothing" "$out" ""
 cmp -s a.mp4 b.mp4 && ok || bad "two runs gave different files"
@@ -463,6 +463,15 @@ refuses "pool over what is no pool" 1 "not a pool file; give --pool another name
 refuses "placements over the report" 1 "is given to --placements and to --report" --input film.png $small --output two.png --report r --placements r
 nothing "no file in two parts" two.png
 
+# ---- a grid that may move, where there are too few photographs for a column and a row more ----
+mkdir crowd && for name in $(ls demo/tiles | head -260); do cp demo/tiles/$name crowd; done
+crowd="--tiles crowd --height 144 --cells 280 --max-uses 1 --encoder-preset ultrafast --count 2" # 21 x 12 cells
+good "grid: it stays" --input $source $crowd --output g.mp4 --report g.json --placements g.jsonl
+holds "grid: it stays" "$(head -1 g.jsonl)" "\"cols\":$(field g.json cols),\"rows\":$(field g.json rows),"
+good "grid: fixed" --input $source $crowd --output h.mp4 --grid fixed
+cmp -s g.mp4 h.mp4 && ok || bad "a grid that stays differs from one that is fixed"
+refuses "grid: it cannot follow" 1 "photographs are missing" --input $source $crowd --output x.mp4 --grid follow
+
 # ---- masks: the left half and a little more of the right one ----
 printf 'P5 4 1 255\n\377\377\177\000' > half.pgm
 good "mask" --input $source $small --output mask.mp4 --mask half.pgm --count 5 --placements mask.jsonl --report mask.json --contact-sheet mask.png
@@ -535,14 +544,14 @@ fi
 
 # ---- the atlas: whoever has it and the draw lists paints the same bytes ----
 if ${CC:-cc} -O1 "$tests/atlas_paint.c" $(pkg-config --cflags --libs libcjson) -lm -o atlas_paint; then
-    good "atlas" --input $source $small --output x.mp4 --bleed 0 --atlas at --report x.json
+    good "atlas" --input $source $small --output x.mp4 --bleed 0 --grid fixed --atlas at --report x.json
     same "atlas: painted from it alone" "$(./atlas_paint at | sha256sum | cut -d' ' -f1)" "$(field x.json frames_sha256)"
     good "atlas: with a mask, by a folder that is there" --input $source $small --output x.mp4 --bleed 0 --atlas at --mask half.pgm --variants mirror,dark --report x.json
     same "atlas: with a mask, painted from it alone" "$(./atlas_paint at | sha256sum | cut -d' ' -f1)" "$(field x.json frames_sha256)"
     same "atlas: files" "$(ls at | tr '\n' ' ')" "atlas-1.png draw.jsonl "
     "$mosaic" --input $source --tiles demo/tiles --tile-size 1024 --height 4096 --count 1 --output - --bleed 0 --atlas pages --min-distance 0 --max-uses 1 --report x.json --quiet >/dev/null && ok || bad "atlas: more than a page"
     same "atlas: more than a page, painted from it alone" "$(./atlas_paint pages | sha256sum | cut -d' ' -f1) $(ls pages | wc -l | tr -d ' ')" "$(field x.json frames_sha256) 3"
-    good "atlas: with looks" --input $source $small --output x.mp4 --bleed 0 --atlas at $looks --report x.json
+    good "atlas: with looks" --input $source $small --output x.mp4 --bleed 0 --grid fixed --atlas at $looks --report x.json
     same "atlas: with looks, painted from it alone" "$(./atlas_paint at | sha256sum | cut -d' ' -f1)" "$(field x.json frames_sha256)"
     good "atlas: the source is needed" --input $source $small --output x.mp4 --bleed .1 --atlas at --count 2
     ./atlas_paint at >/dev/null; same "atlas: the source is needed" $? 3

@@ -15,7 +15,11 @@
    To paint a cell, let p be the tile's pixel (mirrored left to right where the variant's name has "mirror" in it), s the source's at that place (see
    mosaic_paint) and m the row of five of the 15 numbers that belongs to the channel:
      out = clamp((m[0] p.r + m[1] p.g + m[2] p.b + m[3] s + 256 m[4] + 2048) >> 12, 0, 255)
-   With --bleed 0 all m[3] are 0 and the source is not needed. */
+   With --bleed 0 all m[3] are 0 and the source is not needed.
+
+   Where the grid may move (--grid auto, follow) cols and rows are those of the cells that can be in sight, and cell (c, r) begins at origin + (c, r) cells: cut off
+   by the frame, and out of sight beyond it (slot -1). A list with another origin than the one before has all cells that are in sight. The engine's own
+   bytes between whole pixels are those of mosaic_paint, which reads tiles by a cubic filter; a game's linear one shows nearly the same. */
 #ifndef MOSAIC_UTIL_ATLAS_H
 #define MOSAIC_UTIL_ATLAS_H
 

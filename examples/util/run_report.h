@@ -16,6 +16,7 @@ typedef struct run_report {
     int rate_num, rate_den, threads, flow_width, flow_height;                         /* of the flow: 0 when there is none */
     mosaic_grid grid;
     const mosaic_pool *pool;
+    int cols, rows;      /* of the mosaic; the grid has one of each more where it may move */
     int skipped, filled; /* cells of a frame that the mask does not leave out */
     double begun, pool_seconds, decode_seconds, encode_seconds, stage_seconds[MOSAIC_STAGES], total_seconds;
     int stage;
@@ -278,8 +279,8 @@ static inline cJSON *report__json(const run_report *r)
     cJSON_AddNumberToObject(o, "frames", (double)r->frames);
     cJSON_AddNumberToObject(o, "width", r->grid.width);
     cJSON_AddNumberToObject(o, "height", r->grid.height);
-    cJSON_AddNumberToObject(o, "cols", r->grid.cols);
-    cJSON_AddNumberToObject(o, "rows", r->grid.rows);
+    cJSON_AddNumberToObject(o, "cols", r->cols);
+    cJSON_AddNumberToObject(o, "rows", r->rows);
     cJSON_AddNumberToObject(o, "filled", r->filled);
     cJSON_AddNumberToObject(o, "photos", mosaic_pool_photos(r->pool));
     cJSON_AddNumberToObject(o, "skipped", r->skipped);
@@ -346,7 +347,7 @@ static inline void run_report_print(const run_report *r, FILE *out)
             run_peak_memory_mb());
     if (r->frames > 1)
         fprintf(out, "churn %.2f %% of the cells a frame, %.2f %% repainted, %d cut%s\n", 100 * run_churn(r),
-                100 * (double)r->repainted / ((double)r->frames * r->grid.cols * r->grid.rows), r->cuts, r->cuts == 1 ? "" : "s");
+                100 * (double)r->repainted / ((double)r->frames * r->cols * r->rows), r->cuts, r->cuts == 1 ? "" : "s");
 }
 
 #endif

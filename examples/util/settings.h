@@ -217,8 +217,9 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         {"--flow", "METHOD", OPTION_CHOICE, &s->flow, 0, 0, flow_names,
          "none: not estimated; dis: dense inverse search; raft: a neural network, slower (default dis)"},
         {"--grid", "HOW", OPTION_CHOICE, &s->grid, 0, 0, grids,
-         "fixed: the cells stay on the screen; follow: they go with the camera; auto: they do when it has plainly moved for a\nthird of a second "
-         "(default fixed)"},
+         "fixed: the cells stay on the screen; follow: they go with the camera; auto: they do when it has plainly moved for eight\nframes, if there "
+         "are "
+         "photographs for a column and a row more and no mask (default auto)"},
         {"--raft-weights", "FILE", OPTION_TEXT, &s->raft_weights, 0, 0, NULL,
          "the network's numbers: .pth or .safetensors of RAFT-small or RAFT-large"},
         {"--flow-size", "WxH", OPTION_TEXT, &s->flow_size_text, 0, 0, NULL, "the size frames are brought to for it (default 480x272)"},
@@ -267,6 +268,7 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
         memset(s, 0, sizeof *s);
         s->flow = MOSAIC_FLOW_DIS;
         s->flow_size_text = "480x272";
+        s->grid = MOSAIC_GRID_AUTO;
         s->max_uses = -1;
         s->crf = 18;
         s->encoder_preset = 2;

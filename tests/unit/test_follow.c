@@ -212,15 +212,21 @@ static void test_gate(void)
         memset(&o, 0, sizeof o);
         if (k % 3 == 1) o.preset = MOSAIC_PRESET_VIVID;
         o.draw_list_only = k % 3 == 2;
+        if (k % 3 == 2) o.rerank = MOSAIC_OFF;
         fixed = make_engine(pool, &o);
         o.grid = MOSAIC_GRID_AUTO;
         free_one = make_engine(pool, &o);
-        for (n = 0; n < (k == 3 ? 200 : 60); n++) {
+        for (n = 0; n < 200; n++) {
             const mosaic_frame *f;
             int i, changed;
             turn_n = n;
             fill_motion(kind[k]);
             if (n % 4 == 0) look_at(4000 + n / 4, 4000, 5); /* a picture that changes, whatever the field says */
+            if (n >= 60) {                                  /* from here on it is enough that the grid stays */
+                f = push(free_one, n > 0);
+                moved += f->origin_x != 0 || f->origin_y != 0;
+                continue;
+            }
             f = push(fixed, n > 0);
             if (f->rgb) memcpy(before, f->rgb, sizeof before);
             changed = f->changed;
@@ -320,8 +326,78 @@ static void test_disturbed(void)
         if ((n > 10 && n < 40) || n > 50)
             CHECK_MSG(abs(before - (n < 40 ? 5 : -5) * 64 - come(f, 0)) <= (n == 30 ? 64 : 2), "frame %d: %d", n, come(f, 0) - before);
         before = come(f, 0);
+        if (n >= 8 && n < 30) { /* for four frames photographs change more easily, then less so */
+            const int32_t bonus = n < 12 ? e->settings.bonus / 2 : e->settings.bonus / 2 * 5;
+            int favoured = 0;
+            for (i = 0; i < f->cells; i++) favoured += e->wish[i].photo >= 0 && e->wish[i].bonus == bonus;
+            CHECK_MSG(favoured > 200, "frame %d: %d", n, favoured);
+        }
     }
     mosaic_close(e);
+    mosaic_pool_destroy(pool);
+}
+
+/* One or two frames of something else on the way: then the grid is where the camera has brought it, with the photographs of before. Three frames are a cut
+   there and a cut back. saved: each frame is another engine's, which takes over from the state. */
+static void test_flash(void)
+{
+    mosaic_pool *pool = make_pool(150);
+    int kind, n, i;
+    for (kind = 0; kind < 7; kind++) {
+        static int then[2 * AWAY][2 * AWAY];
+        const int length = kind < 3 ? 1 : kind < 6 ? 2 : 3, saved = kind > 2, like_a_cut = kind % 3 == 2 || kind == 6;
+        int stays = 0, all_there = 0, shown_before = 0, before = 0;
+        mosaic_options o;
+        mosaic_engine *e;
+        memset(&o, 0, sizeof o);
+        o.grid = MOSAIC_GRID_AUTO;
+        o.draw_list_only = 1;
+        o.rerank = MOSAIC_OFF;
+        e = make_engine(pool, &o);
+        for (n = 0; n < 40; n++) {
+            const int other = n >= 25 && n < 25 + length, back = n == 25 + length;
+            const mosaic_frame *f;
+            pan(-3.5, 1.25);
+            if (other || back) fill_motion(torn);
+            look_at(4000 + 7 * n / 2, 4000 - 5 * n / 4, 5);
+            for (i = 0; other && i < WIDTH * HEIGHT * 3; i++) film[i] = like_a_cut ? (uint8_t)(255 - film[i]) : kind % 3 ? 3 : 250;
+            f = push(e, n > 0);
+            if (n > 10 && n < 25) CHECK_MSG(come(f, 0) < 0 && abs(come(f, 0) - before + 7 * 32) <= 2, "kind %d, frame %d", kind, n);
+            if (other && like_a_cut) CHECK_MSG(f->cut == (n == 25) && come(f, 0) == 0, "kind %d, frame %d: %d", kind, n, come(f, 0));
+            if (back && length < 3) {
+                CHECK_MSG(!f->cut && abs(come(f, 0) - before + (length + 1) * 7 * 32) < 96, "kind %d: came from %d to %d", kind, before, come(f, 0));
+                before = come(f, 0);
+            }
+            if (back && length == 3) CHECK(f->cut && come(f, 0) == 0);
+            if (n > 25 + length && length < 3)
+                CHECK_MSG(abs(come(f, 0) - before + 7 * 32) <= 2, "kind %d, frame %d: %d", kind, n, come(f, 0) - before);
+            if (!other) before = come(f, 0);
+            for (i = 0; i < f->cells && (n == 24 || back); i++) {
+                int *place = &then[AWAY + f->first_row + i / (COLS + 1)][AWAY + f->first_col + i % (COLS + 1)];
+                if (n == 24) {
+                    if (i == 0) memset(then, 0xff, sizeof then);
+                    *place = f->draw[i].photo;
+                    shown_before += *place >= 0;
+                } else if (*place >= 0 && f->draw[i].photo >= 0) {
+                    all_there++;
+                    stays += *place == f->draw[i].photo;
+                }
+            }
+            if (saved) {
+                const size_t size = mosaic_state_size(e);
+                uint8_t *state = (uint8_t *)malloc(size);
+                CHECK(mosaic_state_save(e, state, size) == MOSAIC_OK);
+                mosaic_close(e);
+                e = make_engine(pool, &o);
+                CHECK(mosaic_state_load(e, state, size) == MOSAIC_OK);
+                free(state);
+            }
+        }
+        if (length < 3)
+            CHECK_MSG(all_there > shown_before * 8 / 10 && stays >= all_there * 9 / 10, "kind %d: %d of %d of %d stay", kind, stays, all_there,
+                      shown_before);
+        mosaic_close(e);
+    }
     mosaic_pool_destroy(pool);
 }
 
@@ -462,6 +538,27 @@ static void test_shift(void)
     mosaic_pool_destroy(pool);
 }
 
+/* A pan on a grid that cannot move: the bytes of the one that is fixed. */
+static void same_as_fixed(const mosaic_grid *grid, const mosaic_pool *pool, const mosaic_options *may)
+{
+    mosaic_options o = *may;
+    mosaic_engine *e[2] = {NULL, NULL};
+    int n, i;
+    for (i = 0; i < 2; i++) {
+        o.grid = i ? may->grid : MOSAIC_GRID_FIXED;
+        CHECK(mosaic_open(grid, pool, &o, &e[i]) == MOSAIC_OK);
+    }
+    for (n = 0; n < 14; n++) {
+        const mosaic_frame *f[2];
+        pan(-4, 0);
+        look_at(4000 + 4 * n, 4000, 5);
+        for (i = 0; i < 2; i++) f[i] = push(e[i], n > 0);
+        CHECK(f[0]->cells == f[1]->cells && f[1]->origin_x == grid->origin_x &&
+              memcmp(f[0]->draw, f[1]->draw, sizeof *f[0]->draw * (size_t)f[0]->cells) == 0);
+    }
+    for (i = 0; i < 2; i++) mosaic_close(e[i]);
+}
+
 static void test_bad_input(void)
 {
     mosaic_pool *pool = make_pool(100), *few = make_pool(60);
@@ -471,6 +568,7 @@ static void test_bad_input(void)
     mosaic_options o;
     mosaic_engine *e = NULL;
     long taken;
+    int i;
     memset(mask, 1, sizeof mask);
     memset(&fit, 0, sizeof fit);
     memset(&o, 0, sizeof o);
@@ -487,12 +585,32 @@ static void test_bad_input(void)
     o.mask = mask;
     CHECK(mosaic_open(&grid, pool, &o, &e) == MOSAIC_ERROR_OPTION);
     o.mask = NULL;
+    o.coherence = MOSAIC_OFF;
+    CHECK(mosaic_open(&grid, pool, &o, &e) == MOSAIC_ERROR_OPTION);
+    o.coherence = 0;
     other = grid;
     other.origin_x = -64;
     CHECK(mosaic_open(&other, pool, &o, &e) == MOSAIC_ERROR_OPTION);
     other = grid;
     other.height--;
     CHECK(mosaic_open(&other, pool, &o, &e) == MOSAIC_ERROR_OPTION && !e);
+    /* What cannot move stays, if it only may. */
+    for (i = 0; i < 6; i++) {
+        mosaic_options may = o;
+        may.grid = MOSAIC_GRID_AUTO;
+        other = grid;
+        if (i == 1) may.mask = mask;
+        if (i == 2) may.coherence = MOSAIC_OFF;
+        if (i == 3) other.origin_x = -64;
+        if (i == 4) other.height--;
+        CHECK(mosaic_photos_missing(&other, 60, &may) == 0);
+        CHECK(mosaic_open(&other, i == 5 ? few : pool, &may, &e) == MOSAIC_OK);
+        CHECK(mosaic_engine_grid(e)->cols == COLS + (i == 0) && mosaic_engine_grid(e)->rows == ROWS + (i == 0));
+        mosaic_close(e);
+        if (i == 0) continue;
+        /* and does what the fixed one does, wherever the camera goes */
+        same_as_fixed(&other, i == 5 ? few : pool, &may);
+    }
     test_allocations = 0;
     CHECK(mosaic_open(&grid, pool, &o, &e) == MOSAIC_OK);
     taken = test_allocations;
@@ -513,6 +631,7 @@ int main(void)
     test_gate();
     test_photos_stay();
     test_disturbed();
+    test_flash();
     test_one_answer();
     test_shift();
     test_bad_input();
