@@ -913,7 +913,7 @@ typedef struct mosaic_cuda__engine {
     uint8_t *marks;         /* of each row: before it is known what the frame is like, that there are no such costs; then, that they are wanted */
     int32_t *cell_of_row, *guess; /* how many are wanted, and the first of these rows */
     long asked;                   /* what is to be taken is there after the wait of this number */
-    int expected, guessed;        /* rows that were wanted in the last frame; of how many there are costs already */
+    int wanted, guessed;          /* rows that were wanted in the last frame; of how many there are costs already */
     size_t guess_at, guess_rows;  /* where in the mail, from the wait of this number on */
     long guess_waits;
     int32_t *todo;             /* here: rows whose costs are still to be computed */
@@ -1065,10 +1065,10 @@ static int mosaic_cuda__engine_describe(void *state, const mosaic_engine *e)
     mosaic_cuda *c = s->cuda;
     const mosaic_grid *g = &e->grid;
     const size_t cells = (size_t)e->cells, pixels = cells * MOSAIC__PIXELS, filled = (size_t)e->filled;
-    const int room = s->expected + s->expected / 4 + 16 < e->filled ? s->expected + s->expected / 4 + 16 : e->filled;
+    const int room = s->wanted + s->wanted / 4 + 16 < e->filled ? s->wanted + s->wanted / 4 + 16 : e->filled;
     mosaic_cuda__describe_job job;
     int r;
-    s->guessed = 0;
+    s->guessed = s->wanted = 0;
     s->asked = c->waits;
     if (c->result != MOSAIC_CUDA_OK) return 1;
     memset(&job, 0, sizeof job);
@@ -1123,10 +1123,10 @@ static int mosaic_cuda__engine_costs(void *state, const mosaic_engine *e)
     int r, k, known, end, count = 0;
     if (c->result != MOSAIC_CUDA_OK || !s->table) return 1;
     known = !there ? 0 : list[0] < s->guessed ? list[0] : s->guessed;
-    s->guessed = s->expected = 0;
+    s->guessed = 0;
     for (r = 0, k = 0; r < e->filled; r++) {
         if (!e->stale[e->cell_of_row[r]]) continue;
-        s->expected++;
+        s->wanted++;
         while (k < known && list[1 + k] < r) k++;
         if (k < known && list[1 + k] == r) {
             memcpy(e->table + (size_t)r * e->width, rows + (size_t)k * e->width, e->width * sizeof *e->table);
@@ -1630,7 +1630,7 @@ static void *mosaic_cuda__engine_open(void *ctx, const mosaic_engine *e)
     s->host_priced = (mosaic__look *)malloc((size_t)e->filled * sizeof *s->host_priced);
     s->host_marks = (uint8_t *)malloc((size_t)e->filled);
     s->todo = (int32_t *)malloc((size_t)e->filled * sizeof *s->todo);
-    s->expected = e->filled;
+    s->wanted = e->filled;
     s->finish = e->finisher.shown ? (mosaic_cuda__finish_job *)calloc(1, sizeof *s->finish) : 0;
     memset(&arena, 0, sizeof arena);
     if (s->finish || !e->finisher.shown) mosaic_cuda__engine_plan(s, e, &arena);
