@@ -6020,10 +6020,14 @@ MOSAIC_FLOW__KERNEL MOSAIC_FLOW__V MOSAIC_FLOW__NAME(dis_number)(MOSAIC_FLOW__I 
 /* The bytes at p + at and right of it, the second one times 256. With AVX2 four bytes are read at each place: two more than asked for. */
 MOSAIC_FLOW__KERNEL MOSAIC_FLOW__I MOSAIC_FLOW__NAME(dis_pair)(const uint8_t *p, MOSAIC_FLOW__I at)
 {
-#if MOSAIC_FLOW__LANES == 16
-    return (MOSAIC_FLOW__I)_mm512_and_si512(_mm512_i32gather_epi32((__m512i)at, p, 1), _mm512_set1_epi32(0xffff));
-#elif MOSAIC_FLOW__LANES == 8
-    return (MOSAIC_FLOW__I)_mm256_and_si256(_mm256_i32gather_epi32((const int *)(const void *)p, (__m256i)at, 1), _mm256_set1_epi32(0xffff));
+#if MOSAIC_FLOW__LANES >= 8
+    __m256i half[MOSAIC_FLOW__LANES / 8]; /* by eights: gcc's macro for sixteen is not free of warnings */
+    int i;
+    memcpy(half, &at, sizeof at);
+    for (i = 0; i < MOSAIC_FLOW__LANES / 8; i++)
+        half[i] = _mm256_and_si256(_mm256_i32gather_epi32((const int *)(const void *)p, half[i], 1), _mm256_set1_epi32(0xffff));
+    memcpy(&at, half, sizeof at);
+    return at;
 #elif MOSAIC_FLOW__LANES == 1
     return p[at] | p[at + 1] << 8;
 #else

@@ -4300,6 +4300,7 @@ struct mosaic_engine {
     mosaic_options options;
     mosaic__settings settings;
     mosaic_flow *flow;
+    int flow_device; /* whether flow was given a device of its own */
     int cells, photos, ended;
     int filled;           /* cells that the mask does not leave out: the rows of the assignment */
     int32_t *cell_of_row; /* of each of them */
@@ -6419,6 +6420,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     result = mosaic__painter_open(&e->painter, &e->grid, pool, level, e->moves, e->options.alloc_ctx);
     if (result == MOSAIC_OK && !mosaic__engine_allocate(e)) result = MOSAIC_ERROR_MEMORY;
     if (result == MOSAIC_OK && options && options->flow && options->flow->method != MOSAIC_FLOW_NONE) {
+        e->flow_device = options->flow->device != 0;
         switch (mosaic_flow_open(grid->source_width, grid->source_height, options->flow, &e->flow)) {
         case MOSAIC_FLOW_OK: break;
         case MOSAIC_FLOW_ERROR_MEMORY: result = MOSAIC_ERROR_MEMORY; break;
@@ -6498,7 +6500,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
     }
     begun = e->device && e->options.device->describe(e->device, e) == 0;
     /* What a device does for motion it can do in one go with that. A cut will have been an estimate too many. */
-    early = begun && e->flow && e->flow->device;
+    early = begun && !e->moves && e->flow_device;
     if (early) estimated = mosaic__estimate(e);
     mosaic__stage(e, MOSAIC_STAGE_DESCRIBE);
     mosaic__describe_frame(e, begun);

@@ -75,6 +75,10 @@ done
 check "all headers in one unit of C" compile gcc c99 c "$out/together.c" -fsyntax-only
 check "all headers in one unit of C++" compile g++ c++17 c++ "$out/together.c" -fsyntax-only
 
+# The engine beside parts that are implemented elsewhere: it may use only what they declare.
+printf '#define MOSAIC_TEMPORAL_SEPARATE\n#define MOSAIC_TEMPORAL_IMPLEMENTATION\n#include "mosaic_temporal.h"\n' >"$out/separate.c"
+check "mosaic_temporal.h: parts elsewhere" compile gcc c99 c "$out/separate.c" -fsyntax-only
+
 # What headers share word for word.
 block() { sed -n '/^\/\* === mosaic shared block, version/,/^\/\* === end of the mosaic shared block/p; /^\/\* === mosaic shared block, closing/,/^\/\* === end of the closing part/p' "$1"; }
 first=
