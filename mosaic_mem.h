@@ -547,6 +547,42 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_save(const mosaic_mem *memory, mosai
    ERROR_LIMIT when too small for the ids in the file) and the contexts are used, the rest is the file's. Any bytes at all are safe. */
 MOSAIC_MEM_API mosaic_mem_result mosaic_mem_load(const void *bytes, size_t size, const mosaic_mem_options *options, mosaic_mem **memory);
 
+/* ---- films without poses: what was shown where something is seen again ---- */
+
+#define MOSAIC_MEM_NO_TAG 0xffffffffu
+
+/* Zero means the default. */
+typedef struct mosaic_mem_film_options {
+    int cols, rows; /* cells of each picture, 1 ... 4096 each and at most 2^20 in all; needed */
+    int pictures;   /* kept, at most, 1 ... 4096; 0: 128. The one that was recognised longest ago makes room for the next */
+    int tolerance;  /* cells agree when their bytes differ by no more than this on average, 1 ... 64; 0: 6 */
+    void *malloc_ctx;
+} mosaic_mem_film_options;
+
+/* Remembers a film by some of its pictures, a tag for each cell of them, and where they lie beside each other: a planar map, made by shifting pictures over
+   each other in thirds of a cell. It knows a place again after a cut, or when the camera comes back to it, as long as it is as large and as light
+   as it was; what turns, grows or is lit anew is a new place. All integers. */
+typedef struct mosaic_mem_film mosaic_mem_film;
+
+/* All memory is taken here: 34 bytes for each cell of each picture. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_open(const mosaic_mem_film_options *options, mosaic_mem_film **film);
+MOSAIC_MEM_API void mosaic_mem_film_close(mosaic_mem_film *film);
+/* Pictures kept at present. */
+MOSAIC_MEM_API int mosaic_mem_film_count(const mosaic_mem_film *film);
+
+/* The next picture: cols x rows cells of 3 x 3 pixels of three bytes, packed row by row of pixels; any colours whose differences mean the same
+   everywhere (Oklab, say). begins: not 0 where it has nothing to do with the picture before (a cut). col, row: where the caller knows its
+   first cell to be in the shot, in cells (else 0). tags receives, for each cell that is wanted (null: all), the tag that was kept with the latest picture whose cells agree there,
+   else MOSAIC_MEM_NO_TAG. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_recall(mosaic_mem_film *film, const uint8_t *pixels, int begins, int col, int row,
+                                                        const uint8_t *wanted, uint32_t *tags);
+/* What the cells of that picture show: cols x rows tags, MOSAIC_MEM_NO_TAG where there is nothing to remember. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_keep(mosaic_mem_film *film, const uint32_t *tags);
+
+/* As for stores: one that was saved and loaded goes on like the one that was not. Of the options of a load malloc_ctx alone is used; they may be null. */
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_save(const mosaic_mem_film *film, mosaic_mem_write write, void *ctx);
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_load(const void *bytes, size_t size, const mosaic_mem_film_options *options, mosaic_mem_film **film);
+
 /* ---- positions and attention, for generators: pure functions on the caller's arrays ---- */
 
 /* Rotary positions: each axis turns `pairs` pairs of channels, axis after axis, pair i by position * base^(-i / pairs). Fractions count. */
@@ -4686,6 +4722,532 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_load(const void *bytes, size_t size,
     result = mosaic_mem__load((const uint8_t *)bytes, size, options, memory);
     mosaic__fp_leave(fp);
     return result;
+}
+
+/* ==== films without poses ==== */
+
+/* A place is known again where half of the cells that both pictures have agree; a share of the picture that is followed may be lost for so many
+   pictures before all that are kept are searched; a picture takes the place of one that it agrees with in nine of ten cells; tags come from so many
+   pictures about a place. */
+#define MOSAIC_MEM__FILM_WAIT 24
+#define MOSAIC_MEM__FILM_ABOUT 8
+/* Steps of a climb, at most. */
+#define MOSAIC_MEM__FILM_CLIMB 24
+enum { MOSAIC_MEM__FILM_HEAD = 88, MOSAIC_MEM__SCENE = 40 };
+
+typedef struct mosaic_mem__scene {
+    uint64_t born, used; /* when it was kept, and last recognised; born 0: holds nothing */
+    uint64_t map;
+    int64_t at[2]; /* of its first pixel in the map, in pixels */
+} mosaic_mem__scene;
+
+/* The pictures kept are scenes 0 ... count - 1; the last two of all are the picture of now and the one before, by turns. */
+struct mosaic_mem_film {
+    mosaic_mem_film_options o;
+    size_t cells;
+    int count, now;
+    int by;            /* the scene by which the film is located, or -1 */
+    int lost;          /* it was, until some pictures ago */
+    int32_t shift[2];  /* pixel (x, y) of now is pixel (x, y) + shift of that scene */
+    int32_t corner[2]; /* the caller's cell */
+    int wait;          /* pictures until all scenes may be searched again */
+    int alike;         /* now and that scene lie on each other and agree in nine of ten cells */
+    uint64_t clock, maps;
+    mosaic_mem__scene *scene;
+    uint8_t *pixels, *means; /* of all scenes: of each cell 3 x 3 pixels, in rows over the whole picture, and its mean */
+    uint32_t *tags;
+};
+
+typedef struct mosaic_mem__match {
+    int64_t sum;      /* of differences, cut off */
+    int cells, agree; /* compared */
+} mosaic_mem__match;
+
+static uint8_t *mosaic_mem__film_pixels(const mosaic_mem_film *f, int scene) { return f->pixels + (size_t)scene * 27 * f->cells; }
+static uint8_t *mosaic_mem__film_means(const mosaic_mem_film *f, int scene) { return f->means + (size_t)scene * 3 * f->cells; }
+static uint32_t *mosaic_mem__film_tags(const mosaic_mem_film *f, int scene) { return f->tags + (size_t)scene * f->cells; }
+
+/* The sum of the 27 differences of a cell of picture a and what picture b has there, or -1 where it has nothing. */
+static int mosaic_mem__film_gap(const mosaic_mem_film *f, int a, int b, int col, int row, const int32_t shift[2])
+{
+    const int x = 3 * col + shift[0], y = 3 * row + shift[1];
+    const size_t line = 9 * (size_t)f->o.cols;
+    const uint8_t *p, *q;
+    int i, k, sum = 0;
+    if (x < 0 || y < 0 || x + 3 > 3 * f->o.cols || y + 3 > 3 * f->o.rows) return -1;
+    p = mosaic_mem__film_pixels(f, a) + 3 * (size_t)row * line + 9 * (size_t)col;
+    q = mosaic_mem__film_pixels(f, b) + (size_t)y * line + 3 * (size_t)x;
+    for (k = 0; k < 3; k++, p += line, q += line)
+        for (i = 0; i < 9; i++) sum += p[i] < q[i] ? q[i] - p[i] : p[i] - q[i];
+    return sum;
+}
+
+/* Every `step`-th cell of every `step`-th row. */
+static mosaic_mem__match mosaic_mem__film_match(const mosaic_mem_film *f, int a, int b, const int32_t shift[2], int step)
+{
+    const int limit = 27 * f->o.tolerance;
+    mosaic_mem__match m = {0, 0, 0};
+    int col, row;
+    for (row = 0; row < f->o.rows; row += step)
+        for (col = 0; col < f->o.cols; col += step) {
+            const int gap = mosaic_mem__film_gap(f, a, b, col, row, shift);
+            if (gap < 0) continue;
+            m.cells++;
+            m.agree += gap <= limit;
+            m.sum += gap < 4 * limit ? gap : 4 * limit;
+        }
+    return m;
+}
+
+/* Improves a shift, third by third of a cell, for as long as the mean difference falls and a quarter of the picture is there. */
+static void mosaic_mem__film_climb(const mosaic_mem_film *f, int a, int b, int32_t shift[2])
+{
+    const int step = f->cells >= 256 ? 2 : 1, all = ((f->o.cols + step - 1) / step) * ((f->o.rows + step - 1) / step);
+    mosaic_mem__match best = mosaic_mem__film_match(f, a, b, shift, step);
+    int steps, x, y;
+    for (steps = 0; steps < MOSAIC_MEM__FILM_CLIMB; steps++) {
+        const int32_t from[2] = {shift[0], shift[1]};
+        int moved = 0;
+        for (y = -1; y <= 1; y++)
+            for (x = -1; x <= 1; x++) {
+                const int32_t to[2] = {from[0] + x, from[1] + y};
+                mosaic_mem__match m;
+                if (!x && !y) continue;
+                m = mosaic_mem__film_match(f, a, b, to, step);
+                if (4 * m.cells < all || (best.cells && m.sum * best.cells >= best.sum * m.cells)) continue;
+                best = m;
+                shift[0] = to[0], shift[1] = to[1];
+                moved = 1;
+            }
+        if (!moved) return;
+    }
+}
+
+/* Whether half of the picture is there, and half of that agrees. */
+static int mosaic_mem__film_known(const mosaic_mem_film *f, const mosaic_mem__match *m)
+{
+    return 2 * (size_t)m->cells >= f->cells && 2 * m->agree >= m->cells;
+}
+
+/* The shift by whole cells, up to half a picture, at which the means differ least; none is better than lying on each other where it is not clearly so. */
+static void mosaic_mem__film_coarse(const mosaic_mem_film *f, int a, int b, int32_t shift[2])
+{
+    const int cols = f->o.cols, rows = f->o.rows, cut = 12 * f->o.tolerance;
+    const uint8_t *p = mosaic_mem__film_means(f, a), *q = mosaic_mem__film_means(f, b);
+    int64_t best = 0, best_cells = 0; /* 0: none */
+    int x, y, turn, row, i;
+    shift[0] = shift[1] = 0;
+    for (turn = 0; turn < 2; turn++) /* no shift first */
+        for (y = turn ? -(rows / 2) : 0; y <= (turn ? rows / 2 : 0); y++)
+            for (x = turn ? -(cols / 2) : 0; x <= (turn ? cols / 2 : 0); x++) {
+                const int first = x < 0 ? -x : 0, end = x > 0 ? cols - x : cols;
+                const int top = y < 0 ? -y : 0, bottom = y > 0 ? rows - y : rows;
+                const int64_t cells = (int64_t)(end - first) * (bottom - top);
+                int64_t sum = 0;
+                for (row = top; row < bottom && (!best_cells || sum * best_cells < best * cells); row++) {
+                    const uint8_t *s = p + 3 * ((size_t)row * (size_t)cols + (size_t)first);
+                    const uint8_t *t = q + 3 * ((size_t)(row + y) * (size_t)cols + (size_t)(first + x));
+                    for (i = first; i < end; i++, s += 3, t += 3) {
+                        const int d = (s[0] < t[0] ? t[0] - s[0] : s[0] - t[0]) + (s[1] < t[1] ? t[1] - s[1] : s[1] - t[1]) +
+                                      (s[2] < t[2] ? t[2] - s[2] : s[2] - t[2]);
+                        sum += d < cut ? d : cut;
+                    }
+                }
+                if (best_cells && sum * best_cells >= best * cells) continue;
+                best = sum, best_cells = cells;
+                shift[0] = 3 * x, shift[1] = 3 * y;
+            }
+}
+
+/* Takes the film to be where a scene is, shifted. */
+static void mosaic_mem__film_locate(mosaic_mem_film *f, int scene, const int32_t shift[2], const mosaic_mem__match *m)
+{
+    mosaic_mem__scene *now = f->scene + f->now, *s = f->scene + scene;
+    int k;
+    f->by = scene;
+    f->lost = 0;
+    f->alike = !shift[0] && !shift[1] && 10 * m->agree >= 9 * m->cells;
+    now->map = s->map;
+    s->used = f->clock;
+    for (k = 0; k < 2; k++) {
+        f->shift[k] = shift[k];
+        now->at[k] = s->at[k] + shift[k];
+    }
+}
+
+/* Looks for the picture of now in all that are kept: the one of which most cells are seen again, the latest of equals. */
+static int mosaic_mem__film_search(mosaic_mem_film *f)
+{
+    int32_t found[2] = {0, 0};
+    mosaic_mem__match best = {0, 0, 0};
+    int i, winner = -1;
+    for (i = 0; i < f->count; i++) {
+        mosaic_mem__match m;
+        int32_t shift[2];
+        mosaic_mem__film_coarse(f, f->now, i, shift);
+        mosaic_mem__film_climb(f, f->now, i, shift);
+        m = mosaic_mem__film_match(f, f->now, i, shift, 1);
+        if (!mosaic_mem__film_known(f, &m) || m.agree < best.agree ||
+            (winner >= 0 && m.agree == best.agree && f->scene[i].born < f->scene[winner].born))
+            continue;
+        best = m;
+        winner = i;
+        found[0] = shift[0], found[1] = shift[1];
+    }
+    if (winner < 0) return 0;
+    mosaic_mem__film_locate(f, winner, found, &best);
+    return 1;
+}
+
+/* Keeps a picture: in place of the one it lies on and agrees with, or as one more. The film is where that is. */
+static void mosaic_mem__film_store(mosaic_mem_film *f, int from)
+{
+    int to = f->by, i;
+    if ((to < 0 || !f->alike) && f->count < f->o.pictures) {
+        to = f->count++;
+    } else if (to < 0 || !f->alike) {
+        for (to = 0, i = 1; i < f->count; i++)
+            if (f->scene[i].used < f->scene[to].used) to = i;
+    }
+    f->scene[to] = f->scene[from];
+    f->scene[to].born = f->scene[to].used = f->clock;
+    memcpy(mosaic_mem__film_pixels(f, to), mosaic_mem__film_pixels(f, from), 27 * f->cells);
+    memcpy(mosaic_mem__film_means(f, to), mosaic_mem__film_means(f, from), 3 * f->cells);
+    memcpy(mosaic_mem__film_tags(f, to), mosaic_mem__film_tags(f, from), f->cells * sizeof *f->tags);
+    f->by = to;
+    f->shift[0] = f->shift[1] = 0;
+    f->alike = 1;
+}
+
+static void mosaic_mem__film_mean(const mosaic_mem_film *f, int scene)
+{
+    const uint8_t *p = mosaic_mem__film_pixels(f, scene);
+    uint8_t *mean = mosaic_mem__film_means(f, scene);
+    const size_t cols = (size_t)f->o.cols;
+    size_t cell, c, k;
+    for (cell = 0; cell < f->cells; cell++)
+        for (c = 0; c < 3; c++) {
+            const uint8_t *q = p + cell / cols * 27 * cols + cell % cols * 9 + c;
+            unsigned sum = 0;
+            for (k = 0; k < 3; k++, q += 9 * cols) sum += (unsigned)q[0] + q[3] + q[6];
+            *mean++ = (uint8_t)((sum + 4) / 9);
+        }
+}
+
+/* Where the picture of now is by another one, from a first guess on. */
+static mosaic_mem__match mosaic_mem__film_fit(const mosaic_mem_film *f, int scene, const int32_t guess[2], const int32_t moved[2], int32_t shift[2])
+{
+    int k;
+    for (k = 0; k < 2; k++) shift[k] = guess[k] + moved[k];
+    mosaic_mem__film_climb(f, f->now, scene, shift);
+    return mosaic_mem__film_match(f, f->now, scene, shift, 1);
+}
+
+/* Another picture of the map that should show most of what is seen, if it does. */
+static int mosaic_mem__film_beside(mosaic_mem_film *f, int before, const int32_t moved[2])
+{
+    const int64_t width = 3 * (int64_t)f->o.cols, height = 3 * (int64_t)f->o.rows;
+    mosaic_mem__match m;
+    int64_t most = 0;
+    int32_t guess[2] = {0, 0}, shift[2];
+    int i, k, scene = -1;
+    for (i = 0; i < f->count; i++) {
+        const mosaic_mem__scene *s = f->scene + i;
+        int64_t apart[2], shared;
+        if (s->map != f->scene[before].map) continue;
+        for (k = 0; k < 2; k++) apart[k] = f->scene[before].at[k] + moved[k] - s->at[k];
+        if (apart[0] <= -width || apart[0] >= width || apart[1] <= -height || apart[1] >= height) continue;
+        shared = (width - (apart[0] < 0 ? -apart[0] : apart[0])) * (height - (apart[1] < 0 ? -apart[1] : apart[1]));
+        if (2 * shared < width * height || shared < most) continue;
+        most = shared;
+        scene = i;
+        for (k = 0; k < 2; k++) guess[k] = (int32_t)apart[k] - moved[k];
+    }
+    if (scene < 0) return 0;
+    m = mosaic_mem__film_fit(f, scene, guess, moved, shift);
+    if (!mosaic_mem__film_known(f, &m)) return 0;
+    mosaic_mem__film_locate(f, scene, shift, &m);
+    return 1;
+}
+
+/* Finds out where the picture of now is. `moved`: the caller's shift since the one before. */
+static void mosaic_mem__film_follow(mosaic_mem_film *f, int before, int begins, const int32_t moved[2])
+{
+    static const int32_t still[2] = {0, 0};
+    mosaic_mem__scene *now = f->scene + f->now;
+    const int located = f->by >= 0 && !f->lost && f->scene[before].born;
+    mosaic_mem__match m;
+    int32_t shift[2];
+    int left = 0; /* it is known, but half of it is no longer seen */
+    if (!begins && f->by >= 0) {
+        m = mosaic_mem__film_fit(f, f->by, f->shift, moved, shift);
+        if (mosaic_mem__film_known(f, &m)) {
+            mosaic_mem__film_locate(f, f->by, shift, &m);
+            return;
+        }
+        left = located && 2 * (size_t)m.cells < f->cells;
+        if (left && mosaic_mem__film_beside(f, before, moved)) return;
+    }
+    if (!begins && !left && f->wait > 0) { /* the next picture may be in its place again, as after a flash */
+        f->lost = 1;
+        return;
+    }
+    if (located) mosaic_mem__film_store(f, before); /* what was seen until now */
+    if (f->wait == 0 || begins) {
+        f->wait = MOSAIC_MEM__FILM_WAIT;
+        if (mosaic_mem__film_search(f)) return;
+    }
+    if (!begins && located) {
+        m = mosaic_mem__film_fit(f, f->by, still, moved, shift);
+        if (mosaic_mem__film_known(f, &m)) {
+            mosaic_mem__film_locate(f, f->by, shift, &m);
+            return;
+        }
+    }
+    f->by = -1;
+    f->lost = 0;
+    now->map = ++f->maps;
+    now->at[0] = now->at[1] = 0;
+    now->born = f->clock; /* a new place: kept with its tags */
+}
+
+/* The tags of what is wanted, from the latest pictures about the place. */
+static void mosaic_mem__film_tell(const mosaic_mem_film *f, const uint8_t *wanted, uint32_t *tags)
+{
+    const mosaic_mem__scene *now = f->scene + f->now;
+    int scene[MOSAIC_MEM__FILM_ABOUT], count = 0, limit = 27 * f->o.tolerance, col, row, i, k;
+    int32_t shift[MOSAIC_MEM__FILM_ABOUT][2];
+    size_t cell;
+    for (i = 0; i < f->count; i++) {
+        const int64_t x = now->at[0] - f->scene[i].at[0], y = now->at[1] - f->scene[i].at[1];
+        if (f->scene[i].map != now->map || x <= -3 * f->o.cols || x >= 3 * f->o.cols || y <= -3 * f->o.rows || y >= 3 * f->o.rows) continue;
+        if (count == MOSAIC_MEM__FILM_ABOUT && f->scene[i].born < f->scene[scene[count - 1]].born) continue;
+        if (count < MOSAIC_MEM__FILM_ABOUT) count++;
+        for (k = count - 1; k > 0 && f->scene[scene[k - 1]].born < f->scene[i].born; k--) scene[k] = scene[k - 1];
+        scene[k] = i;
+    }
+    for (i = 0; i < count; i++) {
+        for (k = 0; k < 2; k++) shift[i][k] = (int32_t)(now->at[k] - f->scene[scene[i]].at[k]);
+        if (scene[i] != f->by) mosaic_mem__film_climb(f, f->now, scene[i], shift[i]);
+    }
+    for (cell = 0, row = 0; row < f->o.rows; row++)
+        for (col = 0; col < f->o.cols; col++, cell++)
+            for (i = 0; i < count && (!wanted || wanted[cell]) && tags[cell] == MOSAIC_MEM_NO_TAG; i++) {
+                const int gap = mosaic_mem__film_gap(f, f->now, scene[i], col, row, shift[i]);
+                const int x = 3 * col + 1 + shift[i][0], y = 3 * row + 1 + shift[i][1]; /* the cell its middle lies in */
+                if (gap >= 0 && gap <= limit) tags[cell] = mosaic_mem__film_tags(f, scene[i])[(size_t)(y / 3) * (size_t)f->o.cols + (size_t)(x / 3)];
+            }
+}
+
+/* Where the picture of now lies on the one that the film is located by, that gets the tags of now. Elsewhere not: what is shown lags behind what moves, and the
+   tag of one place would come to stand at two. */
+static void mosaic_mem__film_renew(mosaic_mem_film *f)
+{
+    const uint32_t *from = mosaic_mem__film_tags(f, f->now);
+    uint32_t *to = mosaic_mem__film_tags(f, f->by);
+    int col, row;
+    for (row = 0; row < f->o.rows; row++)
+        for (col = 0; col < f->o.cols; col++, from++, to++)
+            if (*from != MOSAIC_MEM_NO_TAG && mosaic_mem__film_gap(f, f->now, f->by, col, row, f->shift) <= 27 * f->o.tolerance) *to = *from;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_open(const mosaic_mem_film_options *options, mosaic_mem_film **film)
+{
+    mosaic_mem_film_options o;
+    mosaic_mem_film *f;
+    size_t all;
+    if (film) *film = NULL;
+    if (!options || !film) return MOSAIC_MEM_ERROR_NULL;
+    o = *options;
+    if (o.pictures == 0) o.pictures = 128;
+    if (o.tolerance == 0) o.tolerance = 6;
+    if (o.cols < 1 || o.cols > 4096 || o.rows < 1 || o.rows > 4096 || o.cols * o.rows > 1 << 20) return MOSAIC_MEM_ERROR_SIZE;
+    if (o.pictures < 1 || o.pictures > 4096 || o.tolerance < 1 || o.tolerance > 64) return MOSAIC_MEM_ERROR_OPTION;
+    if ((size_t)-1 / 34 / ((size_t)o.cols * (size_t)o.rows) < (size_t)o.pictures + 2) return MOSAIC_MEM_ERROR_SIZE;
+    f = (mosaic_mem_film *)MOSAIC_MEM_MALLOC(o.malloc_ctx, sizeof *f);
+    if (!f) return MOSAIC_MEM_ERROR_MEMORY;
+    memset(f, 0, sizeof *f);
+    f->o = o;
+    f->cells = (size_t)o.cols * (size_t)o.rows;
+    f->now = o.pictures;
+    f->by = -1;
+    all = (size_t)o.pictures + 2;
+    f->scene = (mosaic_mem__scene *)MOSAIC_MEM_MALLOC(o.malloc_ctx, all * sizeof *f->scene);
+    f->pixels = (uint8_t *)MOSAIC_MEM_MALLOC(o.malloc_ctx, all * 27 * f->cells);
+    f->means = (uint8_t *)MOSAIC_MEM_MALLOC(o.malloc_ctx, all * 3 * f->cells);
+    f->tags = (uint32_t *)MOSAIC_MEM_MALLOC(o.malloc_ctx, all * f->cells * sizeof *f->tags);
+    if (!f->scene || !f->pixels || !f->means || !f->tags) {
+        mosaic_mem_film_close(f);
+        return MOSAIC_MEM_ERROR_MEMORY;
+    }
+    memset(f->scene, 0, all * sizeof *f->scene);
+    *film = f;
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API void mosaic_mem_film_close(mosaic_mem_film *film)
+{
+    void *ctx;
+    if (!film) return;
+    ctx = film->o.malloc_ctx;
+    if (film->scene) MOSAIC_MEM_FREE(ctx, film->scene);
+    if (film->pixels) MOSAIC_MEM_FREE(ctx, film->pixels);
+    if (film->means) MOSAIC_MEM_FREE(ctx, film->means);
+    if (film->tags) MOSAIC_MEM_FREE(ctx, film->tags);
+    MOSAIC_MEM_FREE(ctx, film);
+}
+
+MOSAIC_MEM_API int mosaic_mem_film_count(const mosaic_mem_film *film) { return film ? film->count : 0; }
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_recall(mosaic_mem_film *film, const uint8_t *pixels, int begins, int col, int row,
+                                                        const uint8_t *wanted, uint32_t *tags)
+{
+    mosaic_mem_film *f = film;
+    int32_t moved[2];
+    size_t i, some = wanted == NULL;
+    int before;
+    if (!film || !pixels || !tags) return MOSAIC_MEM_ERROR_NULL;
+    if (col < -(1 << 24) || col > 1 << 24 || row < -(1 << 24) || row > 1 << 24) return MOSAIC_MEM_ERROR_SIZE;
+    before = f->now;
+    f->now = 2 * f->o.pictures + 1 - before;
+    f->clock++;
+    if (f->wait > 0) f->wait--;
+    moved[0] = begins ? 0 : 3 * (col - f->corner[0]);
+    moved[1] = begins ? 0 : 3 * (row - f->corner[1]);
+    f->corner[0] = col;
+    f->corner[1] = row;
+    memset(f->scene + f->now, 0, sizeof *f->scene);
+    memcpy(mosaic_mem__film_pixels(f, f->now), pixels, 27 * f->cells);
+    memset(mosaic_mem__film_tags(f, f->now), 0xff, f->cells * sizeof *tags);
+    mosaic_mem__film_mean(f, f->now);
+    mosaic_mem__film_follow(f, before, begins, moved);
+    memset(tags, 0xff, f->cells * sizeof *tags);
+    for (i = 0; i < f->cells && !some; i++) some = wanted[i];
+    if (some && f->by >= 0 && !f->lost) mosaic_mem__film_tell(f, wanted, tags);
+    return MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_keep(mosaic_mem_film *film, const uint32_t *tags)
+{
+    mosaic_mem_film *f = film;
+    mosaic_mem__scene *now;
+    if (!film || !tags) return MOSAIC_MEM_ERROR_NULL;
+    now = f->scene + f->now;
+    if (f->clock == 0) return MOSAIC_MEM_ERROR_SIZE;
+    memcpy(mosaic_mem__film_tags(f, f->now), tags, f->cells * sizeof *tags);
+    if (f->by < 0 && now->born) mosaic_mem__film_store(f, f->now);
+    if (f->by >= 0 && !f->lost && !f->shift[0] && !f->shift[1]) mosaic_mem__film_renew(f);
+    now->born = f->clock;
+    return MOSAIC_MEM_OK;
+}
+
+static uint64_t mosaic_mem__film_size(int count, int cols, int rows)
+{
+    return MOSAIC_MEM__FILM_HEAD + ((uint64_t)count + 1) * (MOSAIC_MEM__SCENE + 31 * (uint64_t)cols * (uint64_t)rows) + 4;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_save(const mosaic_mem_film *film, mosaic_mem_write write, void *ctx)
+{
+    const mosaic_mem_film *f = film;
+    mosaic_mem__out o;
+    size_t i;
+    int k, s;
+    if (!film || !write) return MOSAIC_MEM_ERROR_NULL;
+    memset(&o, 0, sizeof o);
+    o.write = write;
+    o.ctx = ctx;
+    for (k = 0; k < 8; k++) mosaic_mem__put_number(&o, (uint8_t) "MOSAICMF"[k], 1);
+    mosaic_mem__put_number(&o, 1, 4);
+    mosaic_mem__put_number(&o, 0, 4);
+    mosaic_mem__put_number(&o, mosaic_mem__film_size(f->count, f->o.cols, f->o.rows), 8);
+    {
+        const int number[] = {f->o.cols,   f->o.rows,   f->o.pictures, f->o.tolerance, f->count, f->by,
+                              f->shift[0], f->shift[1], f->corner[0],  f->corner[1],   f->wait,  f->alike | f->lost << 1};
+        for (k = 0; k < 12; k++) mosaic_mem__put_number(&o, (uint32_t)number[k], 4);
+    }
+    mosaic_mem__put_number(&o, f->clock, 8);
+    mosaic_mem__put_number(&o, f->maps, 8);
+    for (s = 0; s <= f->count; s++) { /* and the picture of now */
+        const int at = s < f->count ? s : f->now;
+        const mosaic_mem__scene *scene = f->scene + at;
+        mosaic_mem__put_number(&o, scene->born, 8);
+        mosaic_mem__put_number(&o, scene->used, 8);
+        mosaic_mem__put_number(&o, scene->map, 8);
+        for (k = 0; k < 2; k++) mosaic_mem__put_number(&o, (uint64_t)scene->at[k], 8);
+        for (i = 0; i < 27 * f->cells; i++) mosaic_mem__put_number(&o, f->clock ? mosaic_mem__film_pixels(f, at)[i] : 0, 1);
+        for (i = 0; i < f->cells; i++) mosaic_mem__put_number(&o, f->clock ? mosaic_mem__film_tags(f, at)[i] : MOSAIC_MEM_NO_TAG, 4);
+    }
+    mosaic_mem__flush(&o);
+    mosaic_mem__put_number(&o, o.crc, 4);
+    mosaic_mem__flush(&o);
+    return o.failed ? MOSAIC_MEM_ERROR_CALLBACK : MOSAIC_MEM_OK;
+}
+
+MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_load(const void *bytes, size_t size, const mosaic_mem_film_options *options, mosaic_mem_film **film)
+{
+    const uint8_t *p = (const uint8_t *)bytes, *end;
+    const int64_t far_off = (int64_t)1 << 60;
+    mosaic_mem_film_options o;
+    mosaic_mem_film *f;
+    mosaic_mem_result result;
+    int32_t number[12];
+    uint64_t total;
+    size_t i;
+    int k, s;
+    if (film) *film = NULL;
+    if (!bytes || !film) return MOSAIC_MEM_ERROR_NULL;
+    if (size < 8 || memcmp(p, "MOSAICMF", 8) != 0) return MOSAIC_MEM_ERROR_CORRUPT;
+    if (size < MOSAIC_MEM__FILM_HEAD + 4) return MOSAIC_MEM_ERROR_TRUNCATED;
+    p += 8;
+    if (mosaic_mem__get_number(&p, 4) != 1) return MOSAIC_MEM_ERROR_VERSION;
+    p += 4;
+    total = mosaic_mem__get_number(&p, 8);
+    if (total > size) return MOSAIC_MEM_ERROR_TRUNCATED;
+    end = (const uint8_t *)bytes + size - 4;
+    if (total != size || mosaic_mem__get_number(&end, 4) != mosaic_mem__crc(0, bytes, size - 4)) return MOSAIC_MEM_ERROR_CORRUPT;
+    for (k = 0; k < 12; k++) number[k] = (int32_t)(uint32_t)mosaic_mem__get_number(&p, 4);
+    memset(&o, 0, sizeof o);
+    if (options) o.malloc_ctx = options->malloc_ctx;
+    o.cols = number[0], o.rows = number[1], o.pictures = number[2], o.tolerance = number[3];
+    if (o.pictures < 1 || o.tolerance < 1 || o.cols < 1 || o.rows < 1 || o.cols > 4096 || o.rows > 4096 || number[4] < 0 || number[4] > o.pictures ||
+        number[5] < -1 || number[5] >= number[4] || mosaic_mem__film_size(number[4], o.cols, o.rows) != size)
+        return MOSAIC_MEM_ERROR_CORRUPT;
+    for (k = 0; k < 2; k++)
+        if (number[6 + k] <= -3 * 4096 || number[6 + k] >= 3 * 4096 || number[8 + k] < -(1 << 24) || number[8 + k] > 1 << 24)
+            return MOSAIC_MEM_ERROR_CORRUPT;
+    if (number[10] < 0 || number[10] > MOSAIC_MEM__FILM_WAIT || number[11] < 0 || number[11] > 3) return MOSAIC_MEM_ERROR_CORRUPT;
+    result = mosaic_mem_film_open(&o, &f);
+    if (result != MOSAIC_MEM_OK) return result == MOSAIC_MEM_ERROR_MEMORY ? result : MOSAIC_MEM_ERROR_CORRUPT;
+    f->count = number[4];
+    f->by = number[5];
+    for (k = 0; k < 2; k++) f->shift[k] = number[6 + k], f->corner[k] = number[8 + k];
+    f->wait = number[10];
+    f->alike = number[11] & 1;
+    f->lost = number[11] >> 1;
+    f->clock = mosaic_mem__get_number(&p, 8);
+    f->maps = mosaic_mem__get_number(&p, 8);
+    for (s = 0; result == MOSAIC_MEM_OK && s <= f->count; s++) {
+        const int at = s < f->count ? s : f->now;
+        mosaic_mem__scene *scene = f->scene + at;
+        scene->born = mosaic_mem__get_number(&p, 8);
+        scene->used = mosaic_mem__get_number(&p, 8);
+        scene->map = mosaic_mem__get_number(&p, 8);
+        for (k = 0; k < 2; k++) {
+            scene->at[k] = (int64_t)mosaic_mem__get_number(&p, 8);
+            if (scene->at[k] < -far_off || scene->at[k] > far_off) result = MOSAIC_MEM_ERROR_CORRUPT;
+        }
+        if (scene->born > f->clock || (s < f->count && scene->born == 0)) result = MOSAIC_MEM_ERROR_CORRUPT;
+        memcpy(mosaic_mem__film_pixels(f, at), p, 27 * f->cells);
+        p += 27 * f->cells;
+        for (i = 0; i < f->cells; i++) mosaic_mem__film_tags(f, at)[i] = (uint32_t)mosaic_mem__get_number(&p, 4);
+        mosaic_mem__film_mean(f, at);
+    }
+    if (result != MOSAIC_MEM_OK) {
+        mosaic_mem_film_close(f);
+        return result;
+    }
+    *film = f;
+    return MOSAIC_MEM_OK;
 }
 
 /* ==== positions ==== */

@@ -391,7 +391,23 @@ typedef struct mosaic_options {
     void *stage_ctx;
     void *alloc_ctx;                    /* handed to MOSAIC_TEMPORAL_MALLOC and MOSAIC_TEMPORAL_FREE */
     const struct mosaic_device *device; /* another processor for heavy stages; must outlive the engine; null = none. The result is the same */
+    const struct mosaic_recall *recall; /* a memory that outlasts shots; copied; null = none. Unused where coherence is 0 */
 } mosaic_options;
+
+#define MOSAIC_NO_TAG 0xffffffffu
+
+/* A memory of which photographs stood where, for what is seen again after a cut, or when the camera comes back. mosaic_mem.h has one (mosaic_mem_film;
+   examples/util/film_memory.h ties the two together); it is the caller's, as are saving it beside the engine's state and what it costs.
+   Both functions are called once for each frame, in the push, and give 0; anything else, and nothing is recalled for that frame.
+   recall gets the frame: cols x rows cells (of mosaic_engine_grid) of 3 x 3 pixels, packed row by row of pixels, each of L, 128 + a, 128 + b of Oklab
+   in 1/256; begins is not 0 in the first frame of a shot, and when a flash is over; first_col and first_row are those of mosaic_frame. It writes a tag for each cell that
+   is wanted: one that keep gave to what is seen there now, or MOSAIC_NO_TAG. What it names is favoured like a photograph that is shown
+   already: a bonus within the one assignment, no command. keep gets what the frame shows: a tag for each cell. Tags belong to the pool. */
+typedef struct mosaic_recall {
+    void *ctx;
+    int (*recall)(void *ctx, const uint8_t *pixels, int begins, int first_col, int first_row, const uint8_t *wanted, uint32_t *tags);
+    int (*keep)(void *ctx, const uint32_t *tags);
+} mosaic_recall;
 
 /* An option that presets decide about. */
 typedef struct mosaic_option_info {
@@ -4384,6 +4400,10 @@ struct mosaic_engine {
     mosaic_frame frame;
     void *device;       /* its state of this engine, or null */
     int canvas_changed; /* otherwise than by the device */
+    mosaic_recall recall;
+    uint8_t *glimpse, *wanted; /* 27 bytes of each cell; null unless there is a memory */
+    uint32_t *tags;
+    int recalled; /* cells of this frame in which it names a photograph */
 };
 
 /* Changes when any structure does that a device's functions read. */
@@ -5267,6 +5287,74 @@ static void mosaic__resume_shot(mosaic_engine *e)
     e->finisher.made = e->finisher.ready = 0;
 }
 
+/* ---- Recall: what a memory beyond the shot knows ---- */
+
+static int mosaic__variant_ok(const mosaic_engine *e, int32_t variant)
+{
+    return variant >= 0 && variant < MOSAIC_VARIANTS * e->pool->looks && e->settings.variants >> mosaic__variant_of(variant) & 1;
+}
+
+/* A photograph and its variant. */
+static uint32_t mosaic__tag(const mosaic_engine *e, int photo, int variant)
+{
+    return (uint32_t)photo * (uint32_t)(MOSAIC_VARIANTS * e->pool->looks) + (uint32_t)variant;
+}
+
+/* The frame as 3 x 3 pixels a cell. */
+static void mosaic__glimpse_row(void *arg, int row)
+{
+    mosaic_engine *e = (mosaic_engine *)arg;
+    const size_t cols = (size_t)e->grid.cols;
+    size_t col;
+    int c, k;
+    for (col = 0; col < cols; col++) {
+        const mosaic__look *look = e->look + (size_t)row * cols + col;
+        for (k = 0; k < MOSAIC__BLOCKS; k++)
+            for (c = 0; c < 3; c++)
+                e->glimpse[(((size_t)row * 3 + (size_t)k / 3) * cols * 3 + col * 3 + (size_t)k % 3) * 3 + (size_t)c] =
+                    (uint8_t)mosaic__clamp(((look->mean[c] + look->block[c][k]) >> 2) + (c ? 128 : 0), 0, 255);
+    }
+}
+
+/* Asks it for what the shot does not know: all of a shot's first frame; later what comes into the picture. */
+static void mosaic__recall(mosaic_engine *e, int begins)
+{
+    const uint32_t variants = (uint32_t)(MOSAIC_VARIANTS * e->pool->looks);
+    int r, i;
+    e->recalled = 0;
+    if (!e->glimpse || e->settings.bonus == 0) return;
+    mosaic__for_each(e, mosaic__glimpse_row, e->grid.rows);
+    memset(e->wanted, 0, (size_t)e->cells);
+    for (r = 0; r < e->filled; r++) {
+        i = e->cell_of_row[r];
+        e->wanted[i] = begins ? e->wish[i].photo < 0 : !e->calm && e->memory[e->key[i]].claimant == i && e->memory[e->key[i]].photo < 0;
+        e->tags[i] = MOSAIC_NO_TAG;
+    }
+    if (e->recall.recall(e->recall.ctx, e->glimpse, begins, e->first[0], e->first[1], e->wanted, e->tags)) return;
+    for (r = 0; r < e->filled; r++) {
+        mosaic__wish *w;
+        int32_t photo, variant;
+        i = e->cell_of_row[r];
+        w = e->wish + i;
+        photo = (int32_t)(e->tags[i] / variants);
+        variant = (int32_t)(e->tags[i] % variants);
+        if (!e->wanted[i] || e->tags[i] == MOSAIC_NO_TAG || !mosaic__pool_has(e->pool, photo) || !mosaic__variant_ok(e, variant)) continue;
+        w->photo = photo;
+        w->variant = variant;
+        w->bonus = begins ? e->settings.bonus : 2 * e->settings.bonus;
+        w->keep = begins ? 0 : e->settings.bonus / 2;
+        e->recalled++;
+    }
+}
+
+static void mosaic__keep(mosaic_engine *e)
+{
+    int i;
+    if (!e->glimpse || e->settings.bonus == 0) return;
+    for (i = 0; i < e->cells; i++) e->tags[i] = e->cell[i].photo < 0 ? MOSAIC_NO_TAG : mosaic__tag(e, e->cell[i].photo, e->cell[i].variant);
+    (void)e->recall.keep(e->recall.ctx, e->tags);
+}
+
 /* ---- Assign ---- */
 
 /* Costs of photographs first … first + count - 1 in one cell, without biases. */
@@ -5935,7 +6023,7 @@ static void mosaic__rerank(mosaic_engine *e, int alone)
     for (i = 0; i < e->filled; i++) e->used[e->chosen[e->cell_of_row[i]]]++;
     for (i = 0; i < e->cells; i++) {
         if (e->chosen[i] < 0) continue;
-        if (!alone && (mosaic__expects(e, i, e->chosen[i]) || e->cell[i].photo == e->chosen[i])) continue;
+        if (mosaic__expects(e, i, e->chosen[i]) || (!alone && e->cell[i].photo == e->chosen[i])) continue;
         e->contest[n++].cell = i;
         if (n == MOSAIC__CONTESTS) mosaic__contests_decide(e, n), n = 0;
     }
@@ -5999,12 +6087,13 @@ static void mosaic__assign(mosaic_engine *e, int cut)
     if (e->stales || e->renumbered) mosaic__price(e);
     e->renumbered = 0;
     if (cut) e->warm = 0;
-    if (!alone) mosaic__favour(e);
+    if (!alone || e->recalled) mosaic__favour(e);
     mosaic__solve(e, &f->bound);
     if (alone && e->settings.distance > 0 && (size_t)e->filled * e->width <= MOSAIC__BAN_MOST) {
         int64_t ignored;
         for (rounds = 0; rounds < MOSAIC__BAN_ROUNDS && mosaic__ban(e) > 0; rounds++) mosaic__solve(e, &ignored);
         mosaic__bias_clear(e);
+        if (e->recalled) mosaic__favour(e);
     }
     f->too_close = mosaic__repair(e);
     if (e->settings.rerank) {
@@ -6160,6 +6249,9 @@ MOSAIC_TEMPORAL_API void mosaic_close(mosaic_engine *e)
     mosaic__release(ctx, e->photo_codes);
     mosaic__release(ctx, e->contest);
     mosaic__release(ctx, e->rerank_memory);
+    mosaic__release(ctx, e->glimpse);
+    mosaic__release(ctx, e->wanted);
+    mosaic__release(ctx, e->tags);
     mosaic__release(ctx, e);
 }
 
@@ -6229,6 +6321,7 @@ static int mosaic__engine_allocate(mosaic_engine *e)
 
     /* Biases of a cell: repulsion from those around it, and two bonuses; or a ban in each round. */
     e->bias_room = (size_t)(2 * e->settings.distance + 1) * (size_t)(2 * e->settings.distance + 1) - 1 + 2;
+    if (e->options.recall) e->bias_room += MOSAIC__BAN_ROUNDS;
     if (e->bias_room < MOSAIC__BAN_ROUNDS) e->bias_room = MOSAIC__BAN_ROUNDS;
     if (!mosaic__multiply(cells, e->bias_room, &biases) || !mosaic__multiply((size_t)e->filled, e->width, &entries)) return 0;
     e->cell_of_row = (int32_t *)mosaic__allocate(ctx, (size_t)e->filled, sizeof *e->cell_of_row);
@@ -6270,6 +6363,13 @@ static int mosaic__engine_allocate(mosaic_engine *e)
     e->recolour = e->stale + cells;
     memset(e->columns, 0, e->cell_reducer.room * (size_t)g->rows * sizeof *e->columns);
 
+    if (e->options.recall) {
+        e->recall = *e->options.recall;
+        e->glimpse = (uint8_t *)mosaic__allocate(ctx, cells, 27);
+        e->wanted = (uint8_t *)mosaic__allocate(ctx, cells, 1);
+        e->tags = (uint32_t *)mosaic__allocate(ctx, cells, sizeof *e->tags);
+        if (!e->glimpse || !e->wanted || !e->tags) return 0;
+    }
     if (e->settings.rerank || e->settings.histogram) {
         e->photo_codes = (mosaic__codes *)mosaic__allocate(ctx, photos * (size_t)e->pool->looks, sizeof *e->photo_codes);
         if (!e->photo_codes) return 0;
@@ -6367,6 +6467,7 @@ static uint64_t mosaic__identity(const mosaic_engine *e)
         mosaic__put32(bytes, (uint32_t)e->options.grid);
         hash = mosaic__hash(hash, bytes, 4);
     }
+    if (e->glimpse) hash = mosaic__hash(hash, "recall", 6);
     for (i = 0; i < (size_t)e->photos; i++) hash = mosaic__hash(hash, e->pool->pixels[i], mosaic__photo_bytes(e->pool));
     return hash;
 }
@@ -6441,6 +6542,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_open(const mosaic_grid *grid, const mos
     e->identity = mosaic__identity(e);
     e->options.flow = 0;
     e->options.mask = 0;
+    e->options.recall = 0;
     if (e->options.device && !e->painter.shifted) e->device = e->options.device->open(e->options.device->ctx, e);
     *engine = e;
     return MOSAIC_OK;
@@ -6523,9 +6625,11 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_push(mosaic_engine *e, const mosaic_inp
         mosaic__begin_shot(e);
     else
         mosaic__predict(e, e->camera.open ? 0 : motion); /* the grid does what following the content would */
+    mosaic__recall(e, cut || back);
     mosaic__stage(e, MOSAIC_STAGE_ASSIGN);
     mosaic__assign(e, cut);
     mosaic__remember(e);
+    mosaic__keep(e);
     for (i = 0; i < e->cells; i++)
         if (mosaic__in_sight(e, i)) e->cell[i].seen = e->look[i];
     mosaic__draw_places(e);
@@ -6770,11 +6874,6 @@ static int mosaic__look_ok(const mosaic__look *look)
 }
 
 static int mosaic__jump_ok(int32_t cells) { return cells >= -(MOSAIC__LENGTH_LIMIT >> 9) && cells <= MOSAIC__LENGTH_LIMIT >> 9; }
-
-static int mosaic__variant_ok(const mosaic_engine *e, int32_t variant)
-{
-    return variant >= 0 && variant < MOSAIC_VARIANTS * e->pool->looks && e->settings.variants >> mosaic__variant_of(variant) & 1;
-}
 
 /* Whether a cell may be as a state says: without a photograph where the mask leaves it out, and only there. */
 static int mosaic__state_ok(const mosaic_engine *e, const int sight[2], int i, const mosaic__cell *c, int held)

@@ -10,10 +10,13 @@
 #define _DEFAULT_SOURCE
 #define MOSAIC_TEMPORAL_IMPLEMENTATION
 #include "../mosaic_temporal.h"
+#define MOSAIC_MEM_IMPLEMENTATION
+#include "../mosaic_mem.h"
 
 #include "util/atlas.h"
 #include "util/contact_sheet.h"
 #include "util/diagnose.h"
+#include "util/film_memory.h"
 #include "util/mask.h"
 #include "util/pool_files.h"
 #include "util/progress.h"
@@ -68,6 +71,8 @@ typedef struct pipeline {
     unsigned char *mask;
     int filled; /* cells */
     gpu gpu;
+    mosaic_recall recall;
+    mosaic_mem_film *memory;
     mosaic_engine *engine;
     video_out *out;
     queue sources, mosaics; /* frames as packed RGB */
@@ -306,7 +311,9 @@ static int open_gpu(pipeline *p)
 
 static int open_engine(pipeline *p)
 {
-    const mosaic_result result = mosaic_open(&p->grid, p->photos.pool, &p->options, &p->engine);
+    mosaic_result result;
+    if (p->s->memory && film_memory_open(&p->grid, &p->options, &p->recall, &p->memory)) return say(FAILED, "out of memory");
+    result = mosaic_open(&p->grid, p->photos.pool, &p->options, &p->engine);
     if (!result) return check_gpu(p);
     if (result == MOSAIC_ERROR_SIMD)
         return say(FAILED, "--simd %s: this processor has none; --simd auto takes the best it has", simd_levels[p->s->simd]);
@@ -514,6 +521,7 @@ static int finish(pipeline *p, int code)
 static void release(pipeline *p)
 {
     mosaic_close(p->engine);
+    mosaic_mem_film_close(p->memory);
     gpu_close(&p->gpu);
     mosaic_flow_weights_free(p->weights);
     video_in_close(p->in);

@@ -25,7 +25,7 @@ typedef struct settings {
     option_list tiles;
     int preset, cells, height, max_uses, hues, turns, crf, encoder_preset, count, threads, simd, gpu;
     const char *flow_size_text, *raft_weights;
-    int flow, flow_iterations, flow_width, flow_height, grid;
+    int flow, flow_iterations, flow_width, flow_height, grid, memory;
     engine_option look[ENGINE_OPTIONS];
     int diagnose, quiet, help, version, dump;
     const char *config;
@@ -220,6 +220,8 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
          "fixed: the cells stay on the screen; follow: they go with the camera; auto: they do when it has plainly moved for eight\nframes, if there "
          "are "
          "photographs for a column and a row more and no mask (default auto)"},
+        {"--memory", NULL, OPTION_FLAG, &s->memory, 0, 0, NULL,
+         "what is seen again after a cut, or when the camera comes back, gets the photographs that it had"},
         {"--raft-weights", "FILE", OPTION_TEXT, &s->raft_weights, 0, 0, NULL,
          "the network's numbers: .pth or .safetensors of RAFT-small or RAFT-large"},
         {"--flow-size", "WxH", OPTION_TEXT, &s->flow_size_text, 0, 0, NULL, "the size frames are brought to for it (default 480x272)"},
