@@ -5,7 +5,7 @@
    carries (numbers, tags) is the caller's business. The idea is that of MosaicMem (Yu et al., "MosaicMem: Hybrid Spatial Memory for Controllable
    Video World Models", arXiv 2603.17117, 2026). Pictures can be fused into one cloud of points as well. For generators there are rotary and
    projective positions, attention to what is remembered, warped latents, noise schedules, and a rollout in windows whose models are the caller's:
-   there is no network here, and no weights.
+   there is no network here, and no weights. Where no pose is known, mosaic_mem_film knows a place again by its looks alone.
 
    HOW TO USE
      In one C or C++ file of your program:
@@ -92,6 +92,12 @@
      E edits     f64 3 x 4
      N patches   in order of their slots (the low 28 bits of the id): u64 id; f64 time; u32 picture, edit (0: none), tile, tick;
                  f32 confidence, depth; u16 normal[2], hits, pinned; then f32 depths, numbers, u32 tags of all tokens of a full tile
+     end         u32 CRC-32 of everything before
+   (mosaic_mem_film_save): little-endian, version 1
+     head        "MOSAICMF", u32 version, u32 0, u64 size of the file, i32 cols, rows, pictures, tolerance, pictures kept K, the one it is located by (-1:
+                 none), its shift in pixels x and y, the caller's col and row, pictures until all are searched, flags (1: now is alike, 2: lost);
+                 u64 pictures seen, maps made
+     K + 1       pictures, the last one that of now: u64 kept, recognised, map; i64 x, y in the map; the pixels; u32 tags of all cells
      end         u32 CRC-32 of everything before
 
    ACCURACY AND LIMITS

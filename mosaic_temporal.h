@@ -70,6 +70,7 @@
        predict    motion (yours, or estimated) carries a lattice of 7 x 7 points a cell along with the content: it knows where in the shot's first
                   frame the content of each cell stood, and by that which photograph it shows. What is hidden for up to 12 frames finds its
                   photograph again; what moves slower than a twentieth of a cell a frame stays; after a flash of one or two frames the photographs are those of before
+       recall     on request (options.recall) what is seen again, after a cut or when the camera comes back, expects the photographs that it had
        assign     cost(cell, photograph) is the error that will be left after recolouring that very pair; the photograph that is expected in a cell gets
                   a bonus. mosaic_lap.h finds the one optimum of the sum, each photograph used at most max_uses times. Where a table of all
                   costs would be large, each cell keeps a list of its cheapest photographs; prices prove that no other one matters, and where they do

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make bench: our figures and the peers', measured in turn in one run.
 
-    bench.py BUILD DATA [ssim] [lap] [flow] [mem] [pool] [engine] [films] [dial]     (no name: all)
+    bench.py BUILD DATA [ssim] [lap] [flow] [mem] [pool] [engine] [films] [looks] [pans] [returns] [dial]     (no name: all)
 
 Prints a line per figure and writes BUILD/bench.json, an array of {"name", "ours", "peer", "peer_name", "ratio", "unit", "threads", "note"}. A ratio
 above 1 is in our favour, whichever way the figure points. Times are medians of interleaved runs.
@@ -721,6 +721,25 @@ def pans():
                 add(f"pan {path}, --grid {grid}: {figure}", figures[grid].get(figure), figures["fixed"].get(figure), "--grid fixed", "", 2, "", higher)
 
 
+def returns():
+    """What is seen again, after a cut or by a camera that comes back: with --memory beside without."""
+    path = lambda name: os.path.join(DATA, "video", name + ".mp4")
+    cases = [("cut", name, ["--input", path(name), "--other", path("carphone" if name == "bigbuckbunny" else "bigbuckbunny")]) for name in CLIPS]
+    for kind, name, more in cases + [("panorama", "still", []), ("wobble", "still", [])]:
+        clip = os.path.join(OUT, f"returns-{kind}-{name}.mp4")
+        script = [sys.executable, os.path.join(HERE, "returns.py")]
+        subprocess.check_call(script + ["make", kind, clip, *more])
+        figures = {}
+        for memory in ((), ("--memory",)):
+            mosaic = os.path.join(OUT, f"returns-{kind}-{name}{''.join(memory)}.mp4")
+            video(clip, mosaic, *memory)
+            line = subprocess.check_output([os.path.join(BUILD, "mosaic_measure"), "--source", clip, "--mosaic", mosaic, "--tiles", TILES, "--placements", mosaic + ".jsonl"])
+            figures[memory] = dict(json.loads(line), **json.loads(subprocess.check_output(script + ["count", kind, mosaic + ".jsonl"])))
+        for figure, higher in (("share", True), ("first", True), ("beside", True), ("ssim3", True), ("de3", False), ("churn", False)):
+            if figure in figures[()]:
+                add(f"returns, {kind} {name}, --memory: {figure}", figures[("--memory",)][figure], figures[()][figure], "without", "", 2, "", higher)
+
+
 def mem():
     """mosaic_mem.h: insertions, views of some 2000 patches in their frustum, bytes; no peer that runs without a network."""
     for patches in (1e3, 1e4, 1e5, 1e6, 1e7) if "mem" in ONLY else (1e3, 1e4, 1e5, 1e6):
@@ -734,7 +753,7 @@ def mem():
 
 def main():
     os.makedirs(OUT, exist_ok=True)
-    for part in (ssim, lap, flow, mem, pool, engine, films, looks, pans, dial):
+    for part in (ssim, lap, flow, mem, pool, engine, films, looks, pans, returns, dial):
         if wanted(part.__name__):
             part()
     path = os.path.join(BUILD, "bench.json")

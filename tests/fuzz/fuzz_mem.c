@@ -1,5 +1,5 @@
 /* Any bytes as a store's file: each comes back whole, or as a named error, and a store that opens can be asked, changed and written. Bytes that begin
-   with "ply" are read as a cloud of points, and those with "{", "#" or a space as a trajectory.
+   with "ply" are read as a cloud of points, those with "{", "#" or a space as a trajectory, and those with MOSAICMF as a film's memory.
    clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_mem.c $(pkg-config --cflags --libs libcjson) -o fuzz_mem
    fuzz_mem --seeds FOLDER writes small files to begin with.
    Without libFuzzer: cc -g -fsanitize=address,undefined -DFUZZ_MAIN tests/fuzz/fuzz_mem.c ...; it changes bytes of such files. */
@@ -87,6 +87,33 @@ static void way(const uint8_t *data, size_t size)
     free(t.moment);
 }
 
+/* What was read goes on with any picture, and is written as it is. */
+static void film(const uint8_t *data, size_t size)
+{
+    mosaic_mem_film *f, *again;
+    buffer b = {NULL, 0};
+    int i;
+    if (mosaic_mem_film_load(data, size, NULL, &f) != MOSAIC_MEM_OK) {
+        if (f) abort();
+        return;
+    }
+    for (i = 0; i < 3; i++) {
+        const size_t cells = (size_t)f->o.cols * (size_t)f->o.rows;
+        uint8_t *pixels = (uint8_t *)malloc(27 * cells);
+        uint32_t *tags = (uint32_t *)malloc(4 * cells);
+        size_t k;
+        if (!pixels || !tags) abort();
+        for (k = 0; k < 27 * cells; k++) pixels[k] = f->count && i ? f->pixels[k] : (uint8_t)(k * 37 % 251);
+        if (mosaic_mem_film_recall(f, pixels, i == 1, i, -i, NULL, tags) != MOSAIC_MEM_OK || mosaic_mem_film_keep(f, tags) != MOSAIC_MEM_OK) abort();
+        free(pixels);
+        free(tags);
+    }
+    if (mosaic_mem_film_save(f, append, &b) != MOSAIC_MEM_OK || mosaic_mem_film_load(b.bytes, b.size, NULL, &again) != MOSAIC_MEM_OK) abort();
+    mosaic_mem_film_close(again);
+    mosaic_mem_film_close(f);
+    free(b.bytes);
+}
+
 /* The sum over the bytes of a store is put right, so that changes get behind it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -109,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         int i;
         for (i = 0; i < 4; i++) copy[size - 4 + (size_t)i] = (uint8_t)(crc >> 8 * i);
     }
+    if (size >= 8 && memcmp(copy, "MOSAICMF", 8) == 0) film(copy, size);
     result = mosaic_mem_load(copy, size, NULL, &m);
     if ((result == MOSAIC_MEM_OK) != (m != NULL)) abort();
     if (m) {
@@ -154,11 +182,31 @@ static const char *const texts[6] = {
     "# t\n0 1 2 3 0 0 0 1\n1 2 3 4 0.1 0 0 1\n",
     " 0 1 2 3 0 0 0 1"};
 
+enum { SEEDS = 20 };
+
 static void seed(buffer *b, int i)
 {
     mosaic_mem_options o;
     mosaic_mem *m;
     double affine[12];
+    if (i >= 18) {
+        static uint8_t pixels[27 * 12];
+        static uint32_t tags[12];
+        mosaic_mem_film_options film_options;
+        mosaic_mem_film *f;
+        int k;
+        memset(&film_options, 0, sizeof film_options);
+        film_options.cols = 4, film_options.rows = 3, film_options.pictures = 3;
+        if (mosaic_mem_film_open(&film_options, &f) != MOSAIC_MEM_OK) abort();
+        for (k = 0; k < 3 * (i - 18); k++) {
+            memset(pixels, 60 * k, sizeof pixels);
+            if (mosaic_mem_film_recall(f, pixels, k % 2, k, 0, NULL, tags) != MOSAIC_MEM_OK || mosaic_mem_film_keep(f, tags) != MOSAIC_MEM_OK)
+                abort();
+        }
+        if (mosaic_mem_film_save(f, append, b) != MOSAIC_MEM_OK) abort();
+        mosaic_mem_film_close(f);
+        return;
+    }
     if (i >= 12) {
         append(b, texts[i - 12], strlen(texts[i - 12]));
         return;
@@ -178,7 +226,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     char path[4096];
     int i;
     if (*argc != 3 || strcmp((*argv)[1], "--seeds") != 0) return 0;
-    for (i = 0; i < 18; i++) {
+    for (i = 0; i < SEEDS; i++) {
         buffer b = {NULL, 0};
         FILE *out;
         seed(&b, i);
@@ -196,7 +244,7 @@ int main(void)
     int round, changes;
     for (round = 0; round < 4000; round++) {
         buffer b = {NULL, 0};
-        seed(&b, round % 18);
+        seed(&b, round % SEEDS);
         if (round % 5 == 0) b.size = test_random() % b.size;
         for (changes = round % 7; changes > 0 && b.size; changes--)
             b.bytes[test_random() % (changes & 1 && b.size > 400 ? 400 : b.size)] = (uint8_t)test_random();
