@@ -403,7 +403,10 @@ typedef struct mosaic_options {
    recall gets the frame: cols x rows cells (of mosaic_engine_grid) of 3 x 3 pixels, packed row by row of pixels, each of L, 128 + a, 128 + b of Oklab
    in 1/256; begins is not 0 in the first frame of a shot, and when a flash is over; first_col and first_row are those of mosaic_frame. It writes a tag for each cell that
    is wanted: one that keep gave to what is seen there now, or MOSAIC_NO_TAG. What it names is favoured like a photograph that is shown
-   already: a bonus within the one assignment, no command. keep gets what the frame shows: a tag for each cell. Tags belong to the pool. */
+   already: a bonus within the one assignment, no command. keep gets what the frame shows: a tag for each cell. Tags belong to the pool.
+   What it is worth (three films, cut away from for 20 frames): of the first frame that is back 93 to 100 % of the cells show what they showed, where
+   without a memory it is 4 to 13 %. Its price: the shot goes on as good as it was when it was left, where it would begin anew, closer to the source
+   for some frames (ssim3 .81 and .92 in the worst of the three, which had .82 when it was left). */
 typedef struct mosaic_recall {
     void *ctx;
     int (*recall)(void *ctx, const uint8_t *pixels, int begins, int first_col, int first_row, const uint8_t *wanted, uint32_t *tags);

@@ -221,7 +221,8 @@ static int settings_read(settings *s, int argc, char **argv, char *err, size_t e
          "are "
          "photographs for a column and a row more and no mask (default auto)"},
         {"--memory", NULL, OPTION_FLAG, &s->memory, 0, 0, NULL,
-         "what is seen again after a cut, or when the camera comes back, gets the photographs that it had"},
+         "what is seen again after a cut, or when the camera comes back, gets the photographs that it had: as close to the\nsource as "
+         "when it was left, not as close as photographs chosen anew"},
         {"--raft-weights", "FILE", OPTION_TEXT, &s->raft_weights, 0, 0, NULL,
          "the network's numbers: .pth or .safetensors of RAFT-small or RAFT-large"},
         {"--flow-size", "WxH", OPTION_TEXT, &s->flow_size_text, 0, 0, NULL, "the size frames are brought to for it (default 480x272)"},
