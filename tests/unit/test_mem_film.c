@@ -162,10 +162,25 @@ static void pan(int step, int hand, int hint)
     mosaic_mem_film_close(film);
 }
 
+typedef struct bytes {
+    uint8_t data[200000];
+    size_t size;
+} bytes;
+
+static int append(void *ctx, const void *data, size_t size)
+{
+    bytes *b = (bytes *)ctx;
+    if (b->size + size > sizeof b->data) return 1;
+    memcpy(b->data + b->size, data, size);
+    b->size += size;
+    return 0;
+}
+
 /* A flash, or somebody before the lens for a moment, and the film is where it was. */
 static void moments(void)
 {
-    mosaic_mem_film *film = film_of(0);
+    static bytes saved;
+    mosaic_mem_film *film = film_of(0), *other;
     int i;
     show(0, 100, 100);
     push(film, 1, 1000);
@@ -183,9 +198,18 @@ static void moments(void)
     memset(shown, 255, sizeof shown);
     for (i = 0; i < 5; i++) push(film, 0, 5000);
     CHECK(told() == 0);
-    show(1, 0, 0);
-    push(film, 0, 4000);
-    expect(4000, 0, 0);
+    OK(mosaic_mem_film_save(film, append, &saved)); /* not knowing where it is, too */
+    OK(mosaic_mem_film_load(saved.data, saved.size, NULL, &other));
+    for (i = 0; i < 2; i++) {
+        mosaic_mem_film *f = i ? other : film;
+        push(f, 0, 5000);
+        CHECK(told() == 0);
+        show(1, 0, 0);
+        push(f, 0, 4000);
+        expect(4000, 0, 0);
+        memset(shown, 255, sizeof shown);
+    }
+    mosaic_mem_film_close(other);
     mosaic_mem_film_close(film);
 }
 
@@ -206,20 +230,6 @@ static void budget(void)
     push(film, 1, 1);
     CHECK(told() == 0);
     mosaic_mem_film_close(film);
-}
-
-typedef struct bytes {
-    uint8_t data[200000];
-    size_t size;
-} bytes;
-
-static int append(void *ctx, const void *data, size_t size)
-{
-    bytes *b = (bytes *)ctx;
-    if (b->size + size > sizeof b->data) return 1;
-    memcpy(b->data + b->size, data, size);
-    b->size += size;
-    return 0;
 }
 
 static int stop(void *ctx, const void *data, size_t size)
