@@ -312,8 +312,9 @@ static int open_gpu(pipeline *p)
 static int open_engine(pipeline *p)
 {
     mosaic_result result;
-    if (p->s->memory && film_memory_open(&p->grid, &p->options, &p->recall, &p->memory)) return say(FAILED, "out of memory");
+    if (p->s->memory) film_memory_tie(&p->options, &p->recall, &p->memory);
     result = mosaic_open(&p->grid, p->photos.pool, &p->options, &p->engine);
+    if (!result && p->s->memory && film_memory_open(p->engine, &p->memory)) return say(FAILED, "out of memory");
     if (!result) return check_gpu(p);
     if (result == MOSAIC_ERROR_SIMD)
         return say(FAILED, "--simd %s: this processor has none; --simd auto takes the best it has", simd_levels[p->s->simd]);

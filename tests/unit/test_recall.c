@@ -58,15 +58,14 @@ static void grid_of(mosaic_grid *grid)
     CHECK(mosaic_grid_fit(WIDTH, HEIGHT, &fit, grid) == MOSAIC_OK && grid->cols == COLS && grid->rows == ROWS);
 }
 
-static stream begin(const mosaic_pool *pool, mosaic_options options, int remembers)
+static void begin(stream *s, const mosaic_pool *pool, mosaic_options options, int remembers)
 {
     mosaic_grid grid;
-    stream s;
-    memset(&s, 0, sizeof s);
+    memset(s, 0, sizeof *s);
     grid_of(&grid);
-    if (remembers) CHECK(film_memory_open(&grid, &options, &s.recall, &s.memory) == MOSAIC_MEM_OK);
-    CHECK(mosaic_open(&grid, pool, &options, &s.engine) == MOSAIC_OK);
-    return s;
+    if (remembers) film_memory_tie(&options, &s->recall, &s->memory);
+    CHECK(mosaic_open(&grid, pool, &options, &s->engine) == MOSAIC_OK);
+    if (remembers) CHECK(film_memory_open(s->engine, &s->memory) == MOSAIC_MEM_OK);
 }
 
 static void end(stream *s)
@@ -103,9 +102,10 @@ static int64_t cost_of(const mosaic_engine *engine, const mosaic_frame *f)
 static int again(const mosaic_pool *pool, mosaic_options options, int remembers, int64_t *cost)
 {
     int32_t before[CELLS];
-    stream s = begin(pool, options, remembers);
+    stream s;
     const mosaic_frame *f = NULL;
     int frame, i, same = 0;
+    begin(&s, pool, options, remembers);
     for (frame = 0; frame <= 10; frame++) {
         f = push(s.engine, frame);
         CHECK(f->cut == (frame % 5 == 0) && f->too_close == 0);
@@ -150,9 +150,10 @@ static uint64_t hash_of(uint64_t hash, const mosaic_frame *f)
 
 static uint64_t all_frames(const mosaic_pool *pool, mosaic_options options, int remembers)
 {
-    stream s = begin(pool, options, remembers);
+    stream s;
     uint64_t hash = 1;
     int i;
+    begin(&s, pool, options, remembers);
     for (i = 0; i < FRAMES; i++) hash = hash_of(hash, push(s.engine, i));
     end(&s);
     return hash;
@@ -179,6 +180,9 @@ static void bits(const mosaic_pool *pool)
     uint64_t first;
     int simd, threads, at, i;
     memset(&o, 0, sizeof o);
+    o.grid = MOSAIC_GRID_AUTO; /* other cells, and where the walker takes the camera along, other places */
+    CHECK(all_frames(pool, o, 1) != all_frames(pool, o, 0));
+    o.grid = MOSAIC_GRID_FIXED;
     first = all_frames(pool, o, 1);
     CHECK(first != all_frames(pool, o, 0));
     for (simd = MOSAIC_SIMD_SCALAR; simd <= MOSAIC_SIMD_AVX512_VNNI; simd++) {
@@ -198,25 +202,20 @@ static void bits(const mosaic_pool *pool)
         CHECK_MSG(all_frames(pool, level, 1) == first, "%d threads", threads);
     }
     for (at = 3; at < FRAMES; at += 4) { /* saved, both, and gone on with elsewhere */
-        stream s = begin(pool, o, 1), other = begin(pool, o, 1), none = begin(pool, o, 0);
-        uint8_t *state = (uint8_t *)malloc(mosaic_state_size(s.engine));
+        stream s, other, none;
+        uint8_t *state;
         uint64_t hash = 1;
+        begin(&s, pool, o, 1);
+        begin(&other, pool, o, 1);
+        begin(&none, pool, o, 0);
+        state = (uint8_t *)malloc(mosaic_state_size(s.engine));
         for (i = 0; i < at; i++) hash = hash_of(hash, push(s.engine, i));
         saved.size = 0;
         CHECK(mosaic_state_save(s.engine, state, mosaic_state_size(s.engine)) == MOSAIC_OK);
         CHECK(mosaic_mem_film_save(s.memory, append, &saved) == MOSAIC_MEM_OK);
         CHECK(mosaic_state_load(none.engine, state, mosaic_state_size(s.engine)) == MOSAIC_ERROR_MISMATCH);
-        mosaic_close(other.engine);
         mosaic_mem_film_close(other.memory);
         CHECK(mosaic_mem_film_load(saved.data, saved.size, NULL, &other.memory) == MOSAIC_MEM_OK);
-        other.recall.ctx = other.memory;
-        {
-            mosaic_options again_options = o;
-            mosaic_grid grid;
-            grid_of(&grid);
-            again_options.recall = &other.recall;
-            CHECK(mosaic_open(&grid, pool, &again_options, &other.engine) == MOSAIC_OK);
-        }
         CHECK(mosaic_state_load(other.engine, state, mosaic_state_size(other.engine)) == MOSAIC_OK);
         for (; i < FRAMES; i++) hash = hash_of(hash, push(other.engine, i));
         CHECK_MSG(hash == first, "saved before frame %d", at);
@@ -307,8 +306,9 @@ static void wishes(const mosaic_pool *pool)
     memset(&o, 0, sizeof o);
     memset(&t, 0, sizeof t);
     {
-        stream s = begin(pool, o, 0);
+        stream s;
         int i;
+        begin(&s, pool, o, 0);
         without = 1;
         for (i = 0; i < 7; i++) without = hash_of(without, push(s.engine, i));
         end(&s);
