@@ -5232,6 +5232,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_load(const void *bytes, size_t 
     f->lost = number[11] >> 1;
     f->clock = mosaic_mem__get_number(&p, 8);
     f->maps = mosaic_mem__get_number(&p, 8);
+    if (f->clock >> 62 || f->maps >> 62) result = MOSAIC_MEM_ERROR_CORRUPT; /* they count on */
     for (s = 0; result == MOSAIC_MEM_OK && s <= f->count; s++) {
         const int at = s < f->count ? s : f->now;
         mosaic_mem__scene *scene = f->scene + at;
@@ -5242,7 +5243,7 @@ MOSAIC_MEM_API mosaic_mem_result mosaic_mem_film_load(const void *bytes, size_t 
             scene->at[k] = (int64_t)mosaic_mem__get_number(&p, 8);
             if (scene->at[k] < -far_off || scene->at[k] > far_off) result = MOSAIC_MEM_ERROR_CORRUPT;
         }
-        if (scene->born > f->clock || (s < f->count && scene->born == 0)) result = MOSAIC_MEM_ERROR_CORRUPT;
+        if (scene->born > f->clock || scene->used > f->clock || (s < f->count && scene->born == 0)) result = MOSAIC_MEM_ERROR_CORRUPT;
         memcpy(mosaic_mem__film_pixels(f, at), p, 27 * f->cells);
         p += 27 * f->cells;
         for (i = 0; i < f->cells; i++) mosaic_mem__film_tags(f, at)[i] = (uint32_t)mosaic_mem__get_number(&p, 4);

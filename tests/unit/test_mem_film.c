@@ -306,6 +306,13 @@ static void files(void)
         for (i = 0; i < 3 && other && k % 16 == 0; i++) step(other, i);
         mosaic_mem_film_close(other);
     }
+    /* What counts pictures or maps would run over, a picture was recognised after the last one. */
+    for (k = 0; k < 3; k++) {
+        broken = a;
+        broken.data[k == 0 ? 79 : k == 1 ? 87 : 103] = 0x40;
+        put_crc(&broken);
+        IS(mosaic_mem_film_load(broken.data, broken.size, NULL, &other), MOSAIC_MEM_ERROR_CORRUPT);
+    }
     IS(mosaic_mem_film_load(a.data, a.size + 1, NULL, &other), MOSAIC_MEM_ERROR_CORRUPT);
     IS(mosaic_mem_film_load(NULL, 9, NULL, &other), MOSAIC_MEM_ERROR_NULL);
     OK(mosaic_mem_film_load(a.data, a.size, NULL, &film));
