@@ -6,6 +6,7 @@
                           [--trajectory FILE]                         frames, what memory shows of each, coverage, trajectory, points, store
    ./mosaic_mem_demo inspect FILE                                     what a store, a PLY file or a trajectory holds
    ./mosaic_mem_demo export DIR/memory.mosaicmem points.ply           the centres of its patches as a cloud; or a PLY file, in binary
+   ./mosaic_mem_demo export DIR/memory.mosaicmem store.json           all of it (examples/util/store_json.h); to .mosaicmem, the way back
    ./mosaic_mem_demo edit DIR/memory.mosaicmem OUT erase X Y Z RADIUS or: translate X Y Z | flip | splice OTHER X Y Z
    ./mosaic_mem_demo bench [PATCHES]                                  insertions and queries a second, bytes a patch; the same for points
 
@@ -18,6 +19,7 @@
 
 #include "util/ply.h"
 #include "util/read_file.h"
+#include "util/store_json.h"
 #include "util/trajectory.h"
 
 #include <errno.h>
@@ -36,7 +38,8 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: mosaic_mem_demo demo --output DIR [--num-frames N] [--width W] [--height H] [--steps N] [--window N] [--overlap N] [--seed N] "
-            "[--trajectory FILE] | inspect FILE | export STORE|PLY PLY | edit STORE OUT erase X Y Z RADIUS | translate X Y Z | flip | splice "
+            "[--trajectory FILE] | inspect FILE | export STORE|PLY PLY|JSON|MOSAICMEM | edit STORE OUT erase X Y Z RADIUS | translate X Y Z | flip | "
+            "splice "
             "OTHER X Y Z | bench [PATCHES]\n");
     return MISUSED;
 }
@@ -114,15 +117,35 @@ static unsigned char *bytes_of(const char *path, size_t *size)
     return bytes;
 }
 
+/* The store in the bytes of a file, which may be JSON; null when there is none, with the reason in err. *other: it does not say to be one. */
+static mosaic_mem *store_of(const unsigned char *bytes, size_t size, int *other, char *err, size_t err_size)
+{
+    mosaic_mem *m = NULL;
+    mosaic_mem_result result = mosaic_mem_load(bytes, size, NULL, &m);
+    *other = result == MOSAIC_MEM_ERROR_CORRUPT && (size < 8 || memcmp(bytes, "MOSAICMM", 8));
+    if (*other && size && bytes[0] == '{') {
+        size_t made;
+        int is_store;
+        uint8_t *binary = store_read_json(bytes, size, &made, &is_store, err, err_size);
+        *other = !is_store;
+        if (!binary) return NULL;
+        result = mosaic_mem_load(binary, made, NULL, &m);
+        free(binary);
+    }
+    if (result != MOSAIC_MEM_OK) snprintf(err, err_size, "%s", mosaic_mem_result_string(result));
+    return m;
+}
+
 static mosaic_mem *load(const char *path)
 {
     size_t size;
+    int other;
+    char err[256];
     unsigned char *bytes = bytes_of(path, &size);
-    mosaic_mem *m = NULL;
-    mosaic_mem_result result;
+    mosaic_mem *m;
     if (!bytes) return NULL;
-    result = mosaic_mem_load(bytes, size, NULL, &m);
-    if (result != MOSAIC_MEM_OK) failed(path, mosaic_mem_result_string(result));
+    m = store_of(bytes, size, &other, err, sizeof err);
+    if (!m) failed(path, err);
     free(bytes);
     return m;
 }
@@ -189,23 +212,63 @@ static mosaic_mem_cloud *cloud_of(const unsigned char *bytes, size_t size, const
 
 static int is_ply(const unsigned char *bytes, size_t size) { return size >= 4 && !memcmp(bytes, "ply", 3) && bytes[3] <= '\r'; }
 
+typedef struct growing {
+    uint8_t *bytes;
+    size_t size;
+} growing;
+
+static int append(void *ctx, const void *bytes, size_t size)
+{
+    growing *g = (growing *)ctx;
+    uint8_t *more = (uint8_t *)realloc(g->bytes, g->size + size);
+    if (!more) return 1;
+    memcpy(more + g->size, bytes, size);
+    g->bytes = more;
+    g->size += size;
+    return 0;
+}
+
+static int write_json(const mosaic_mem *m, const char *name)
+{
+    growing g = {NULL, 0};
+    FILE *file;
+    int bad;
+    if (mosaic_mem_save(m, append, &g) != MOSAIC_MEM_OK) need(NULL);
+    if (open_file(&file, "", name)) {
+        free(g.bytes);
+        return FAILED;
+    }
+    bad = store_write_json(file, g.bytes);
+    free(g.bytes);
+    return fclose(file) || bad ? failed(name, strerror(errno)) : DONE;
+}
+
+static int ends_with(const char *name, const char *end)
+{
+    const size_t n = strlen(name), e = strlen(end);
+    return n >= e && !strcmp(name + n - e, end);
+}
+
 static int export(const char *from, const char *to)
 {
     size_t size;
     unsigned char *bytes = bytes_of(from, &size);
     mosaic_mem *m = NULL;
     mosaic_mem_cloud *cloud = NULL;
-    mosaic_mem_result result;
-    int status = FAILED, binary;
+    char err[256];
+    int status = FAILED, binary, other;
     if (!bytes) return FAILED;
     binary = is_ply(bytes, size);
-    if (binary) {
+    if (binary)
         cloud = cloud_of(bytes, size, from);
-    } else if ((result = mosaic_mem_load(bytes, size, NULL, &m)) != MOSAIC_MEM_OK) {
-        failed(from, mosaic_mem_result_string(result));
-    } else {
+    else if ((m = store_of(bytes, size, &other, err, sizeof err)) == NULL)
+        failed(from, err);
+    else if (ends_with(to, ".json"))
+        status = write_json(m, to);
+    else if (ends_with(to, ".mosaicmem"))
+        status = save(m, "", to);
+    else
         cloud = centres_of(m);
-    }
     if (cloud) status = write_ply(cloud, "", to, binary);
     mosaic_mem_cloud_close(cloud);
     mosaic_mem_close(m);
@@ -413,9 +476,8 @@ static int inspect(const char *path)
     trajectory t;
     double low[3] = {0, 0, 0}, high[3] = {0, 0, 0}, mean[3], merged = 0;
     uint64_t id = 0;
-    char err[256];
-    mosaic_mem_result result;
-    int status = FAILED;
+    char err[256], why[256];
+    int status = FAILED, other;
     if (!bytes) return FAILED;
     if (is_ply(bytes, size)) {
         cloud = cloud_of(bytes, size, path);
@@ -424,14 +486,14 @@ static int inspect(const char *path)
             printf("%zu points", mosaic_mem_cloud_count(cloud));
             status = DONE;
         }
-    } else if ((result = mosaic_mem_load(bytes, size, NULL, &m)) == MOSAIC_MEM_OK) {
+    } else if ((m = store_of(bytes, size, &other, err, sizeof err)) != NULL) {
         mosaic_mem_info info;
         while ((id = mosaic_mem_next(m, id)) != 0 && mosaic_mem_describe(m, id, &info) == MOSAIC_MEM_OK) merged += info.hits;
         cloud = centres_of(m);
         mosaic_mem_cloud_bounds(cloud, low, high, mean);
         printf("%zu patches in %zu bytes, %.0f hits", mosaic_mem_count(m), mosaic_mem_bytes(m), merged);
         status = DONE;
-    } else if (result == MOSAIC_MEM_ERROR_CORRUPT && trajectory_read(bytes, size, &t, err, sizeof err) == 0) {
+    } else if (other && trajectory_read(bytes, size, &t, why, sizeof why) == 0) {
         size_t *keys = (size_t *)need(malloc(t.count * sizeof *keys)), n = 0;
         mosaic_mem_keyframes(t.moment, t.count, NULL, keys, t.count, &n);
         printf("%zu poses, %zu keyframes, %.3f seconds, a way of %.6f\n", t.count, n, t.moment[t.count - 1].time - t.moment[0].time,
@@ -439,7 +501,7 @@ static int inspect(const char *path)
         free(keys), free(t.moment), free(bytes);
         return DONE;
     } else {
-        failed(path, mosaic_mem_result_string(result));
+        failed(path, err);
     }
     if (status == DONE) printf(", x %.3f ... %.3f, y %.3f ... %.3f, z %.3f ... %.3f\n", low[0], high[0], low[1], high[1], low[2], high[2]);
     mosaic_mem_close(m);

@@ -766,6 +766,24 @@ if [ -x "$mosaic" ]; then
     good "mosaic_mem_demo export: binary" export mem/points.ply binary.ply
     good "mosaic_mem_demo export: binary again" export binary.ply again.ply
     cmp -s binary.ply again.ply && ok || bad "mosaic_mem_demo: a binary PLY read and written is another"
+    good "mosaic_mem_demo export: JSON" export mem/memory.mosaicmem store.json
+    good "mosaic_mem_demo inspect: JSON" inspect store.json
+    holds "mosaic_mem_demo inspect: JSON" "$out" "$count patches in "
+    good "mosaic_mem_demo export: back from JSON" export store.json back.mosaicmem
+    cmp -s back.mosaicmem mem/memory.mosaicmem && ok || bad "mosaic_mem_demo: the way through JSON makes another store"
+    good "mosaic_mem_demo edit: JSON" edit store.json moved.mosaicmem translate 1 2 3
+    head -c 9000 store.json > bad.json
+    refuses "mosaic_mem_demo: JSON, truncated" 1 "is not JSON, or ends too early" inspect bad.json
+    for change in 's/"version": 1/"version": 2/:version' 's/"cell": [^,}]*/"cell": "x"/:cell' 's/"tile_width": 2/"tile_width": 17/:settings' \
+        's/"hits": [0-9]*/"hits": 65536/:hits' 's/"cols": /"cols": -/:cols' 's/"tick": \([0-9]*\), "c/"tick": \1.5, "c/:tick' 's/"depths": \[[^,]*,/"depths": [/:depths' \
+        's/"pictures"/"films"/:pictures' 's/"confidence": [^,]*/"confidence": 1e39/:confidence' 's/"id": [0-9]*/"id": "18446744073709551616"/:id'; do
+        sed "${change%:*}" store.json > bad.json
+        refuses "mosaic_mem_demo: JSON, ${change##*:}" 1 "\"${change##*:}\" is missing, or of a wrong kind, range or length" inspect bad.json
+    done
+    sed 's/"rotation": \[[^,]*/"rotation": [7/' store.json > bad.json
+    refuses "mosaic_mem_demo: JSON, no rotation" 1 "damaged or of another kind" inspect bad.json
+    echo '{"format": "picture"}' > bad.json
+    refuses "mosaic_mem_demo: JSON of another kind" 1 'is not "mosaic-mem"' edit bad.json x flip
     head -c 3000 binary.ply > cut.ply
     refuses "mosaic_mem_demo: PLY, truncated" 1 "ends too early" inspect cut.ply
     printf 'ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nend_header\n1 2\n' > flat.ply

@@ -1,5 +1,5 @@
 /* Any bytes as a store's file: each comes back whole, or as a named error, and a store that opens can be asked, changed and written. Bytes that begin
-   with "ply" are read as a cloud of points, those with "{", "#" or a space as a trajectory, and those with MOSAICMF as a film's memory.
+   with "ply" are read as a cloud of points, those with "{", "#" or a space as a trajectory and as a store in JSON, and those with MOSAICMF as a film's memory.
    clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_mem.c $(pkg-config --cflags --libs libcjson) -o fuzz_mem
    fuzz_mem --seeds FOLDER writes small files to begin with.
    Without libFuzzer: cc -g -fsanitize=address,undefined -DFUZZ_MAIN tests/fuzz/fuzz_mem.c ...; it changes bytes of such files. */
@@ -8,6 +8,7 @@
 #define MOSAIC_MEM_IMPLEMENTATION
 #include "../../mosaic_mem.h"
 #include "../../examples/util/ply.h"
+#include "../../examples/util/store_json.h"
 #include "../../examples/util/trajectory.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -87,6 +88,30 @@ static void way(const uint8_t *data, size_t size)
     free(t.moment);
 }
 
+/* A store that was read from JSON, written so and read again is the same file. */
+static void json(const uint8_t *data, size_t size)
+{
+    char err[256];
+    size_t made, again;
+    int is_store;
+    mosaic_mem *m = NULL;
+    FILE *text;
+    char *written = NULL;
+    size_t written_size;
+    uint8_t *binary = store_read_json(data, size, &made, &is_store, err, sizeof err), *twice;
+    if (!binary) return;
+    if (mosaic_mem_load(binary, made, NULL, &m) == MOSAIC_MEM_OK) {
+        text = open_memstream(&written, &written_size);
+        if (!text || store_write_json(text, binary) || fclose(text)) abort();
+        twice = store_read_json((const uint8_t *)written, written_size, &again, &is_store, err, sizeof err);
+        if (!twice || again != made || memcmp(twice, binary, made)) abort();
+        free(twice);
+        free(written);
+    }
+    mosaic_mem_close(m);
+    free(binary);
+}
+
 /* What was read goes on with any picture, and is written as it is. */
 static void film(const uint8_t *data, size_t size)
 {
@@ -126,6 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (size && (data[0] == '{' || data[0] == '#' || data[0] == ' ')) {
         way(data, size);
+        json(data, size);
         return 0;
     }
     copy = (uint8_t *)malloc(size + 1);
@@ -182,13 +208,21 @@ static const char *const texts[6] = {
     "# t\n0 1 2 3 0 0 0 1\n1 2 3 4 0.1 0 0 1\n",
     " 0 1 2 3 0 0 0 1"};
 
-enum { SEEDS = 20 };
+enum { SEEDS = 32 };
 
 static void seed(buffer *b, int i)
 {
     mosaic_mem_options o;
     mosaic_mem *m;
     double affine[12];
+    if (i >= 20) { /* the stores, as JSON */
+        buffer binary = {NULL, 0};
+        FILE *text = open_memstream((char **)&b->bytes, &b->size);
+        seed(&binary, i - 20);
+        if (!text || store_write_json(text, binary.bytes) || fclose(text)) abort();
+        free(binary.bytes);
+        return;
+    }
     if (i >= 18) {
         static uint8_t pixels[27 * 12];
         static uint32_t tags[12];
