@@ -671,7 +671,7 @@ def dial():
         clip = os.path.join(DATA, "video", name + ".mp4")
         file, flow = (os.path.join(OUT, name + end) for end in ("-dial.mp4", "-dial.flow"))
         for value in values:
-            video(clip, file, "--coherence", str(value), "--height", "480")
+            video(clip, file, "--coherence", str(value), "--height", "480", "--grid", "fixed")
             if value == values[0]:
                 flow_of(clip, file, flow, "--placements", file + ".jsonl")
             curves[name, value] = measure(clip, file, flow, "--placements", file + ".jsonl")
