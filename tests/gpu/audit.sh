@@ -23,11 +23,12 @@ check() { # DESCRIPTION COMMAND...
     fi
 }
 
-# Floating-point operations other than the four in IEEE rounding, anything flushed, approximate or fused, and sums of floats by atomics.
+# Floating-point operations other than the four in IEEE rounding (1 / x too: rcp.rn is that division), anything flushed, approximate or fused, and sums
+# of floats by atomics.
 clean() { # PTX
     ! {
         grep -nE '^[[:space:]]*(@[^ ]+ )?(add|sub|mul|fma|mad|div|sqrt|rcp|rsqrt|ex2|lg2|sin|cos|tanh)\.[a-z0-9.]*f(16|32|64)' "$1" |
-            grep -vE '[[:space:]](add|sub|mul|div)\.rn\.f(32|64)[[:space:]]'
+            grep -vE '[[:space:]](add|sub|mul|div|rcp)\.rn\.f(32|64)[[:space:]]'
         grep -nE '\.ftz|\.approx|\.full\.|(red|atom)\.[a-z.]*add\.(noftz\.)?[bf]?f(16|32|64)|\.bf16|(wmma|mma)\.' "$1"
     } | grep .
 }
@@ -37,8 +38,9 @@ printf '\tfma.rn.f64 a, b;\n' >"$out/bad1.ptx"
 printf '\tadd.f32 a, b;\n' >"$out/bad2.ptx"
 printf '\tmul.rn.ftz.f32 a, b;\n' >"$out/bad3.ptx"
 printf '\tatom.global.add.f32 a, b;\n' >"$out/bad4.ptx"
+printf '\trcp.approx.ftz.f64 a, b;\n' >"$out/bad5.ptx"
 unclean() { ! clean "$1"; }
-for i in 1 2 3 4; do check "the audit finds:$(cat "$out/bad$i.ptx")" unclean "$out/bad$i.ptx"; done
+for i in 1 2 3 4 5; do check "the audit finds:$(cat "$out/bad$i.ptx")" unclean "$out/bad$i.ptx"; done
 
 host=-Xcompiler=-O1,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti
 for flags in -fmad=false "-fmad=false -use_fast_math"; do

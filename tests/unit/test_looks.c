@@ -504,7 +504,7 @@ static void finish_at(int level, mosaic__finisher *f, const mosaic_grid *g, cons
     memset(&look, 0, sizeof look);
     CHECK(mosaic__finisher_open(f, g, s, canvas, level, NULL));
     mosaic__finish_table(f, &look, one, 1, test_run, &threads);
-    mosaic__finish(f, draw, 1, test_run, &threads);
+    mosaic__finish(f, draw, test_run, &threads);
 }
 
 static void finish(mosaic__finisher *f, const mosaic_grid *g, const mosaic__settings *s, uint8_t *canvas, const mosaic_draw *draw)
@@ -727,7 +727,7 @@ static void test_stream(void)
             memcpy(table, f->tone, sizeof table);
             memcpy(alone, f->rgb, sizeof alone);
             e->finisher.ready = 0;
-            mosaic__finish(&e->finisher, e->draw, 0, NULL, NULL);
+            mosaic__finish(&e->finisher, e->draw, NULL, NULL);
             CHECK_MSG(memcmp(alone, f->rgb, sizeof alone) == 0, "frame %d of %s", n, mosaic_preset_name(preset));
         }
         mosaic_close(e);
