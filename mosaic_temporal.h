@@ -6668,13 +6668,14 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_cell_costs(const mosaic_engine *e, int 
 
 /* ---- State ----
 
-   0 "MOSAICST"   8 u32 version 2   12 u32 cells   16 u64 identity   24 u64 checksum of bytes 0-23 and of all from 32 on
+   0 "MOSAICST"   8 u32 version 4   12 u32 cells   16 u64 identity   24 u64 checksum of bytes 0-23 and of all from 32 on
    32 i64 frames  40 u32 charts, u32 too close, i64 cost, i64 bound  64 u32 memories, u32 0; then, number by number in 32 bits, the camera (places as
    low and high halves) where the grid may move and as it was held, the cells,
    each with its curves if there are any, the lattice, the memories with room for the most there can be, and three of the shot, if its colours are
    finished; then the canvas */
 
 #define MOSAIC__STATE_HEADER 72
+#define MOSAIC__STATE_VERSION 4
 #define MOSAIC__LOOK_NUMBERS (3 + 3 * MOSAIC__BLOCKS + 3 + 3)
 #define MOSAIC__CELL_NUMBERS (8 + 4 * MOSAIC__LOOK_NUMBERS + 15)
 #define MOSAIC__SAMPLE_NUMBERS 5
@@ -6820,7 +6821,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_save(const mosaic_engine *e, void
     if (!e || !data) return MOSAIC_ERROR_NULL;
     if (size < mosaic_state_size(e)) return MOSAIC_ERROR_BUFFER;
     memcpy(p, "MOSAICST", 8);
-    mosaic__put32(p + 8, 3);
+    mosaic__put32(p + 8, MOSAIC__STATE_VERSION);
     mosaic__put32(p + 12, (uint32_t)e->cells);
     mosaic__put64(p + 16, e->identity);
     mosaic__put64(p + 32, (uint64_t)e->frames);
@@ -6911,7 +6912,7 @@ MOSAIC_TEMPORAL_API mosaic_result mosaic_state_load(mosaic_engine *e, const void
     memset(&camera, 0, sizeof camera);
     memset(&held_camera, 0, sizeof held_camera);
     if (size < MOSAIC__STATE_HEADER || memcmp(p, "MOSAICST", 8) != 0) return MOSAIC_ERROR_CORRUPT;
-    if (mosaic__get32(p + 8) != 3) return MOSAIC_ERROR_VERSION;
+    if (mosaic__get32(p + 8) != MOSAIC__STATE_VERSION) return MOSAIC_ERROR_VERSION;
     if (mosaic__get64(p + 16) != e->identity || mosaic__get32(p + 12) != (uint32_t)e->cells) return MOSAIC_ERROR_MISMATCH;
     if (size != mosaic_state_size(e) || mosaic__state_checksum(p, size) != mosaic__get64(p + 24)) return MOSAIC_ERROR_CORRUPT;
     frames = (int64_t)mosaic__get64(p + 32);
